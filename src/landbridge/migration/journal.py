@@ -1,0 +1,101 @@
+"""What happened to a migration, one JSON object a line, appended and never changed.
+
+The journal is the truth about a task: its state, its error, its steps with
+their times and positions are read from here, and the evidence is made from it.
+Each entry has `at` (UTC, ISO 8601, microseconds), `kind` and facts of its kind:
+
+=========== ==================================================================
+kind        facts
+=========== ==================================================================
+state       state (value of `State`); from (the state before)
+step        name, phase ("begin", "end", "undone"), and facts of the step
+note        id (stable), level ("info", "warning", "alarm"), text, facts
+error       id, message, remedy: why the migration failed or was put back
+signal      what somebody asked for: switchover, cancel
+=========== ==================================================================
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .states import State
+
+
+class Journal:
+    """Appends to, and reads from, one task's `journal.jsonl`.
+
+    Appending is atomic between processes (one write of one line, O_APPEND), so the
+    worker, its copier and the fence's guard may all write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+
+    def append(self, kind: str, *, durable: bool = True, **facts: Any) -> dict[str, Any]:
+        """Add an entry; `durable=False` skips the fsync (between fence and promotion)."""
+        entry = {"at": now(), "kind": kind, **facts}
+        line = json.dumps(entry, default=str) + "\n"
+        with self._lock:
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                os.write(fd, line.encode())
+                if durable:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+        return entry
+
+    def note(self, id: str, text: str, *, level: str = "info", **facts: Any) -> None:
+        """Record something worth a person's attention."""
+        self.append("note", id=id, level=level, text=text, **facts)
+
+    def enter(self, state: State, *, durable: bool = True) -> None:
+        """Record that the migration is in `state` now; entering the same state is no news."""
+        before = self.state()
+        if before != state:
+            self.append(
+                "state", durable=durable, state=state.value, **{"from": before and before.value}
+            )
+
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """All entries in order; a line cut short by a crash is passed over."""
+        try:
+            text = self.path.read_text()
+        except FileNotFoundError:
+            return
+        for line in text.splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue
+
+    def state(self) -> State | None:
+        """The state entered last, or None before the first."""
+        last = None
+        for entry in self.entries():
+            if entry["kind"] == "state":
+                last = State(entry["state"])
+        return last
+
+    def first_error(self) -> dict[str, Any] | None:
+        """The error that ended the migration: the first after the last good state."""
+        found = None
+        for entry in self.entries():
+            if entry["kind"] == "error" and found is None:
+                found = entry
+            elif entry["kind"] == "state" and entry["state"] not in ("failed", "cancelled"):
+                found = None
+        return found
+
+
+def now() -> str:
+    """This moment in UTC, as every record of ours writes it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

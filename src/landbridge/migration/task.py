@@ -1,0 +1,245 @@
+"""A migration task: what was asked for, and the folder in which it lives.
+
+::
+
+    STATE/tasks/ID/
+    ├── request.json      what was asked, without secrets
+    ├── journal.jsonl     what happened (journal.py)
+    ├── live.json         the latest figures, replaced several times a second
+    ├── assessment.json   the findings
+    ├── secrets/          passfiles, mode 0600, removed at the end
+    ├── copy/             the copier's specification, progress, result, log
+    ├── switchover/       the attempt under way: values to put back, deadline
+    ├── engine.sqlite     the durable engine's own database
+    ├── lock              held (flock) by the one process that works on the task
+    └── evidence.json, evidence.html
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import LandbridgeError, UsageError
+from ..postgres.cluster import Cluster
+from ..postgres.conninfo import Conninfo
+from ..postgres.distribution import find
+from .journal import Journal, now
+from .states import State, is_end
+
+FENCES = ("sync", "lockout", "manual")
+WAL_POLICIES = ("protect-source", "protect-migration")
+COPY_ENGINES = ("plain",)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a migration was asked to do. Conninfo parameters are without passwords."""
+
+    source: dict[str, str]
+    data: str
+    """Data directory of the destination."""
+    port: int
+    major: int
+    superuser: str
+    """Name of the source's bootstrap superuser (role 10); it arrives with the copy."""
+    system_identifier: str
+    fence: str = "sync"
+    fence_as: dict[str, str] | None = None
+    verify_as: dict[str, str] | None = None
+    listen: str = "localhost"
+    allow: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
+    """CIDR blocks whose clients the destination admits (pg_hba)."""
+    hba_file: str | None = None
+    """pg_hba lines of the user's own, instead of those made from `allow`."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """postgresql.conf settings of the user's own for the destination."""
+    tablespaces: dict[str, str] = field(default_factory=dict)
+    """Location on the source -> location here."""
+    copy_engine: str = "plain"
+    compression: str = "auto"
+    """auto, none, or METHOD[:LEVEL[:WORKERS]] with METHOD gzip, lz4, zstd."""
+    max_rate: int | None = None
+    """Bytes per second the copy may take from the source."""
+    sync: bool = True
+    """fsync the copy (False only for tests)."""
+    switchover: str = "wait"
+    """wait: until somebody asks; auto: as soon as the destination has caught up."""
+    time_limit: float = 60.0
+    """Seconds from the fence to the promotion, after which all is put back."""
+    wal_policy: str = "protect-source"
+    wal_budget: int = 16 * 1024**3
+    """Bytes of WAL our slot may keep on the source."""
+    verify: str = "none"
+    """none, or before: compare all tables at one LSN before the switchover."""
+    reindex: bool = False
+    archive_command: str | None = None
+    waive: tuple[str, ...] = ()
+    """Ids of findings of level error that shall not stand in the way."""
+    replaces_empty_cluster: bool = False
+    """The data directory held an empty cluster, which is kept aside until the end."""
+
+
+class Task:
+    """One migration on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.journal = Journal(folder / "journal.jsonl")
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def request(self) -> Request:
+        raw = json.loads((self.folder / "request.json").read_text())
+        for name in ("allow", "waive"):
+            raw[name] = tuple(raw[name])
+        return Request(**raw)
+
+    @property
+    def state(self) -> State:
+        return self.journal.state() or State.ASSESSING
+
+    @property
+    def slot(self) -> str:
+        """Name of our replication slot, and of the standby in pg_stat_replication."""
+        return "landbridge_" + self.id.replace("-", "_")
+
+    def conninfo(self, role: str = "source") -> Conninfo:
+        """The connection for `source`, `fence_as` or `verify_as`, with the task's passfile.
+
+        Raises LandbridgeError (credentials.missing) when it was not given or is gone.
+        """
+        parameters = getattr(self.request, role)
+        if parameters is None:
+            raise LandbridgeError(f"no {role} account was given", id="credentials.missing")
+        return Conninfo({**parameters, "passfile": str(self.passfile(role))})
+
+    def passfile(self, role: str) -> Path:
+        return self.folder / "secrets" / f"{role}.pgpass"
+
+    def cluster(self) -> Cluster:
+        """The destination."""
+        request = self.request
+        return Cluster(
+            Path(request.data), find(request.major), request.port, superuser=request.superuser
+        )
+
+    def write_live(self, **figures: Any) -> None:
+        """Replace the latest figures (`live.json`); watchers read them several times a second."""
+        write_json(self.folder / "live.json", {"at": now(), **figures}, durable=False)
+
+    def read_live(self) -> dict[str, Any]:
+        return read_json(self.folder / "live.json") or {}
+
+    def remove_secrets(self) -> None:
+        shutil.rmtree(self.folder / "secrets", ignore_errors=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one process that works on this task; LandbridgeError (task.busy) otherwise."""
+        fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LandbridgeError(
+                    f"another process works on task {self.id}", id="task.busy", retryable=True
+                ) from None
+            yield
+        finally:
+            os.close(fd)
+
+    def is_worked_on(self) -> bool:
+        """Whether a living process holds this task."""
+        try:
+            with self.locked():
+                return False
+        except LandbridgeError:
+            return True
+
+
+class Tasks:
+    """All tasks of one state directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def default(cls) -> Self:
+        """`$LANDBRIDGE_STATE`, for root /var/lib/landbridge, else ~/.local/state/landbridge."""
+        if explicit := os.environ.get("LANDBRIDGE_STATE"):
+            return cls(Path(explicit).absolute())
+        if os.geteuid() == 0:
+            return cls(Path("/var/lib/landbridge"))
+        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+        return cls(Path(base) / "landbridge")
+
+    def create(self, request: Request, credentials: dict[str, Conninfo]) -> Task:
+        """Write a new task: the request, and each account's password into its passfile."""
+        folder = self.root / "tasks" / f"m-{secrets.token_hex(4)}"
+        (folder / "secrets").mkdir(parents=True, mode=0o700)
+        for private in (self.root / "tasks", folder, folder / "secrets"):
+            private.chmod(0o700)
+        task = Task(folder)
+        for role, conninfo in credentials.items():
+            conninfo.write_passfile(task.passfile(role))
+        write_json(folder / "request.json", asdict(request))
+        task.journal.enter(State.ASSESSING)
+        return task
+
+    def all(self) -> list[Task]:
+        """Every task, oldest first."""
+        folders = [p.parent for p in (self.root / "tasks").glob("*/request.json")]
+        return sorted((Task(f) for f in folders), key=lambda t: t.folder.stat().st_ctime)
+
+    def get(self, id: str) -> Task:
+        """The task of that id (an unambiguous beginning is enough); UsageError otherwise."""
+        found = [t for t in self.all() if t.id == id] or [
+            t for t in self.all() if t.id.startswith(id) or t.id.startswith(f"m-{id}")
+        ]
+        if len(found) != 1:
+            known = ", ".join(t.id for t in self.all()) or "none"
+            raise UsageError(
+                f"no task {id!r} in {self.root}" if not found else f"{id!r} names several tasks",
+                id="task.unknown",
+                remedy=f"Known tasks: {known}.",
+            )
+        return found[0]
+
+    def for_destination(self, data: Path) -> Task | None:
+        """The unfinished task that owns a data directory, if there is one."""
+        for task in self.all():
+            if Path(task.request.data) == data.absolute() and not is_end(task.state):
+                return task
+        return None
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Replace a small JSON file atomically, readable by us alone."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w") as file:
+        json.dump(value, file, default=str, indent=1)
+        if durable:
+            file.flush()
+            os.fsync(fd)
+    scratch.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file, or None if there is none."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None

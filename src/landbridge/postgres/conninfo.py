@@ -1,0 +1,184 @@
+"""Connection strings: parsed by libpq, masked by type, stored as passfiles.
+
+A `Conninfo` cannot print its password: the password lives in a `Secret`, whose
+text forms are all masked, and every rendering goes through an allow-list.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ..errors import ServerUnreachable, UsageError
+
+# What may be shown. Everything else (password, sslpassword, options, ...) may hold a secret.
+_SHOWN = ("host", "hostaddr", "port", "dbname", "user", "sslmode", "service")
+_SECRET = ("password", "sslpassword", "passfile")
+
+#: A dead wire is noticed after about 3 + 2 x 3 s, measured as 10 s (docs/copy.md).
+KEEPALIVE = {
+    "connect_timeout": "8",
+    "keepalives": "1",
+    "keepalives_idle": "3",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "8000",
+}
+
+
+class Secret:
+    """A string that no text form reveals; call `reveal()` where it is really needed."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('********')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True)
+class Conninfo:
+    """Where and as whom to connect.
+
+    >>> c = Conninfo.parse("postgresql://ann:s3cr3t@db.example:5433/app?sslmode=require")
+    >>> str(c)
+    'user=ann dbname=app host=db.example port=5433 sslmode=require'
+    >>> c
+    Conninfo('user=ann dbname=app host=db.example port=5433 sslmode=require')
+    >>> c.password.reveal()
+    's3cr3t'
+    >>> str(Conninfo.parse("host=h user=u password='it''s'"))
+    Traceback (most recent call last):
+    ...
+    landbridge.errors.UsageError: the connection string cannot be read
+    """
+
+    parameters: Mapping[str, str]
+    password: Secret | None = field(default=None)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a keyword/value string or a URI, as libpq does; UsageError if it is neither."""
+        try:
+            found = {k: str(v) for k, v in conninfo_to_dict(text).items() if v is not None}
+        except psycopg.Error:
+            # libpq's message may quote a piece of the string, and with it the password.
+            raise UsageError(
+                "the connection string cannot be read",
+                id="conninfo.invalid",
+                remedy="Use 'host=... port=... user=... dbname=...' or"
+                " 'postgresql://user@host:port/dbname'; put the password into PGPASSWORD"
+                " or a passfile, and quote special characters.",
+            ) from None
+        password = found.pop("password", None)
+        return cls(found, Secret(password) if password else None)
+
+    @property
+    def user(self) -> str:
+        """The role to log in as (libpq's default where none was given)."""
+        return self.parameters.get("user") or os.environ.get("PGUSER") or _os_user()
+
+    @property
+    def host(self) -> str:
+        return self.parameters.get("host") or self.parameters.get("hostaddr") or "localhost"
+
+    @property
+    def port(self) -> int:
+        return int(self.parameters.get("port") or os.environ.get("PGPORT") or 5432)
+
+    def with_(self, **parameters: str | int) -> Self:
+        """A copy with some parameters set."""
+        return replace(
+            self, parameters={**self.parameters, **{k: str(v) for k, v in parameters.items()}}
+        )
+
+    def with_password(self, password: str | Secret | None) -> Self:
+        """A copy with this password."""
+        return replace(self, password=Secret(password) if isinstance(password, str) else password)
+
+    def with_passfile(self, path: Path) -> Self:
+        """A copy that reads its password from `path` and holds none itself."""
+        return replace(self, parameters={**self.parameters, "passfile": str(path)}, password=None)
+
+    def write_passfile(self, path: Path) -> None:
+        """Store the password for this user, readable by us alone (mode 0600)."""
+        secret = self.password.reveal() if self.password else ""
+        escaped = [p.replace("\\", "\\\\").replace(":", "\\:") for p in (self.user, secret)]
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w") as file:
+            os.fchmod(fd, 0o600)
+            file.write("*:*:*:" + ":".join(escaped) + "\n")
+
+    def public(self) -> dict[str, str]:
+        """Everything but secrets, to be stored and read back with `Conninfo(...)`."""
+        return {k: v for k, v in self.parameters.items() if k not in _SECRET[:2]}
+
+    def keywords(self, **more: Any) -> dict[str, Any]:
+        """Arguments for `psycopg.connect`, with keepalives that notice a dead wire in 10 s."""
+        found: dict[str, Any] = {**KEEPALIVE, "application_name": "landbridge", **self.parameters}
+        if self.password is not None:
+            found["password"] = self.password.reveal()
+        return {**found, **more}
+
+    def render(self, **more: str) -> str:
+        """A keyword/value string for a configuration file: never with a password."""
+        shown = {k: v for k, v in self.parameters.items() if k not in _SECRET[:2]}
+        return make_conninfo(**{**KEEPALIVE, **shown, **more})
+
+    def connect(self, **more: Any) -> psycopg.Connection[Any]:
+        """An autocommit connection; ServerUnreachable (masked) if it cannot be had."""
+        try:
+            return psycopg.connect(autocommit=True, **self.keywords(**more))
+        except psycopg.Error as error:
+            raise unreachable(self, str(error)) from None
+
+    def resolve_password(self) -> Self:
+        """A copy that holds the password libpq would use (PGPASSWORD, passfile) explicitly."""
+        if self.password is not None:
+            return self
+        arguments = {k: v for k, v in self.parameters.items() if v}
+        conn = pq.PGconn.connect_start(make_conninfo(**arguments).encode())
+        found = conn.password.decode() if conn.status != pq.ConnStatus.BAD else ""
+        conn.finish()
+        return self.with_password(found or os.environ.get("PGPASSWORD"))
+
+    def __str__(self) -> str:
+        shown = {k: self.parameters[k] for k in self.parameters if k in _SHOWN}
+        return make_conninfo(**shown)
+
+    def __repr__(self) -> str:
+        return f"Conninfo({str(self)!r})"
+
+
+def unreachable(conninfo: Conninfo, message: str) -> ServerUnreachable:
+    """The error for a failed connection, with libpq's words but no password in them."""
+    text = " ".join(message.split())
+    if conninfo.password is not None and conninfo.password.reveal():
+        text = text.replace(conninfo.password.reveal(), "********")
+    return ServerUnreachable(f"cannot connect to {conninfo}: {text}")
+
+
+def _os_user() -> str:
+    import getpass
+
+    return getpass.getuser()

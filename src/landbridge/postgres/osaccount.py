@@ -1,0 +1,117 @@
+"""The operating-system account that server programs run as.
+
+PostgreSQL refuses to run as root, so root hands its server programs to an
+unprivileged account; an ordinary user runs them as itself.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_PREFERRED = ("postgres", "nobody")
+
+
+@dataclass(frozen=True)
+class OsAccount:
+    """An account of this host; `switch` says whether we must change to it."""
+
+    name: str
+    uid: int
+    gid: int
+    switch: bool
+
+    @classmethod
+    @cache
+    def for_servers(cls) -> OsAccount:
+        """Ourselves, or as root the first of `postgres` and `nobody` that exists."""
+        if os.geteuid() != 0:
+            entry = pwd.getpwuid(os.geteuid())
+            return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, switch=False)
+        for name in _PREFERRED:
+            try:
+                entry = pwd.getpwnam(name)
+            except KeyError:
+                continue
+            return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, switch=True)
+        raise OSError("no unprivileged account (postgres, nobody) on this host")
+
+    def popen_arguments(self) -> dict[str, Any]:
+        """Keyword arguments that make `subprocess` run a child as this account."""
+        arguments: dict[str, Any] = {"cwd": "/"}
+        if self.switch:
+            arguments |= {"user": self.uid, "group": self.gid, "extra_groups": []}
+        return arguments
+
+    def own(self, path: Path) -> None:
+        """Give one file or folder to this account."""
+        if self.switch:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def own_fd(self, fd: int) -> None:
+        """Give an open file to this account."""
+        if self.switch:
+            os.fchown(fd, self.uid, self.gid)
+
+    def own_tree(self, root: Path) -> None:
+        """Give a whole tree to this account, links themselves rather than their targets."""
+        if not self.switch:
+            return
+        self.own(root)
+        for folder, folders, files in os.walk(root):
+            for name in (*folders, *files):
+                self.own(Path(folder) / name)
+
+    def make_dir(self, path: Path, mode: int = 0o700) -> Path:
+        """Create a folder (with its parents) that belongs to this account; keep one that is."""
+        missing = [p for p in (path, *path.parents) if not p.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for folder in missing:
+            self.own(folder)
+        path.chmod(mode)
+        self.own(path)
+        return path
+
+    def write(self, path: Path, text: str, mode: int = 0o600) -> None:
+        """Write a small file atomically, owned by this account."""
+        scratch = path.with_name(f".{path.name}.new")
+        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        with os.fdopen(fd, "w") as file:
+            os.fchmod(fd, mode)
+            self.own_fd(fd)
+            file.write(text)
+            file.flush()
+            os.fsync(fd)
+        scratch.replace(path)
+
+    def can_execute(self, program: Path) -> bool:
+        """Whether this account, not we, may reach and run `program`."""
+        if not self.switch:
+            return os.access(program, os.X_OK)
+        program = program.resolve()
+        return all(self._allows(p, 0o1) for p in (program, *program.parents))
+
+    def _allows(self, path: Path, bit: int) -> bool:
+        status = path.stat()
+        if status.st_uid == self.uid:
+            return bool(status.st_mode & (bit << 6))
+        if status.st_gid == self.gid:
+            return bool(status.st_mode & (bit << 3))
+        return bool(status.st_mode & bit)
+
+
+def which(program: str) -> Path | None:
+    """Where a program lies on PATH."""
+    found = shutil.which(program)
+    return Path(found) if found else None
+
+
+def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
+    """Our environment without anything that libpq would read, plus `extra`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+    return kept | {"LC_ALL": os.environ.get("LC_ALL", "C.UTF-8")} | (extra or {})

@@ -1,0 +1,34 @@
+"""Fixtures for every test: real servers, a wire that can be cut, a state directory.
+
+Every server a test makes has a port and a data directory of its own, listens on
+loopback alone, and is ended when the test ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["fix_servers", "fix_wire"]
+
+_ENGINES = Path(__file__).parent.parent / "tools/engines.py"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Point discovery at the fetched server programs, so that all majors are found."""
+    if "LANDBRIDGE_ENGINES" not in os.environ:
+        answer = subprocess.run(
+            [sys.executable, _ENGINES, "none"], capture_output=True, text=True, check=True
+        )
+        os.environ["LANDBRIDGE_ENGINES"] = answer.stdout.strip()
+
+
+def pytest_report_header() -> str:
+    from landbridge.postgres.distribution import discover
+
+    found = {d.major: d for d in reversed(discover())}
+    return "PostgreSQL: " + ", ".join(f"{d.version} ({d.origin})" for _, d in sorted(found.items()))
