@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import psycopg
 from psycopg import pq
@@ -43,6 +43,9 @@ class Secret:
 
     def reveal(self) -> str:
         return self._value
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not to be serialized")
 
     def __repr__(self) -> str:
         return "Secret('********')"
@@ -158,7 +161,8 @@ class Conninfo:
             return self
         arguments = {k: v for k, v in self.parameters.items() if v}
         conn = pq.PGconn.connect_start(make_conninfo(**arguments).encode())
-        found = conn.password.decode() if conn.status != pq.ConnStatus.BAD else ""
+        # libpq has looked it up by now, whatever became of the connection.
+        found = conn.password.decode()
         conn.finish()
         return self.with_password(found or os.environ.get("PGPASSWORD"))
 

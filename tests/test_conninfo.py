@@ -1,0 +1,73 @@
+"""Connection strings never give their password away."""
+
+from __future__ import annotations
+
+import doctest
+import pickle
+from pathlib import Path
+
+import pytest
+
+from landbridge.errors import LandbridgeError, UsageError
+from landbridge.postgres import cluster, conninfo, lsn
+from landbridge.postgres.conninfo import Conninfo
+
+PASSWORD = "s3cr3t:with\\odd'signs @/"
+
+
+@pytest.mark.parametrize("module", [conninfo, lsn, cluster], ids=lambda m: m.__name__)
+def test_examples_in_docstrings_hold(module: object) -> None:
+    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+
+
+def test_no_text_form_reveals_the_password() -> None:
+    made = Conninfo.parse("host=h user=u dbname=d").with_password(PASSWORD)
+    texts = (str(made), repr(made), f"{made}", str(made.public()), made.render(), str([made]))
+    assert not any("s3cr3t" in text for text in texts)
+
+
+def test_password_hidden_in_uri_parameters_is_found() -> None:
+    made = Conninfo.parse("postgresql://u@h/d?password=s3cr3t")
+    assert made.password is not None
+    assert made.password.reveal() == "s3cr3t"
+    assert "s3cr3t" not in str(made)
+
+
+def test_unreadable_string_is_not_echoed() -> None:
+    with pytest.raises(UsageError) as caught:
+        Conninfo.parse("host=h password='s3cr3t")
+    assert "s3cr3t" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.id == "conninfo.invalid"
+
+
+def test_failed_connection_names_the_server_but_no_password() -> None:
+    made = Conninfo.parse("host=127.0.0.1 port=1 user=u").with_password(PASSWORD)
+    with pytest.raises(LandbridgeError) as caught:
+        made.connect()
+    assert "port=1" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_passfile_is_private_and_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "x.pgpass"
+    Conninfo.parse("user=a:b").with_password(PASSWORD).write_passfile(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_text() == "*:*:*:a\\:b:s3cr3t\\:with\\\\odd'signs @/\n"
+    found = Conninfo.parse(f"host=nowhere user=a:b passfile={path}").resolve_password()
+    assert found.password is not None
+    assert found.password.reveal() == PASSWORD
+
+
+def test_environment_password_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    found = Conninfo.parse("host=nowhere user=u").resolve_password()
+    assert found.password is not None
+    assert found.password.reveal() == PASSWORD
+
+
+def test_secret_survives_nothing_but_reveal() -> None:
+    secret = conninfo.Secret(PASSWORD)
+    assert "s3cr3t" not in f"{secret} {secret!r}"
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
