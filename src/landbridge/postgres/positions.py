@@ -7,9 +7,10 @@ pg_monitor and works on majors 10-18. A query that fails raises psycopg.Error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
+from psycopg.rows import tuple_row
 
 from .lsn import Lsn
 
@@ -84,8 +85,8 @@ def identity(conn: Connection) -> Identity:
     return Identity(system, int(timeline))
 
 
-def _one(conn: Connection, query: str) -> Any:
-    row = conn.execute(query.encode()).fetchone()
+def _one(conn: Connection, query: LiteralString) -> Any:
+    row = conn.cursor(row_factory=tuple_row).execute(query).fetchone()
     assert row is not None
     return row[0]
 
