@@ -1,0 +1,93 @@
+"""From arguments to an exit code: every error becomes one message, never a traceback.
+
+Exit codes: 0 done, 1 failed, 2 wrong call, 3 the assessment found errors,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import LandbridgeError, UsageError
+from . import app
+from .interrupt import INTERRUPTED, Interrupted
+from .output import Mode, Output
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code and has said everything there is to say."""
+    output = Output(Mode.of("--json" in arguments, "--events" in arguments))
+    try:
+        return _invoke(arguments)
+    except typer.TyperException as error:
+        wrong = UsageError(error.format_message(), remedy=_help_hint(error))
+        output.error(wrong)
+        return wrong.exit_code
+    except LandbridgeError as error:
+        output.error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        output.error(Interrupted("interrupted"))
+        return INTERRUPTED
+    except Exception as error:
+        output.error(_internal(error))
+        return 1
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    command: TyperGroup = app.command()
+    code = command.main(args=list(arguments), prog_name="landbridge", standalone_mode=False)
+    if code == INTERRUPTED:  # typer's own translation of KeyboardInterrupt
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0
+
+
+def _help_hint(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "landbridge"
+    return f"See `{path} --help`."
+
+
+def _internal(error: Exception) -> LandbridgeError:
+    """An error of ours: the traceback goes to a file that only we can read."""
+    log = _log_file()
+    text = "".join(traceback.format_exception(error))
+    for name, value in os.environ.items():
+        if name.endswith("PASSWORD") and value:
+            text = text.replace(value, "********")
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(text)
+    return LandbridgeError(
+        f"an error inside Landbridge: {type(error).__name__}",
+        id="internal",
+        remedy=f"This is a defect of ours; the details are in {log}.",
+    )
+
+
+def _log_file() -> Path:
+    from ..migration.task import Tasks
+
+    name = f"internal-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
+    folder = Tasks.default().root / "log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder / name
+    except OSError:
+        pass
+    import tempfile
+
+    return Path(tempfile.mkdtemp(prefix="landbridge-")) / name
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

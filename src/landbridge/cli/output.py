@@ -1,0 +1,98 @@
+"""Where output goes: one door for people, JSON objects and event lines.
+
+stdout belongs to the result. With `--json` it holds exactly one object, with
+`--events` one object a line; everything said to a person goes to stderr then.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from ..errors import LandbridgeError
+
+
+class Mode(Enum):
+    """For whom stdout is."""
+
+    HUMAN = "human"
+    """Tables and sentences."""
+    JSON = "json"
+    """One object at the end."""
+    EVENTS = "events"
+    """One object a line, as things happen; the last has kind `result` or `error`."""
+
+    @classmethod
+    def of(cls, json: bool, events: bool = False) -> Mode:
+        """The mode that the options ask for."""
+        return cls.JSON if json else cls.EVENTS if events else cls.HUMAN
+
+
+class Output:
+    """The two streams of one command."""
+
+    def __init__(self, mode: Mode = Mode.HUMAN) -> None:
+        self.mode = mode
+
+    @cached_property
+    def console(self) -> Console:
+        """stdout for people; in the other modes stderr, so that stdout stays pure."""
+        from rich.console import Console
+
+        return Console(stderr=self.mode is not Mode.HUMAN, highlight=False, soft_wrap=False)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a person watches a terminal that can be redrawn."""
+        return self.mode is Mode.HUMAN and self.console.is_terminal
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer a question."""
+        return self.is_live and sys.stdin.isatty()
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Show something to a person; nothing in the other modes."""
+        if self.mode is Mode.HUMAN:
+            self.console.print(*renderables)
+
+    def line(self, text: str) -> None:
+        """One plain line for a person, flushed at once and never wrapped."""
+        if self.mode is Mode.HUMAN:
+            print(text, flush=True)
+
+    def result(self, value: dict[str, Any], *renderables: RenderableType) -> None:
+        """The result of the command: an object for programs, renderables for people."""
+        if self.mode is Mode.JSON:
+            print(json.dumps(value, default=str, indent=2), flush=True)
+        elif self.mode is Mode.EVENTS:
+            self.event("result", **value)
+        else:
+            self.show(*renderables)
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """One line of `--events`; nothing in the other modes."""
+        if self.mode is Mode.EVENTS:
+            print(json.dumps({"kind": kind, **facts}, default=str), flush=True)
+
+    def warn(self, text: str) -> None:
+        """Say something that needs attention, on stderr."""
+        print(f"landbridge: warning: {text}", file=sys.stderr, flush=True)
+
+    def error(self, error: LandbridgeError) -> None:
+        """Say once what went wrong: on stderr for people, as an object for programs."""
+        if self.mode is Mode.JSON:
+            print(json.dumps({"error": error.as_dict()}, indent=2), flush=True)
+        elif self.mode is Mode.EVENTS:
+            self.event("error", **error.as_dict())
+        else:
+            print(f"landbridge: {error.message} [{error.id}]", file=sys.stderr)
+            if error.remedy:
+                print(f"  {error.remedy}", file=sys.stderr)
+            sys.stderr.flush()

@@ -1,0 +1,94 @@
+"""Connections for the accounts of a migration, each with its password.
+
+A password is looked for in the connection string, in the account's environment
+variable, in libpq's passfile, and is asked for on a terminal if the server wants
+one. It then lives in a `Secret` and, for a task, in a passfile of its own.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from typing import TYPE_CHECKING
+
+from ..errors import LandbridgeError
+
+if TYPE_CHECKING:
+    from ..postgres.conninfo import Conninfo
+    from .output import Output
+
+#: Role of a connection (as in Task.conninfo) -> variable that holds its password.
+VARIABLES = {
+    "source": "PGPASSWORD",
+    "fence_as": "LANDBRIDGE_FENCE_PASSWORD",
+    "verify_as": "LANDBRIDGE_VERIFY_PASSWORD",
+}
+_PLACE = ("host", "hostaddr", "service")
+_INHERITED = (*_PLACE, "port", "dbname", "sslmode", "sslrootcert", "sslcrl")
+
+
+class Passwords:
+    """Finds the passwords of one command.
+
+    The variables are taken out of our environment, so that no child inherits them
+    and libpq does not offer the source's password to another account.
+    """
+
+    def __init__(self, out: Output) -> None:
+        self.out = out
+        self._given = {role: os.environ.pop(name, None) for role, name in VARIABLES.items()}
+
+    def source(self, text: str) -> Conninfo:
+        """The source's connection, with its password if one could be had.
+
+        Raises UsageError (conninfo.invalid) or LandbridgeError (credentials.missing).
+        """
+        from ..postgres.conninfo import Conninfo
+
+        return self._with_password(Conninfo.parse(text), "source")
+
+    def other(self, text: str | None, role: str, source: Conninfo) -> Conninfo | None:
+        """The account of `--fence-as` or `--verify-as`; what it leaves out is the source's."""
+        from ..postgres.conninfo import Conninfo
+
+        if text is None:
+            return None
+        given = Conninfo.parse(text)
+        elsewhere = any(name in given.parameters for name in _PLACE)
+        inherited = {
+            name: source.parameters[name]
+            for name in _INHERITED
+            if name in source.parameters and not (elsewhere and name in _PLACE)
+        }
+        whole = Conninfo({**inherited, **given.parameters}, given.password)
+        if whole.password is None and whole.user == source.user and not self._given[role]:
+            return whole.with_password(source.password)
+        return self._with_password(whole, role)
+
+    def _with_password(self, conninfo: Conninfo, role: str) -> Conninfo:
+        variable = VARIABLES[role]
+        if conninfo.password is not None:
+            self.out.warn(
+                "a password on the command line can be read in the process list;"
+                f" put it into {variable} or a passfile"
+            )
+            return conninfo
+        found = conninfo.with_password(self._given[role]).resolve_password()
+        if found.password is not None or not _is_wanted(found):
+            return found
+        if not self.out.can_ask:
+            raise LandbridgeError(
+                f"the server wants a password for {conninfo}",
+                id="credentials.missing",
+                remedy=f"Put it into {variable} or into a passfile (~/.pgpass, PGPASSFILE).",
+            )
+        return found.with_password(getpass.getpass(f"Password for {conninfo}: "))
+
+
+def _is_wanted(conninfo: Conninfo) -> bool:
+    """Whether the server asks this account for a password; other troubles come up later."""
+    try:
+        conninfo.connect().close()
+    except LandbridgeError as error:
+        return "no password supplied" in error.message
+    return False
