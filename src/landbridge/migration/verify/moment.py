@@ -1,0 +1,101 @@
+"""A moment at which both sides can be compared.
+
+`at_rest` serves the time after the switchover: the source is fenced, the
+destination has not been written yet, so both show what was there at the fence.
+Before the switchover a moment has to be made (point.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import VerificationFailed
+from ...postgres import positions
+from ...postgres.lsn import Lsn
+from ..task import Task, read_json
+from .sides import Held, Side
+
+
+@dataclass
+class Moment:
+    """Both sides, held at one state of the data, in one or more databases."""
+
+    lsn: Lsn
+    tries: int = 1
+    pairs: list[tuple[Held, Held]] = field(default_factory=list)
+    """Source and destination, per database."""
+
+    def close(self) -> None:
+        for pair in self.pairs:
+            for held in pair:
+                held.close()
+
+
+@contextlib.contextmanager
+def at_rest(
+    task: Task, source: Side, destination: Side, databases: Sequence[str]
+) -> Iterator[Moment]:
+    """Both servers after the promotion, checked before and after to be where they were then.
+
+    Raises VerificationFailed: verify.destination_moved, verify.source_moved.
+    """
+    require_rest(task, source, destination)
+    lsn, _ = fence(task)
+    moment = Moment(lsn)
+    try:
+        for name in databases:
+            moment.pairs.append((Held(source, name), Held(destination, name)))
+        yield moment
+        require_rest(task, source, destination)
+    finally:
+        moment.close()
+
+
+def require_rest(task: Task, source: Side, destination: Side) -> None:
+    """Raise VerificationFailed unless no transaction has run on either side since the fence."""
+    _, expected = fence(task)
+    own = [x for x in own_xids(task) if x >= expected]
+    for side, id, remedy in (
+        (source, "verify.source_moved",
+         "Look for sessions that override read-only, and at the diverged commits in the evidence;"
+         " vacuum and analyze use transaction ids too."),
+        (destination, "verify.destination_moved",
+         "A comparison after the switchover is possible only until the first write. Use"
+         " `verify = before` next time."),
+    ):  # fmt: skip
+        with side.session("postgres") as conn:
+            found = positions.next_xid(conn)
+        allowed = expected + (len(own) if side is destination else 0)
+        if found > allowed:
+            raise VerificationFailed(
+                f"the {side.name} has been written since the switchover: its next transaction id"
+                f" is {found}, it was {expected} at the fence; the two sides can no longer be"
+                " compared",
+                id=id,
+                remedy=remedy,
+            )
+
+
+def fence(task: Task) -> tuple[Lsn, int]:
+    """Fence LSN and next transaction id at the fence, from the journal.
+
+    Raises VerificationFailed (verify.no_fence) if the journal has none.
+    """
+    lsn, xid = None, None
+    for entry in task.journal.entries():
+        lsn = entry.get("fence_lsn", lsn)
+        xid = entry.get("promote_next_xid", entry.get("fence_next_xid", xid))
+    if lsn is None or xid is None:
+        raise VerificationFailed(
+            f"the journal of task {task.id} has no fence position", id="verify.no_fence"
+        )
+    return Lsn.parse(str(lsn)), int(xid)
+
+
+def own_xids(task: Task) -> list[int]:
+    """Transaction ids that earlier verifications used on the destination (index checks)."""
+    earlier: Any = read_json(task.folder / "verification.json") or {}
+    return [int(x) for x in earlier.get("own_xids", [])]
