@@ -263,5 +263,9 @@ def quote(value: str | int) -> str:
 
     >>> quote("it's"), quote(5)
     ("'it''s'", '5')
+    >>> print(quote(chr(92)))  # a backslash begins an escape there
+    '\\\\'
     """
-    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+    if isinstance(value, int):
+        return str(value)
+    return "'" + value.replace("\\", r"\\").replace("\n", r"\n").replace("'", "''") + "'"

@@ -1,0 +1,153 @@
+"""What the source says about our slot, our stream and what stands in a switchover's way.
+
+One connection as the migration account, in autocommit: it never holds a transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from ...errors import ServerUnreachable
+from ...postgres.conninfo import Conninfo
+from ...postgres.lsn import Lsn
+
+#: Seconds after which a transaction is worth showing; one that writes, much earlier.
+LONG, LONG_WRITING = 60, 5
+#: Seconds between two looks at sessions and transactions.
+_TRANSACTIONS_EVERY = 2.0
+_CONNECT_TIMEOUT = 3
+
+_POSITIONS = """
+SELECT CASE WHEN pg_is_in_recovery()
+            THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+            ELSE pg_current_wal_flush_lsn() END::text,
+       s.slot_name IS NOT NULL, s.restart_lsn::text, s.active_pid, {retention}, r.state
+  FROM (SELECT) AS one
+  LEFT JOIN pg_replication_slots s ON s.slot_name = %(slot)s
+  LEFT JOIN pg_stat_replication r ON r.application_name = %(slot)s
+ ORDER BY r.pid = s.active_pid DESC NULLS LAST LIMIT 1
+"""
+_RETENTION = {False: "NULL, NULL::bigint", True: "s.wal_status, s.safe_wal_size"}
+
+_LONG = """
+SELECT pid, usename::text AS user, datname::text AS database, application_name AS application,
+       extract(epoch FROM clock_timestamp() - xact_start)::float AS age_seconds, state,
+       xact_start::text AS started, query_start::text AS query_start,
+       backend_xid IS NOT NULL AS writes
+  FROM pg_stat_activity
+ WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+   AND xact_start < clock_timestamp() - make_interval(secs =>
+       CASE WHEN backend_xid IS NULL THEN %(long)s ELSE %(writing)s END)
+ ORDER BY xact_start LIMIT 50
+"""
+_PREPARED = """
+SELECT gid, database::text AS database,
+       extract(epoch FROM clock_timestamp() - prepared)::float AS age_seconds
+  FROM pg_prepared_xacts ORDER BY prepared LIMIT 50
+"""
+_SESSIONS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE backend_type = 'client backend' AND application_name NOT LIKE 'landbridge%%'
+"""
+
+
+@dataclass(frozen=True)
+class SlotView:
+    """Our slot as the source shows it."""
+
+    restart_lsn: Lsn | None
+    active_pid: int | None
+    wal_status: str | None
+    """reserved, extended, unreserved or lost; None before 13."""
+    safe_bytes: int | None
+    """WAL that may still be written before the source breaks the slot; None: no limit."""
+
+
+@dataclass(frozen=True)
+class SourceView:
+    """The source at `moment` (seconds of the monotonic clock)."""
+
+    moment: float
+    lsn: Lsn
+    slot: SlotView | None
+    stream: str | None
+    """State of our stream: startup, catchup, streaming; None without one."""
+    long_transactions: list[dict[str, Any]] = field(default_factory=list)
+    prepared_transactions: list[dict[str, Any]] = field(default_factory=list)
+    sessions: int = 0
+
+
+class SourceWatch:
+    """Asks the source, and connects again when that fails."""
+
+    def __init__(self, source: Conninfo, slot: str) -> None:
+        self._source = source.with_(connect_timeout=_CONNECT_TIMEOUT)
+        self._slot = slot
+        self._conn: psycopg.Connection[Any] | None = None
+        self._lock = threading.Lock()
+        self._transactions: dict[str, Any] = {}
+        self._transactions_at = float("-inf")
+
+    def read(self) -> SourceView:
+        """One look at the source; ServerUnreachable if it does not answer within about 10 s."""
+        try:
+            conn = self.connection()
+            return self._view(conn)
+        except psycopg.Error as error:
+            self.close()
+            raise ServerUnreachable(
+                f"the source {self._source} does not answer: {' '.join(str(error).split())}"
+            ) from None
+
+    def connection(self) -> psycopg.Connection[Any]:
+        """The open connection, made anew if it is gone."""
+        if self._conn is None or self._conn.closed:
+            self._conn = self._source.connect()
+        return self._conn
+
+    def close(self) -> None:
+        with self._lock:
+            if self._conn is not None:
+                self._conn.close()
+            self._conn = None
+
+    def interrupt(self) -> None:
+        """Make a read() that hangs in another thread fail at once."""
+        conn = self._conn
+        with contextlib.suppress(OSError, psycopg.Error):
+            if conn is not None and not conn.closed:
+                with socket.socket(fileno=os.dup(conn.fileno())) as end:
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def _view(self, conn: psycopg.Connection[Any]) -> SourceView:
+        retention = _RETENTION[conn.info.server_version >= 130000]
+        row = conn.execute(
+            _POSITIONS.replace("{retention}", retention).encode(), {"slot": self._slot}
+        ).fetchone()
+        assert row is not None
+        moment = time.monotonic()
+        lsn, has_slot, restart, pid, status, safe, stream = row
+        slot = SlotView(Lsn.parse(restart) if restart else None, pid, status, safe)
+        if moment - self._transactions_at >= _TRANSACTIONS_EVERY:
+            self._transactions = _transactions(conn)
+            self._transactions_at = moment
+        return SourceView(
+            moment, Lsn.parse(lsn), slot if has_slot else None, stream, **self._transactions
+        )
+
+
+def _transactions(conn: psycopg.Connection[Any]) -> dict[str, Any]:
+    with conn.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+        limits = {"long": LONG, "writing": LONG_WRITING}
+        long = cursor.execute(_LONG.encode(), limits).fetchall()
+        prepared = cursor.execute(_PREPARED.encode()).fetchall()
+    (sessions,) = conn.execute(_SESSIONS.replace("%%", "%").encode()).fetchone() or (0,)
+    return {"long_transactions": long, "prepared_transactions": prepared, "sessions": sessions}

@@ -1,0 +1,184 @@
+"""The destination's configuration files, as a standby and after its promotion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from ...errors import LandbridgeError
+from ...postgres.cluster import CONFIG_HEADER, Cluster, quote
+from ...postgres.configcheck import refused_settings
+from ..task import Request, Task, read_json, write_json
+from . import connection
+from .settings import HOT_STANDBY, Choice, choose, read_settings
+
+Settings = dict[str, str | int]
+
+#: Files of the copy that configured the source; kept beside the data directory to be read.
+_FROM_SOURCE = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
+#: Files that would make the copy something other than our standby.
+_RECOVERY_FILES = ("recovery.conf", "recovery.done", "recovery.signal", "standby.signal")
+#: Lines that may hold a password: a password of a connection string or of a URI, a command.
+_SECRET = re.compile(r"password|passphrase|://[^/\s]*:[^/\s]*@", re.I)
+#: Until 11 these stand in recovery.conf, from 12 on in postgresql.conf.
+_RECOVERY = ("primary_", "recovery_", "restore_command", "standby_mode", "archive_cleanup_command")
+
+
+def learn(task: Task) -> Choice:
+    """Read the source's settings, choose among them, and keep the choice with the task."""
+    distribution = task.cluster().distribution
+    settings, floors, subscriptions = read_settings(task.conninfo())
+    choice = choose(settings, floors, distribution=distribution, subscriptions=subscriptions)
+    remember(task, choice)
+    return choice
+
+
+def remember(task: Task, choice: Choice) -> None:
+    write_json(task.folder / "standby.json", asdict(choice))
+
+
+def recall(task: Task) -> Choice:
+    """The choice made when the standby was first configured; an empty one before that."""
+    return Choice(**(read_json(task.folder / "standby.json") or {}))
+
+
+def standby_settings(task: Task, extra: Mapping[str, str | int] | None = None) -> Settings:
+    """Every setting of the destination while it follows, `extra` last."""
+    request, choice = task.request, recall(task)
+    settings = _own(request) | choice.carried | request.settings
+    for name in HOT_STANDBY:
+        asked = str(settings.get(name, ""))
+        floor = choice.floors.get(name, 0)
+        settings[name] = max(floor, int(asked)) if asked.isdigit() else floor
+    if "max_logical_replication_workers" in choice.later:
+        settings["max_logical_replication_workers"] = 0
+    return settings | {
+        "hot_standby": "on",
+        "lc_messages": "C",
+        # Readers shall not hold up the replay, and with it the switchover.
+        "max_standby_streaming_delay": "1s",
+        "primary_conninfo": connection.primary_conninfo(task, task.cluster()),
+        "primary_slot_name": task.slot,
+        "recovery_target_timeline": "latest",
+        "wal_receiver_status_interval": "1s",
+        "wal_receiver_timeout": "5s",
+        # People may terminate all sessions by hand, repeatedly: a second kill of the stream
+        # within this interval costs all of it, measured as 3.8 s with the default of 5 s.
+        "wal_retrieve_retry_interval": "200ms",
+        **(extra or {}),
+    }
+
+
+def final_settings(task: Task) -> Settings:
+    """Every setting of the destination once it is on its own."""
+    request, choice = task.request, recall(task)
+    floors = {name: choice.floors[name] for name in HOT_STANDBY if name in choice.floors}
+    return _own(request) | floors | choice.carried | choice.later | request.settings
+
+
+def _own(request: Request) -> Settings:
+    keep = "wal_keep_size" if request.major >= 13 else "wal_keep_segments"
+    settings: Settings = {
+        "listen_addresses": request.listen,
+        # Old WAL lets a failed-over or rewound server find its way back.
+        keep: "256MB" if request.major >= 13 else 16,
+    }
+    if request.archive_command:
+        # On a standby `on` archives nothing; it begins with the promotion, without a restart.
+        settings |= {"archive_mode": "on", "archive_command": request.archive_command}
+    else:
+        settings["archive_mode"] = "off"
+    return settings
+
+
+def hba_lines(request: Request) -> list[str]:
+    """The user's own pg_hba lines, or one for each network that is let in."""
+    if request.hba_file is not None:
+        return request.hba_file.splitlines()
+    # md5 admits SCRAM verifiers too, and those of roles that still have an MD5 one.
+    return [f"host all all {cidr} md5" for cidr in request.allow]
+
+
+def write_standby(task: Task, extra: Mapping[str, str | int] | None = None) -> None:
+    """Write the standby's whole configuration; its server must be down.
+
+    A setting taken over that this server refuses (a locale or a compression this host does
+    not have) is dropped with a note; one of the user's own raises LandbridgeError.
+    """
+    cluster, request = task.cluster(), task.request
+    set_aside(cluster)
+    connection.provide_files(task, cluster)
+    while True:
+        _write_files(cluster, standby_settings(task, extra), hba_lines(request))
+        refused = refused_settings(cluster)
+        if not refused:
+            return
+        _drop_refused(task, refused)
+
+
+def write_final(task: Task) -> None:
+    """Write the configuration of a server that has been promoted."""
+    cluster = task.cluster()
+    cluster.configure(final_settings(task), hba_lines(task.request))
+    for name in _RECOVERY_FILES:
+        (cluster.data / name).unlink(missing_ok=True)
+
+
+def _write_files(cluster: Cluster, settings: Settings, hba: list[str]) -> None:
+    recovery = {n: v for n, v in settings.items() if n.startswith(_RECOVERY)}
+    if cluster.distribution.major >= 12:
+        cluster.configure(settings, hba)
+        cluster.account.write(cluster.data / "standby.signal", "")
+        return
+    cluster.configure({n: v for n, v in settings.items() if n not in recovery}, hba)
+    lines = [f"{n} = {quote(v)}" for n, v in {"standby_mode": "on", **recovery}.items()]
+    cluster.account.write(cluster.data / "recovery.conf", "\n".join((CONFIG_HEADER, *lines)) + "\n")
+
+
+def _drop_refused(task: Task, refused: Mapping[str, str]) -> None:
+    choice = recall(task)
+    for name, words in refused.items():
+        if name in task.request.settings or name not in choice.carried:
+            raise LandbridgeError(
+                f"the destination refuses the setting {name}: {words}",
+                id="start.setting_refused",
+                remedy=f"Give another value for {name}, or none.",
+            )
+        value = choice.carried.pop(name)
+        choice.left.append(name)
+        task.journal.note(
+            "standby.setting_refused",
+            f"{name} = {value} of the source is not taken over: {words}",
+            level="warning",
+        )
+    remember(task, choice)
+
+
+def set_aside(cluster: Cluster) -> list[str]:
+    """Move the source's configuration out of the copy, without passwords; the names moved."""
+    cluster.account.make_dir(cluster.side)
+    moved = []
+    for name in (*_FROM_SOURCE, *_RECOVERY_FILES):
+        path = cluster.data / name
+        if not path.exists() or _is_ours(path):
+            continue
+        target = cluster.side / f"source-{name}"
+        cluster.account.write(target, _without_secrets(path.read_text(errors="replace")))
+        path.unlink()
+        moved.append(target.name)
+    return moved
+
+
+def _is_ours(path: Path) -> bool:
+    return path.read_text(errors="replace").startswith(CONFIG_HEADER)
+
+
+def _without_secrets(text: str) -> str:
+    return "".join(
+        f"# {line.partition('=')[0].strip()}: not kept, it may hold a password\n"
+        if _SECRET.search(line.partition("=")[2])
+        else line
+        for line in text.splitlines(keepends=True)
+    )

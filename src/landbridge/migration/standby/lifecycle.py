@@ -1,0 +1,122 @@
+"""Start the standby, undo that, start it again with other settings."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+
+from ...errors import LandbridgeError, ServerFailed
+from ...postgres.cluster import Cluster
+from ...postgres.positions import in_recovery
+from ..states import State
+from ..task import Task
+from . import configuration
+from .settings import hot_standby_parameters
+
+#: The mark of a copy that is not complete.
+_PARTIAL = "landbridge.partial"
+_ATTEMPTS = 3
+
+
+def start_standby(task: Task) -> None:
+    """Configure the copy as a standby of the source and start it; waits until it is consistent.
+
+    Idempotent: a standby that runs is left as it is. Raises LandbridgeError
+    (start.partial_copy, start.setting_refused), ServerUnreachable (the source's settings
+    cannot be read) or ServerFailed with the server's own words.
+    """
+    cluster = task.cluster()
+    if cluster.process() is None:
+        refuse_partial_copy(cluster)
+        choice = configuration.learn(task)
+        for id, text in choice.notes:
+            task.journal.note(id, text, level="warning")
+        if choice.left:
+            task.journal.note(
+                "standby.settings_left",
+                "Settings of the source that belong to its host and were not taken over: "
+                + ", ".join(sorted(choice.left)),
+                names=sorted(choice.left),
+            )
+        configuration.write_standby(task)
+        _start(task, cluster)
+    with cluster.connect(dbname(task)) as conn:
+        if not in_recovery(conn):
+            raise LandbridgeError(
+                f"the server on {cluster.data} is no standby", id="start.not_a_standby"
+            )
+
+
+def _start(task: Task, cluster: Cluster) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            cluster.start()
+            return
+        except ServerFailed:
+            # The source may have raised a parameter since we asked.
+            if attempt == _ATTEMPTS or not raise_floors(task):
+                raise
+            configuration.write_standby(task)
+
+
+def raise_floors(task: Task) -> dict[str, tuple[int, int]]:
+    """Take over hot-standby parameters that the source has raised: name -> (before, now)."""
+    with task.conninfo().connect() as conn:
+        now = hot_standby_parameters(conn)
+    choice = configuration.recall(task)
+    raised = {
+        name: (choice.floors.get(name, 0), value)
+        for name, value in now.items()
+        if value > choice.floors.get(name, 0)
+    }
+    if raised:
+        choice.floors |= {name: value for name, (_, value) in raised.items()}
+        configuration.remember(task, choice)
+    return raised
+
+
+def reconfigure(task: Task, extra: Mapping[str, str | int] | None = None) -> None:
+    """Restart the standby with `extra` settings on top of its own; {} takes them back.
+
+    Used to stop at a position (recovery_target_lsn) and to raise parameters. The source
+    need not be reachable. Raises ServerFailed with the server's own words.
+    """
+    cluster = task.cluster()
+    cluster.stop()
+    configuration.write_standby(task, extra)
+    cluster.start()
+
+
+def undo_standby(task: Task) -> None:
+    """Stop the destination and remove it, with the folder beside it.
+
+    Nothing is removed before start_standby() has taken the copy over (the copy's own undo
+    does that) nor after the promotion, when the directory may hold writes of its own:
+    LandbridgeError (start.promoted).
+    """
+    if task.state in (State.PROMOTED, State.FINISHED):
+        raise LandbridgeError(
+            f"{task.request.data} has been promoted and is not removed", id="start.promoted"
+        )
+    cluster = task.cluster()
+    if not (task.folder / "standby.json").exists():
+        return
+    cluster.stop("immediate")
+    for folder in (cluster.data, cluster.side, cluster.socket_dir):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def refuse_partial_copy(cluster: Cluster) -> None:
+    """Raise LandbridgeError (start.partial_copy) unless the directory holds a complete copy."""
+    data = cluster.data
+    if (data / _PARTIAL).exists() or not (data / "global/pg_control").exists():
+        raise LandbridgeError(
+            f"{data} does not hold a complete copy",
+            id="start.partial_copy",
+            remedy="Let the copy run to its end, or cancel the migration and begin anew.",
+        )
+
+
+def dbname(task: Task) -> str:
+    """A database that certainly exists on both sides: the one the source was named with."""
+    return task.request.source.get("dbname") or "postgres"

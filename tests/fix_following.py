@@ -1,0 +1,75 @@
+"""A migration that has got as far as its copy, made without our own copier."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fix_servers import QUICK, Servers, Source
+from landbridge.migration.follow import Follower, Sample
+from landbridge.migration.task import Request, Task, Tasks
+from landbridge.postgres.conninfo import Conninfo
+from landbridge.postgres.distribution import discover
+from landbridge.postgres.process import wait_until
+
+#: The destination's own settings in these tests: cheap, and nothing an assertion depends on.
+CHEAP = {name: str(QUICK[name]) for name in ("fsync", "max_wal_size", "autovacuum")}
+
+
+def copied(servers: Servers, source: Source, root: Path, **options: Any) -> Task:
+    """A task whose destination holds a complete base copy, its slot reserved.
+
+    `options` are fields of the request, and `conninfo` for another way to the source.
+    """
+    conninfo: Conninfo = options.pop("conninfo", source.conninfo())
+    data, port = servers.destination(options.pop("name", "destination"))
+    ((identifier,),) = source.sql("SELECT system_identifier::text FROM pg_control_system()")
+    request = Request(
+        source=conninfo.public(), data=str(data), port=port,
+        major=source.distribution.major, superuser=source.superuser,
+        system_identifier=identifier,
+        **{"settings": CHEAP, "allow": ("127.0.0.1/32",), "listen": "127.0.0.1", **options},
+    )  # fmt: skip
+    task = Tasks(root).create(request, {"source": conninfo})
+    source.sql(f"SELECT pg_create_physical_replication_slot('{task.slot}', true)")
+    base_backup(source, data, task.slot)
+    return task
+
+
+def base_backup(source: Source, data: Path, slot: str) -> None:
+    """PostgreSQL's own copy; the newest pg_basebackup copies from every major."""
+    tools = [d for d in discover() if "pg_basebackup" in d.tools]
+    if not tools:
+        pytest.skip("no pg_basebackup on this machine")
+    tool = max(tools, key=lambda d: d.major)
+    subprocess.run(
+        [tool.program("pg_basebackup"), "-D", data, "-h", source.socket_dir, "-p", str(source.port),
+         "-U", source.superuser, "-X", "stream", "-S", slot, "-c", "fast", "--no-sync"],
+        check=True, capture_output=True, env={**tool.environment, "HOME": os.environ["HOME"]},
+    )  # fmt: skip
+    data.chmod(0o700)
+    source.account.own_tree(data)
+
+
+def sample_until(
+    follower: Follower, condition: Callable[[Sample], object], seconds: float = 20
+) -> Sample:
+    """The first sample that meets `condition`; fails the test after `seconds`."""
+    found: list[Sample] = []
+
+    def met() -> bool:
+        found.append(follower.sample())
+        return bool(condition(found[-1]))
+
+    assert wait_until(met, seconds, every=0.1), f"never seen; last: {found[-1]}"
+    return found[-1]
+
+
+def notes(task: Task) -> list[str]:
+    """Ids of the task's notes, in order."""
+    return [e["id"] for e in task.journal.entries() if e["kind"] == "note"]

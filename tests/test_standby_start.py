@@ -1,0 +1,77 @@
+"""Start on the copy: the destination follows with our configuration, not the source's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fix_following import copied, sample_until
+from fix_servers import MIGRATOR_PASSWORD, Servers, fill
+from landbridge.errors import LandbridgeError
+from landbridge.migration.follow import Follower
+from landbridge.migration.standby import reconfigure, start_standby, undo_standby
+from landbridge.migration.states import Replication
+
+
+@pytest.mark.parametrize("major", [10, 12, 15, 18])
+def test_standby_starts_on_the_copy_and_follows(
+    servers: Servers, state_dir: Path, major: int
+) -> None:
+    source = servers.source(major, settings={"max_connections": 123, "work_mem": "7MB"})
+    fill(source)
+    task = copied(servers, source, state_dir)
+    start_standby(task)
+    start_standby(task)
+    source.sql("INSERT INTO items VALUES (1000001, 'new')")
+    follower = Follower(task)
+    sample = sample_until(follower, lambda s: s.caught_up)
+    follower.close()
+    assert sample.state is Replication.STREAMING
+    assert sample.lag_bytes == 0 and sample.lag_seconds == 0
+    assert sample.disconnected_since is None
+    json.dumps(sample.as_dict())
+    cluster = task.cluster()
+    with cluster.connect() as conn:
+        assert conn.execute("SELECT t FROM items WHERE id = 1000001").fetchone() == ("new",)
+        shown = dict(conn.execute("SELECT name, setting FROM pg_settings").fetchall())
+    assert shown["max_connections"] == "123"
+    assert shown["work_mem"] == "7168"
+    assert shown["archive_mode"] == "off"
+    reconfigure(task, {"work_mem": "8MB"})
+    with cluster.connect() as conn:
+        assert conn.execute("SHOW work_mem").fetchone() == ("8MB",)
+    undo_standby(task)
+    assert not cluster.data.exists() and not cluster.side.exists()
+
+
+def test_password_lies_in_no_file_but_passfiles(servers: Servers, state_dir: Path) -> None:
+    source = servers.source(15)
+    task = copied(servers, source, state_dir)
+    start_standby(task)
+    cluster = task.cluster()
+    holders = [
+        path.name
+        for root in (cluster.side, cluster.data, state_dir)
+        for path in root.rglob("*")
+        if path.is_file()
+        and path.suffix != ".pgpass"
+        and path.name != "primary.pgpass"
+        and any(
+            word in path.read_bytes()
+            for word in (MIGRATOR_PASSWORD.encode(), MIGRATOR_PASSWORD.encode("latin-1"))
+        )
+    ]
+    assert holders == []
+    passfile = cluster.side / "primary.pgpass"
+    assert passfile.stat().st_mode & 0o777 == 0o600
+
+
+def test_partial_copy_is_refused(servers: Servers, state_dir: Path) -> None:
+    source = servers.source(15)
+    task = copied(servers, source, state_dir)
+    (task.cluster().data / "landbridge.partial").touch()
+    with pytest.raises(LandbridgeError) as refused:
+        start_standby(task)
+    assert refused.value.id == "start.partial_copy"
