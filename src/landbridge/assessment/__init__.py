@@ -1,0 +1,17 @@
+"""Will it work? Facts about source, route and destination -> findings -> report.
+
+`gather` does all the I/O, `assess` is pure, rendering is separate:
+
+    report = assess(gather(source, DestinationPlan(data, port, distribution)))
+"""
+
+from .assess import assess
+from .facts import DestinationPlan, Facts
+from .gather import gather
+from .model import Finding, Fix, Level, Report
+from .terminal import render_terminal
+
+__all__ = [
+    "DestinationPlan", "Facts", "Finding", "Fix", "Level", "Report", "assess", "gather",
+    "render_terminal",
+]  # fmt: skip

@@ -1,0 +1,183 @@
+"""Whether the source can be reached and the account is what a migration needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...postgres.facts.account import Account
+from ...postgres.facts.connect import Attempt, Refusal
+from ..facts import Facts
+from ..lines import RELOAD, alter_system, hba_fix, ident, source_sql
+from ..model import Fix, Verdict, error, passed
+
+
+def address(facts: Facts) -> Iterator[Verdict]:
+    attempt = facts.reached.address
+    if attempt.ok:
+        yield passed(f"{facts.address} answers")
+        return
+    yield error(
+        f"{facts.address} does not answer: {attempt.message} (after {attempt.seconds:.1f} s).",
+        "Check the name, the route between the two networks and any firewall that drops"
+        " packets; on the destination's host, `ping` and `ip route get` show where it ends.",
+        Fix("shell", "destination", (f"ip route get {facts.address.rpartition(':')[0]}",)),
+        message=attempt.message,
+    )
+
+
+def port(facts: Facts) -> Iterator[Verdict]:
+    attempt = facts.reached.port
+    assert attempt is not None
+    number = facts.address.rpartition(":")[2]
+    if attempt.ok:
+        yield passed(f"port {number} is open")
+        return
+    yield error(
+        f"The host answers, but port {number} is closed: {attempt.message}.",
+        "Start the server, or make it listen on this address (listen_addresses, port), and"
+        " open the port in the host's firewall.",
+        Fix("sql", "source", ("ALTER SYSTEM SET listen_addresses = '*';",), needs_restart=True),
+        message=attempt.message,
+    )
+
+
+def login(facts: Facts) -> Iterator[Verdict]:
+    attempt = facts.reached.login
+    assert attempt is not None
+    if attempt.ok:
+        yield passed(f"{facts.user} logs in ({attempt.seconds * 1000:.0f} ms)")
+        return
+    cause, remedy, fixes = _why_refused(facts, attempt)
+    yield error(cause, remedy, *fixes, message=attempt.message, refusal=_value(attempt.refusal))
+
+
+def replication(facts: Facts) -> Iterator[Verdict]:
+    attempt = facts.reached.replication
+    assert attempt is not None
+    if attempt.ok:
+        yield passed("a replication connection opens")
+        return
+    said = f"A replication connection is refused: {attempt.message}."
+    data = {"message": attempt.message, "refusal": _value(attempt.refusal)}
+    if attempt.refusal is Refusal.NO_REPLICATION:
+        yield error(
+            f"{said} The role {facts.user} does not have the REPLICATION attribute.",
+            "Give it the attribute (as a superuser; from 16 on a role with CREATEROLE and"
+            " REPLICATION may do it too).",
+            source_sql(
+                f"ALTER ROLE {ident(facts.user)} REPLICATION;",
+                undo=(f"ALTER ROLE {ident(facts.user)} NOREPLICATION;",),
+                automatic=True,
+            ),
+            **data,
+        )
+    elif attempt.refusal is Refusal.NO_HBA_LINE:
+        yield error(
+            f"{said} Lines for database `all` do not cover replication.",
+            "Add this line to pg_hba.conf, above any line that rejects, and reload.",
+            hba_fix(facts, "replication"),
+            source_sql(RELOAD),
+            **data,
+        )
+    elif attempt.refusal is Refusal.NO_WALSENDER:
+        yield error(
+            f"{said} All WAL sender processes are taken, or there are none"
+            " (wal_level = minimal needs max_wal_senders = 0).",
+            "Raise max_wal_senders and restart the source; see also wal.level.",
+            alter_system(facts, {"max_wal_senders": "10"}, needs_restart=True),
+            **data,
+        )
+    else:
+        cause, remedy, fixes = _why_refused(facts, attempt)
+        yield error(cause, remedy, *fixes, **data)
+
+
+def createrole(facts: Facts) -> Iterator[Verdict]:
+    account = _account(facts)
+    if account.createrole or account.superuser:
+        yield passed(f"{account.name} has CREATEROLE")
+        return
+    name = ident(account.name)
+    yield error(
+        f"The role {account.name} does not have CREATEROLE.",
+        "Give it the attribute.",
+        source_sql(
+            f"ALTER ROLE {name} CREATEROLE;", undo=(f"ALTER ROLE {name} NOCREATEROLE;",),
+            automatic=True,
+        ),
+    )  # fmt: skip
+
+
+def monitor(facts: Facts) -> Iterator[Verdict]:
+    account = _account(facts)
+    if account.monitor or account.superuser:
+        yield passed(f"{account.name} is a member of pg_monitor")
+        return
+    name = ident(account.name)
+    yield error(
+        f"The role {account.name} is not a member of pg_monitor; without it settings, other"
+        " sessions and WAL files stay hidden.",
+        "Make it a member.",
+        source_sql(
+            f"GRANT pg_monitor TO {name};", undo=(f"REVOKE pg_monitor FROM {name};",),
+            automatic=True,
+        ),
+    )  # fmt: skip
+
+
+def _account(facts: Facts) -> Account:
+    assert facts.source is not None and facts.source.account is not None
+    return facts.source.account
+
+
+def _value(refusal: Refusal | None) -> str | None:
+    return refusal.value if refusal else None
+
+
+def _why_refused(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, ...]]:
+    """Cause, remedy and lines for a refusal that any connection may meet."""
+    user = ident(facts.user)
+    said = f"The server refuses {facts.user}: {attempt.message}."
+    if attempt.refusal is Refusal.PASSWORD:
+        return (
+            f"{said} The password is wrong, or it has expired (VALID UNTIL), or it was stored as"
+            " md5 while pg_hba.conf asks for scram-sha-256; servers do not say which.",
+            "Set the password again, as a superuser; \\password keeps it out of the logs.",
+            (source_sql(f"ALTER ROLE {user} VALID UNTIL 'infinity';", f"\\password {user}"),),
+        )
+    if attempt.refusal is Refusal.NO_HBA_LINE:
+        return (
+            f"{said}",
+            "Add these lines to pg_hba.conf, above any line that rejects, and reload.",
+            (hba_fix(facts, "all", "replication"), source_sql(RELOAD)),
+        )
+    if attempt.refusal is Refusal.NO_ROLE:
+        return (
+            said,
+            "Create the account, then set its password with \\password.",
+            (
+                source_sql(
+                    f"CREATE ROLE {user} LOGIN CREATEROLE REPLICATION;",
+                    f"GRANT pg_monitor TO {user};",
+                    f"\\password {user}",
+                ),
+            ),
+        )
+    if attempt.refusal is Refusal.NO_LOGIN:
+        return said, "Let the role log in.", (source_sql(f"ALTER ROLE {user} LOGIN;"),)
+    return said, _REMEDIES.get(attempt.refusal or Refusal.OTHER, _REMEDIES[Refusal.OTHER]), ()
+
+
+_REMEDIES = {
+    Refusal.NO_PASSWORD: "Give the password in the connection string, in PGPASSWORD or a passfile.",
+    Refusal.NO_DATABASE: "Name an existing database (dbname=postgres) in the connection string.",
+    Refusal.NO_CONNECT_PRIVILEGE: "GRANT CONNECT on that database, or name another one.",
+    Refusal.TOO_MANY: "Wait until connections are free, or raise max_connections or the limit of"
+    " the role or the database.",
+    Refusal.TLS: "Make sslmode, sslrootcert and the server's certificate agree.",
+    Refusal.NOT_READY: "Wait until the server accepts connections and assess again.",
+    Refusal.POOLER: "Connect to PostgreSQL itself: a pooler does not carry replication.",
+    Refusal.ADDRESS: "The connection went silent; check the route and any firewall.",
+    Refusal.PORT: "The server closed its port meanwhile; start it and assess again.",
+    Refusal.OTHER: "The message is the server's own; its log has the details.",
+}

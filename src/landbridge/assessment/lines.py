@@ -1,0 +1,92 @@
+"""The exact lines of fixes, quoted for the server or the file they are meant for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..postgres.cluster import quote
+from .facts import Facts
+from .model import Fix
+
+RELOAD = "SELECT pg_reload_conf();"
+#: A name that pg_hba.conf takes as it stands; `all` and the like mean something else there.
+_PLAIN = re.compile(r"(?!(?:all|replication|sameuser|samerole|samegroup)$)[A-Za-z_][A-Za-z0-9_]*")
+
+
+def ident(name: str) -> str:
+    """An SQL identifier, always quoted.
+
+    >>> ident('odd"name')
+    '"odd""name"'
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str) -> str:
+    """An SQL literal.
+
+    >>> literal("it's"), literal("a\\\\b")
+    ("'it''s'", "E'a\\\\\\\\b'")
+    """
+    quoted = "'" + value.replace("'", "''") + "'"
+    return "E" + quoted.replace("\\", "\\\\") if "\\" in value else quoted
+
+
+def source_sql(
+    *lines: str,
+    undo: Iterable[str] = (),
+    automatic: bool = False,
+    needs_restart: bool = False,
+    database: str | None = None,
+) -> Fix:
+    """SQL to run on the source."""
+    return Fix("sql", "source", lines, needs_restart, automatic, tuple(undo), database)
+
+
+def alter_system(facts: Facts, values: dict[str, str], *, needs_restart: bool) -> Fix:
+    """ALTER SYSTEM on the source, with the way back to what pg_settings shows now."""
+    lines = [f"ALTER SYSTEM SET {name} = {literal(value)};" for name, value in values.items()]
+    undo = []
+    settings = facts.source.server.settings if facts.source else {}
+    for name in values:
+        now = settings.get(name)
+        in_auto = now is not None and (now.file or "").endswith("postgresql.auto.conf")
+        undo.append(
+            f"ALTER SYSTEM SET {name} = {literal(now.value)};"
+            if now is not None and in_auto
+            else f"ALTER SYSTEM RESET {name};"
+        )
+    tail = () if needs_restart else (RELOAD,)
+    return source_sql(
+        *lines, *tail, undo=(*undo, *tail), automatic=True, needs_restart=needs_restart
+    )
+
+
+def hba_line(facts: Facts, database: str) -> str:
+    """The pg_hba.conf line that admits our account from where the source sees us.
+
+    `database` is a database's name, `all` or `replication`. scram where the server
+    knows it as its default, otherwise md5, which admits both kinds of password.
+    """
+    seen = facts.reached.seen_as
+    server = facts.source.server if facts.source else None
+    scram = server is not None and server.value("password_encryption") == "scram-sha-256"
+    method = "scram-sha-256" if scram else "md5"
+    user = facts.user if _PLAIN.fullmatch(facts.user) else ident(facts.user)
+    if seen is None:
+        return f"local {database} {user} {method}"
+    mask = 128 if ":" in seen else 32
+    return f"host {database} {user} {seen}/{mask} {method}"
+
+
+def hba_fix(facts: Facts, *databases: str) -> Fix:
+    """Those lines for pg_hba.conf, to stand above any that reject."""
+    server = facts.source.server if facts.source else None
+    file = server.value("hba_file") if server else ""
+    return Fix("hba", "source", tuple(hba_line(facts, d) for d in databases), file=file or None)
+
+
+def conf_line(name: str, value: str) -> str:
+    """A line of postgresql.conf."""
+    return f"{name} = {quote(value)}"

@@ -1,0 +1,190 @@
+"""Reaching a server step by step: address, port, login, replication connection.
+
+Failures while connecting carry no SQLSTATE (measured with psycopg 3.3), so they are
+told apart by their text. libpq's part of it is English; the server's part follows its
+lc_messages, so a text that is not recognised stays `OTHER` and is shown as it came.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from ..conninfo import Conninfo
+
+#: Seconds for one step of the way.
+PATIENCE = 5.0
+
+
+class Refusal(Enum):
+    """Why a connection could not be had."""
+
+    ADDRESS = "address"
+    """The name does not resolve, or nothing answers there."""
+    PORT = "port"
+    """The host answers, the port is closed."""
+    PASSWORD = "password"
+    """Wrong, md5-only under a scram rule, or expired: servers do not say which."""
+    NO_PASSWORD = "no_password"
+    """The server asks for a password and none was given."""
+    NO_HBA_LINE = "no_hba_line"
+    """No pg_hba.conf line admits this user from this address to this database."""
+    NO_DATABASE = "no_database"
+    NO_CONNECT_PRIVILEGE = "no_connect_privilege"
+    NO_ROLE = "no_role"
+    NO_LOGIN = "no_login"
+    TOO_MANY = "too_many"
+    """All connections, or all of this role or database, are taken."""
+    TLS = "tls"
+    NOT_READY = "not_ready"
+    """Starting up, shutting down, or in recovery without hot standby."""
+    NO_REPLICATION = "no_replication"
+    """The role has no REPLICATION attribute."""
+    NO_WALSENDER = "no_walsender"
+    """max_wal_senders is reached (0 under wal_level = minimal)."""
+    POOLER = "pooler"
+    """Not PostgreSQL itself answers, but a connection pooler."""
+    OTHER = "other"
+
+
+_PATTERNS: tuple[tuple[str, Refusal], ...] = (
+    (r"could not translate host name|Name or service not known", Refusal.ADDRESS),
+    (r"No route to host|Network is unreachable", Refusal.ADDRESS),
+    (r"timeout expired|timed out", Refusal.ADDRESS),
+    (r"Connection refused|No such file or directory", Refusal.PORT),
+    (r"no password supplied", Refusal.NO_PASSWORD),
+    (r"must be superuser or replication role|permission denied to start WAL sender"
+     r"|REPLICATION attribute", Refusal.NO_REPLICATION),
+    (r"max_wal_senders", Refusal.NO_WALSENDER),
+    (r"pg_hba\.conf", Refusal.NO_HBA_LINE),
+    (r"authentication failed|password has expired", Refusal.PASSWORD),
+    (r'database "[^"]*" does not exist|no such database', Refusal.NO_DATABASE),
+    (r"permission denied for database", Refusal.NO_CONNECT_PRIVILEGE),
+    (r'role "[^"]*" does not exist', Refusal.NO_ROLE),
+    (r"not permitted to log in", Refusal.NO_LOGIN),
+    (r"too many (clients|connections)|remaining connection slots", Refusal.TOO_MANY),
+    (r"unsupported startup parameter|pgbouncer|no such user", Refusal.POOLER),
+    (r"\bSSL\b|certificate|\bTLS\b", Refusal.TLS),
+    (r"starting up|shutting down|not accepting connections|in recovery", Refusal.NOT_READY),
+)  # fmt: skip
+
+
+def classify(message: str) -> Refusal:
+    """What a connection failure means.
+
+    >>> classify('FATAL:  no pg_hba.conf entry for replication connection from host "10.0.0.2"')
+    <Refusal.NO_HBA_LINE: 'no_hba_line'>
+    >>> classify('FATAL:  Passwort-Authentifizierung fehlgeschlagen')
+    <Refusal.OTHER: 'other'>
+    """
+    for pattern, refusal in _PATTERNS:
+        if re.search(pattern, message, re.IGNORECASE):
+            return refusal
+    return Refusal.OTHER
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One step of the way: whether it worked, how long it took, or what was said."""
+
+    ok: bool
+    seconds: float = 0.0
+    refusal: Refusal | None = None
+    message: str = ""
+    """The server's or the system's own words, without any password."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far we got; None where an earlier step already failed."""
+
+    address: Attempt
+    port: Attempt | None = None
+    login: Attempt | None = None
+    replication: Attempt | None = None
+    seen_as: str | None = None
+    """The address the source sees us from; None over a Unix socket or when unknown."""
+    numeric: str | None = None
+    """The source's own address, as it was resolved."""
+
+
+def try_address(conninfo: Conninfo) -> tuple[Attempt, Attempt | None, str | None, str | None]:
+    """TCP only: (address, port, our own address towards it, its numeric address)."""
+    host = conninfo.parameters.get("hostaddr") or conninfo.host
+    if host.startswith(("/", "@")):
+        path = Path(f"{host}/.s.PGSQL.{conninfo.port}")
+        if host.startswith("@") or path.exists():
+            return Attempt(True), Attempt(True), None, None
+        refused = Attempt(False, 0.0, Refusal.PORT, f"there is no socket {path}")
+        return Attempt(Path(host).is_dir()), refused, None, None
+    begin = time.monotonic()
+    try:
+        found = socket.getaddrinfo(host, conninfo.port, type=socket.SOCK_STREAM)
+    except OSError as problem:
+        return _failed(begin, Refusal.ADDRESS, problem), None, None, None
+    problem_seen: OSError = OSError("no address")
+    for family, kind, protocol, _, target in found:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.settimeout(PATIENCE)
+            begin = time.monotonic()
+            try:
+                probe.connect(target)
+            except OSError as problem:
+                problem_seen = problem
+                continue
+            attempt = Attempt(True, time.monotonic() - begin)
+            return attempt, attempt, str(probe.getsockname()[0]), str(target[0])
+    if isinstance(problem_seen, ConnectionRefusedError):
+        return Attempt(True), _failed(begin, Refusal.PORT, problem_seen), None, None
+    return _failed(begin, Refusal.ADDRESS, problem_seen), None, None, None
+
+
+def try_replication(conninfo: Conninfo) -> Attempt:
+    """Open a physical replication connection and ask IDENTIFY_SYSTEM over it."""
+    begin = time.monotonic()
+    try:
+        with psycopg.connect(autocommit=True, **conninfo.keywords(replication="true")) as conn:
+            conn.execute("IDENTIFY_SYSTEM")
+    except psycopg.Error as problem:
+        return refused(conninfo, begin, problem)
+    return Attempt(True, time.monotonic() - begin)
+
+
+def try_login(conninfo: Conninfo) -> tuple[Attempt, psycopg.Connection[Any] | None]:
+    """Log in; the connection is the caller's to close."""
+    begin = time.monotonic()
+    try:
+        conn = psycopg.connect(autocommit=True, **conninfo.keywords())
+    except psycopg.Error as problem:
+        return refused(conninfo, begin, problem), None
+    return Attempt(True, time.monotonic() - begin), conn
+
+
+def refused(conninfo: Conninfo, begin: float, problem: Exception) -> Attempt:
+    """The failed attempt that an exception of psycopg stands for, with its words masked."""
+    text = " ".join(str(problem).split())
+    if conninfo.password is not None and conninfo.password.reveal():
+        text = text.replace(conninfo.password.reveal(), "********")
+    return Attempt(False, time.monotonic() - begin, classify(text), text)
+
+
+def address_in(message: str) -> str | None:
+    """The address a server says it saw us from when pg_hba.conf turned us away.
+
+    >>> address_in('no pg_hba.conf entry for host "10.1.2.3", user "u", database "d"')
+    '10.1.2.3'
+    """
+    match = re.search(r'host "([0-9a-fA-F.:]+)"', message)
+    return match[1] if match else None
+
+
+def _failed(begin: float, refusal: Refusal, problem: OSError) -> Attempt:
+    text = problem.strerror or str(problem)
+    return Attempt(False, time.monotonic() - begin, refusal, text)
