@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import LandbridgeError
+from ..postgres.conninfo import Conninfo
 
 if TYPE_CHECKING:
-    from ..postgres.conninfo import Conninfo
+    from ..migration.task import Task
     from .output import Output
 
 #: Role of a connection (as in Task.conninfo) -> variable that holds its password.
@@ -43,14 +46,10 @@ class Passwords:
 
         Raises UsageError (conninfo.invalid) or LandbridgeError (credentials.missing).
         """
-        from ..postgres.conninfo import Conninfo
-
-        return self._with_password(Conninfo.parse(text), "source")
+        return self.for_account(Conninfo.parse(text), "source")
 
     def other(self, text: str | None, role: str, source: Conninfo) -> Conninfo | None:
         """The account of `--fence-as` or `--verify-as`; what it leaves out is the source's."""
-        from ..postgres.conninfo import Conninfo
-
         if text is None:
             return None
         given = Conninfo.parse(text)
@@ -63,9 +62,13 @@ class Passwords:
         whole = Conninfo({**inherited, **given.parameters}, given.password)
         if whole.password is None and whole.user == source.user and not self._given[role]:
             return whole.with_password(source.password)
-        return self._with_password(whole, role)
+        return self.for_account(whole, role)
 
-    def _with_password(self, conninfo: Conninfo, role: str) -> Conninfo:
+    def for_account(self, conninfo: Conninfo, role: str) -> Conninfo:
+        """The connection with the password of its role, if one could be had.
+
+        Raises LandbridgeError (credentials.missing) if the server wants one.
+        """
         variable = VARIABLES[role]
         if conninfo.password is not None:
             self.out.warn(
@@ -83,6 +86,24 @@ class Passwords:
                 remedy=f"Put it into {variable} or into a passfile (~/.pgpass, PGPASSFILE).",
             )
         return found.with_password(getpass.getpass(f"Password for {conninfo}: "))
+
+    @contextmanager
+    def lent_to(self, task: Task) -> Iterator[None]:
+        """Give a finished task, whose secrets were removed, its passwords for a while."""
+        lent = False
+        for role in ("source", "verify_as", "fence_as"):
+            parameters = getattr(task.request, role)
+            if parameters is None or task.passfile(role).exists():
+                continue
+            lent = True
+            task.passfile(role).parent.mkdir(mode=0o700, exist_ok=True)
+            known = Conninfo({k: v for k, v in parameters.items() if k != "passfile"})
+            self.for_account(known, role).write_passfile(task.passfile(role))
+        try:
+            yield
+        finally:
+            if lent:
+                task.remove_secrets()
 
 
 def _is_wanted(conninfo: Conninfo) -> bool:

@@ -1,15 +1,15 @@
-"""Sizes, rates and durations: read from options, written for people.
-
-Units are PostgreSQL's own: 1 kB is 1024 bytes, 1 MB is 1024 kB.
-"""
+"""Sizes, rates and durations: read from options, written for people (postgres/units.py)."""
 
 from __future__ import annotations
 
 import re
 
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-_FACTORS = {unit.lower().rstrip("b"): 1024**power for power, unit in enumerate(_UNITS)}
-_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?(b?)(/s)?\s*", re.IGNORECASE)
+from ..postgres.units import duration, milliseconds, rate, size
+
+__all__ = ["count", "duration", "milliseconds", "parse_size", "plain", "rate", "size"]
+
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)i?b?(?:/s)?\s*", re.IGNORECASE)
 
 
 def parse_size(text: str) -> int:
@@ -21,66 +21,10 @@ def parse_size(text: str) -> int:
     (52428800, 1536, 8192, 2147483648)
     """
     match = _SIZE.fullmatch(text)
-    size = int(float(match[1]) * _FACTORS[match[2].lower()]) if match else 0
-    if size <= 0:
+    found = int(float(match[1]) * 1024 ** _POWERS[match[2].lower()]) if match else 0
+    if found <= 0:
         raise ValueError(f"{text!r} is not a size; write it like 8192, 100kB, 50MB or 16GB")
-    return size
-
-
-def size(bytes: float | None) -> str:
-    """Bytes for people, three figures at most.
-
-    >>> size(0), size(900), size(1536), size(157286400), size(None)
-    ('0 B', '900 B', '1.5 kB', '150 MB', '-')
-    """
-    if bytes is None:
-        return "-"
-    amount = float(bytes)
-    for unit in _UNITS:
-        if abs(amount) < 999.5 or unit == _UNITS[-1]:
-            break
-        amount /= 1024
-    digits = 0 if unit == "B" or amount >= 99.5 else 1
-    return f"{amount:.{digits}f}".removesuffix(".0") + f" {unit}"
-
-
-def rate(bytes_per_second: float | None) -> str:
-    """Bytes per second for people.
-
-    >>> rate(52428800.0), rate(None)
-    ('50 MB/s', '-')
-    """
-    return "-" if bytes_per_second is None else size(bytes_per_second) + "/s"
-
-
-def duration(seconds: float | None) -> str:
-    """A span of time for people.
-
-    >>> duration(0.0421), duration(2.345), duration(75), duration(5400), duration(200000)
-    ('42 ms', '2.3 s', '1 min 15 s', '1 h 30 min', '2 d 8 h')
-    """
-    if seconds is None:
-        return "-"
-    if seconds < 0.9995:
-        return milliseconds(seconds * 1000)
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for big, name, small, small_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
-        if whole >= big:
-            return f"{whole // big} {name} {whole % big // small} {small_name}"
-    return f"{whole // 60} min {whole % 60} s"
-
-
-def milliseconds(ms: float | None) -> str:
-    """Milliseconds for people: one decimal below ten.
-
-    >>> milliseconds(3.14159), milliseconds(0.0), milliseconds(87.6)
-    ('3.1 ms', '0 ms', '88 ms')
-    """
-    if ms is None:
-        return "-"
-    return f"{ms:.1f}".removesuffix(".0") + " ms" if ms < 9.95 else f"{ms:.0f} ms"
+    return found
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

@@ -1,0 +1,58 @@
+"""The same picture as lines for a log: one for each thing that happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...migration.states import ROW, State
+from .. import units
+from . import details
+from .view import View
+
+#: Seconds between two lines of figures while nothing else happens.
+EVERY = 10.0
+
+
+def entry_line(view: View, entry: dict[str, Any]) -> str | None:
+    """One journal entry as a line, or None if it says nothing new to a person."""
+    text = _text(view, entry)
+    return f"{details.clock(entry['at'])}  {text}" if text else None
+
+
+def _text(view: View, entry: dict[str, Any]) -> str | None:
+    kind = entry["kind"]
+    if kind == "state":
+        state = State(entry["state"])
+        if state is State.PROMOTED:
+            return "POINT OF NO RETURN: the destination accepts writes, nothing is undone"
+        return ROW[state].label
+    if kind == "note":
+        level = entry.get("level", "info")
+        sign = "" if level == "info" else f"{level}: "
+        return f"  {sign}{units.plain(str(entry.get('text', '')))} [{entry.get('id')}]"
+    if kind == "error":
+        return f"  error: {units.plain(str(entry.get('message', '')))} [{entry.get('id')}]"
+    if kind == "step" and entry.get("phase") == "end":
+        return _step_text(view, str(entry["name"]))
+    if kind == "signal":
+        return f"  asked for: {entry.get('signal') or entry.get('name') or entry.get('topic')}"
+    return None
+
+
+def _step_text(view: View, name: str) -> str | None:
+    for state, row in ROW.items():
+        if row.step == name:
+            detail = details.phase_detail(view, state)
+            return f"  {detail}" if detail else None
+    return None
+
+
+def figures_line(view: View) -> str | None:
+    """The figures of this moment as a line, or None if there are none."""
+    detail = details.phase_detail(view, view.state)
+    if not detail or view.state not in (State.COPYING, State.SYNCHRONIZING):
+        return None
+    if view.state is State.SYNCHRONIZING and (wal := details.wal_kept(view.live)):
+        detail += f"; WAL kept on the source: {wal}"
+    at = view.live.get("at")
+    return f"{details.clock(at)}    {detail}" if at else None

@@ -1,0 +1,172 @@
+"""One picture of a migration, made from its journal and its latest figures."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from ...migration.states import ROW, TABLE, State, is_end
+from ...migration.task import read_json
+from .reader import Reader
+
+if TYPE_CHECKING:
+    from ...migration.task import Task
+
+#: The way a migration goes when nothing goes wrong.
+PATH = tuple(row.state for row in TABLE if row.stage is not None)
+
+
+class Mark(Enum):
+    """How far a phase is."""
+
+    WAITING = "·"
+    """Not begun."""
+    ACTIVE = "▶"
+    """Under way."""
+    DONE = "✔"
+    """Behind us."""
+    ENDED = "✘"
+    """The migration ended here."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One state of the table, as far as this migration has come."""
+
+    state: State
+    mark: Mark
+    seconds: float | None
+    """How long it took or has been taking; None before it begins."""
+
+    @property
+    def label(self) -> str:
+        return ROW[self.state].label
+
+
+class View:
+    """What is known about one task; `update` reads what is new."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.request = task.request
+        self.state = State.ASSESSING
+        self.before_end = State.ASSESSING
+        """The state from which a cancelled or failed migration ended."""
+        self.entered: dict[State, datetime] = {}
+        self.steps: dict[str, dict[str, Any]] = {}
+        """Step -> the facts it ended with."""
+        self.notes: list[dict[str, Any]] = []
+        self.error: dict[str, Any] | None = None
+        self.live: dict[str, Any] = {}
+        self.lags: deque[int] = deque(maxlen=60)
+        """Lag in bytes, newest last, one for each new set of figures."""
+        self._reader = Reader(task)
+
+    def update(self) -> list[dict[str, Any]]:
+        """Take in what is new; returns the new journal entries."""
+        entries = self._reader.new_entries()
+        for entry in entries:
+            self._take(entry)
+        live = self._reader.live()
+        if live.get("at") != self.live.get("at") and live.get("lag_bytes") is not None:
+            self.lags.append(int(live["lag_bytes"]))
+        self.live = live
+        return entries
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        kind = entry["kind"]
+        if kind == "state":
+            self._enter(State(entry["state"]), datetime.fromisoformat(entry["at"]))
+        elif kind == "step" and entry.get("phase") == "end":
+            self.steps[entry["name"]] = entry
+        elif kind == "note":
+            self.notes.append(entry)
+        elif kind == "error" and self.error is None:
+            self.error = entry
+
+    def _enter(self, state: State, at: datetime) -> None:
+        if is_end(state):
+            self.before_end = self.state
+        else:
+            self.error = None  # what was put back is no longer what stands in the way
+        if state in PATH:
+            # Back from a switchover that was undone: what came after has not happened.
+            for later in PATH[PATH.index(state) + 1 :]:
+                self.entered.pop(later, None)
+        self.entered[state] = at
+        self.state = state
+
+    @property
+    def is_over(self) -> bool:
+        return is_end(self.state)
+
+    @property
+    def phases(self) -> list[Phase]:
+        """Every state on the way, in order."""
+        here = self.before_end if self.state not in PATH else self.state
+        position = PATH.index(here)
+        marks = {-1: Mark.DONE, 1: Mark.WAITING}
+        found = []
+        for index, state in enumerate(PATH):
+            mark = marks.get((index > position) - (index < position), Mark.ACTIVE)
+            if index == position and self.is_over:
+                mark = Mark.DONE if self.state is State.FINISHED else Mark.ENDED
+            found.append(Phase(state, mark, self._seconds(state)))
+        return found
+
+    def _seconds(self, state: State) -> float | None:
+        begin = self.entered.get(state)
+        if begin is None or state is State.FINISHED:
+            return None
+        after = [at for at in self.entered.values() if at > begin]
+        end = min(after) if after else datetime.now(UTC)
+        return (end - begin).total_seconds()
+
+    @property
+    def promoted_at(self) -> datetime | None:
+        """The point of no return, once it is behind us."""
+        return self.entered.get(State.PROMOTED)
+
+    def attachment(self, name: str) -> dict[str, Any] | None:
+        """A result that lies beside the journal, e.g. `verification`."""
+        found = read_json(self.task.folder / f"{name}.json")
+        return found if isinstance(found, dict) else None
+
+    @property
+    def label(self) -> str:
+        return ROW[self.state].label
+
+    def summary(self) -> dict[str, Any]:
+        """The task in a list, for programs."""
+        request = self.request
+        stage = ROW[self.before_end if self.state not in PATH else self.state].stage
+        return {
+            "id": self.task.id,
+            "state": self.state.value,
+            "stage": stage and stage.value,
+            "worked_on": self.task.is_worked_on(),
+            "source": request.source,
+            "destination": {"data": request.data, "port": request.port},
+            "postgres": {"major": request.major, "system_identifier": request.system_identifier},
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole picture, for programs."""
+        evidence = self.task.folder / "evidence.json"
+        return {
+            **self.summary(),
+            "label": self.label,
+            "guarantee": self.state.guarantee,
+            "fence": self.request.fence,
+            "entered": {state.value: at.isoformat() for state, at in self.entered.items()},
+            "steps": self.steps,
+            "live": self.live,
+            "notes": self.notes,
+            "error": self.error,
+            "verification": self.attachment("verification"),
+            "evidence": {"path": str(evidence)} if evidence.exists() else None,
+            "folder": str(self.task.folder),
+        }

@@ -1,0 +1,146 @@
+"""`landbridge verify`: compare every table of both sides, at one position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import LandbridgeError, UsageError
+from . import units
+from .options import OUTPUT, JsonFlag, TaskArgument
+from .output import Mode, Output
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..migration.verify import Verification
+
+
+def verify(
+    id: TaskArgument,
+    before: Annotated[
+        bool, typer.Option("--before", help="Before the switchover, with replay paused.")
+    ] = False,
+    after: Annotated[bool, typer.Option("--after", help="After the switchover.")] = False,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table",
+            metavar="PATTERN",
+            show_default=False,
+            help="Only tables like schema.name or database.schema.name, with * and ?;"
+            " may be repeated.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, max=64, help="Tables read at a time, on each side.")
+    ] = 4,
+    all_tables: Annotated[
+        bool,
+        typer.Option("--all", help="List equal tables too.", rich_help_panel=OUTPUT),
+    ] = False,
+    json: JsonFlag = False,
+) -> int:
+    """Compare source and destination, and examine the destination's pages and indexes.
+
+    Ends 1 if anything differs. Without --before or --after it looks which one it is.
+    """  # fmt: skip
+    from ..migration.task import Tasks
+    from ..migration.verify import verify as run
+    from .passwords import Passwords
+
+    if before and after:
+        raise UsageError("--before and --after exclude each other")
+    out = Output(Mode.of(json))
+    task = Tasks.default().get(id)
+    when = "before" if before else "after" if after else "auto"
+    with Passwords(out).lent_to(task), _Progress(out) as progress:
+        result = run(task, when=when, tables=table or None, report=progress, jobs=jobs)
+    document = result.as_dict()
+    error = _error(result)
+    out.result({**document, "error": error and error.as_dict()}, *picture(document, all_tables))
+    if error is not None and out.mode is Mode.HUMAN:
+        out.error(error)
+    return 1 if error is not None else 0
+
+
+def _error(result: Verification) -> LandbridgeError | None:
+    try:
+        result.raise_for_differences()
+    except LandbridgeError as error:
+        return error
+    return None
+
+
+class _Progress:
+    """Which table of how many, on a terminal; silent elsewhere."""
+
+    def __init__(self, out: Output) -> None:
+        self._status = out.console.status("Comparing") if out.is_live else None
+
+    def __enter__(self) -> _Progress:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def __call__(self, table: str, done: int, total: int) -> None:
+        if self._status:
+            self._status.update(f"Comparing {done} of {total}: {table}")
+
+
+def picture(document: dict[str, Any], all_tables: bool) -> list[RenderableType]:
+    """A verification (its verification.json) for people."""
+    from rich.table import Table
+
+    tables = document["tables"]
+    shown = tables if all_tables else [t for t in tables if not t["equal"]]
+    parts: list[RenderableType] = []
+    if shown:
+        grid = Table(box=None, pad_edge=False, header_style="dim")
+        for heading in ("TABLE", "ROWS ON SOURCE", "ROWS HERE", ""):
+            grid.add_column(heading, justify="right" if heading.startswith("ROWS") else "left")
+        for t in shown:
+            name = f"{t['database']}.{t['schema']}.{t['table']}"
+            verdict = "[green]equal[/]" if t["equal"] else f"[red]{t['error'] or 'different'}[/]"
+            grid.add_row(name, _rows(t["rows_source"]), _rows(t["rows_destination"]), verdict)
+        parts += [grid, ""]
+    parts += _objects(document)
+    parts += [f"not compared: {s['what']} ({s['why']})" for s in document["skipped"]]
+    rows = sum(t["rows_source"] or 0 for t in tables)
+    differences = int(document["differences"])
+    style = "bold red" if differences else "bold green"
+    parts.append(
+        f"[{style}]{units.count(differences, 'difference')}[/] in"
+        f" {units.count(len(tables), 'table')}, {units.count(rows, 'row')},"
+        f" at {document['point']}"
+    )
+    return parts
+
+
+def _objects(document: dict[str, Any]) -> list[str]:
+    """What differs apart from tables, and how pages and indexes were examined."""
+    found = [
+        f"[red]{o['kind']} {o['name']} differs: {o['source']} here {o['destination']}[/]"
+        for kind in ("sequences", "large_objects", "roles", "databases")
+        for o in document[kind]
+        if not o["equal"]
+    ]
+    for what, key in (("pages", "page_checksums"), ("indexes", "indexes")):
+        examined = document.get(key) or {}
+        if examined:
+            amount = examined.get("blocks", examined.get("checked", 0))
+            failures = len(examined.get("failures", ()))
+            found.append(
+                f"{what}: {amount:,} examined, {units.count(failures, 'failure')}"
+                + (f" ({examined['how']})" if examined.get("how") else "")
+            )
+    return found
+
+
+def _rows(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
