@@ -1,0 +1,36 @@
+"""Fences: what keeps the source from acknowledging writes while the destination takes over.
+
+=========  ======================================================  =======================
+fence      how                                                     what it needs
+=========  ======================================================  =======================
+sync       our standby is made synchronous, then the source        an account with ALTER
+           read-only by default                                    SYSTEM, terminate
+lockout    pg_hba admits our own accounts alone                    a superuser
+manual     a person stops the writes; we verify                    the migration account
+=========  ======================================================  =======================
+
+attempt.py keeps, on disk, what an attempt has to put back; source.py is our session there.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Fence(Protocol):
+    """Raised in two steps, of which only the second interrupts writes."""
+
+    def prepare(self) -> None:
+        """Everything that clients do not notice."""
+
+    def close_writes(self) -> None:
+        """From here on a new session cannot write; proven by a session of our own."""
+
+    def check(self) -> None:
+        """Raise SwitchoverUndone (fence.broken) when the fence does not stand any more."""
+
+    def lift(self) -> None:
+        """Put the source back as it was; also for an attempt that another process began."""
+
+    def release(self) -> bool:
+        """After the promotion: what need not stay. False when something had to be kept."""

@@ -1,0 +1,171 @@
+"""One attempt at a switchover: what must be put back, until when, and who may act on it.
+
+`switchover/attempt.json` exists exactly as long as something on the source may have to
+be put back. It is written, durably, before the change it tells of. Whoever reads or
+changes it holds `switchover/lock`: the switching process, the guard, or a cancellation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg
+
+from ...errors import LandbridgeError, SwitchoverUndone
+from ...postgres.process import ProcessId, wait_until
+from ..journal import now
+from ..task import Task, read_json, write_json
+
+
+@dataclass
+class Attempt:
+    """What one attempt has changed, or is about to change, on the source."""
+
+    fence: str
+    started: str
+    """UTC, ISO 8601."""
+    deadline: float
+    """Unix time after which everything is put back unless the destination is promoted."""
+    worker: dict[str, int]
+    """The process that switches over (pid, started)."""
+    settings: dict[str, str | None] = field(default_factory=dict)
+    """Setting -> its value in postgresql.auto.conf before us; None where it had none."""
+    sync_names: str = ""
+    """synchronous_standby_names as it was in effect before us, wherever it was set."""
+    hba_file: str | None = None
+    """Path, on the source, of the pg_hba file we replaced; its content is in `hba.original`."""
+
+    @classmethod
+    def begin(cls, task: Task) -> Self:
+        """Write down a new attempt; nothing on the source is changed by this."""
+        limit = task.request.time_limit
+        attempt = cls(task.request.fence, now(), time.time() + limit, _myself())
+        attempt.save(task)
+        return attempt
+
+    @classmethod
+    def load(cls, task: Task) -> Self | None:
+        """The attempt that was begun and neither completed nor put back."""
+        raw = read_json(_path(task))
+        return None if raw is None else cls(**raw)
+
+    def adopt(self, task: Task) -> None:
+        """Go on, as this process, with an attempt that another one left behind."""
+        self.worker = _myself()
+        self.save(task)
+
+    def save(self, task: Task) -> None:
+        folder(task)
+        write_json(_path(task), asdict(self))
+
+    def close(self, task: Task) -> None:
+        """Nothing is left to put back."""
+        _path(task).unlink(missing_ok=True)
+
+    @property
+    def worker_process(self) -> ProcessId:
+        return ProcessId(**self.worker)
+
+    def intent(self, task: Task) -> dict[str, Any] | None:
+        """The journal's line that precedes the promotion, if this attempt came that far."""
+        found = None
+        for entry in task.journal.entries():
+            if entry["at"] >= self.started and entry["kind"] == "step":
+                if entry["name"] == "promote" and entry["phase"] == "begin":
+                    found = entry
+                elif entry["phase"] == "undone":
+                    found = None
+        return found
+
+
+class Deadline:
+    """The time limit of an attempt, for loops and for reads that would block past it."""
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+        self._watched: list[psycopg.Connection[Any]] = []
+        self._timer = threading.Timer(max(0.0, self.left()), self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def left(self) -> float:
+        """Seconds until the limit; negative afterwards."""
+        return self.at - time.time()
+
+    def check(self) -> None:
+        """Raise SwitchoverUndone (switchover.time_limit) once the limit is reached."""
+        if self.left() <= 0:
+            raise SwitchoverUndone(
+                "the time limit was reached before the promotion", id="switchover.time_limit"
+            )
+
+    def watch(self, conn: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+        """Have this connection's blocked reads fail when the limit is reached."""
+        self._watched.append(conn)
+        return conn
+
+    def disarm(self) -> None:
+        """The limit no longer applies: the destination is promoted, or all is put back."""
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        # A dead wire can block a read for longer than the limit. Shutting the socket
+        # down ends the read without freeing what another thread is using.
+        for conn in self._watched:
+            with (
+                contextlib.suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(conn.fileno())) as wire,
+            ):
+                wire.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def switch_lock(task: Task, patience: float = 20.0) -> Iterator[None]:
+    """Be the only one who acts on the attempt; LandbridgeError (switchover.busy) otherwise."""
+    fd = os.open(folder(task) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not wait_until(lambda: try_lock(fd), patience):
+            raise LandbridgeError(
+                "another process is switching this migration over",
+                id="switchover.busy",
+                retryable=True,
+            )
+        yield
+    finally:
+        os.close(fd)
+
+
+def folder(task: Task) -> Path:
+    """The attempt's folder, mode 0700."""
+    path = task.folder / "switchover"
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def _path(task: Task) -> Path:
+    return task.folder / "switchover" / "attempt.json"
+
+
+def try_lock(fd: int) -> bool:
+    """Whether this open file is, or could be, locked by us."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _myself() -> dict[str, int]:
+    process = ProcessId.of(os.getpid())
+    assert process is not None
+    return process.as_dict()
