@@ -1,0 +1,113 @@
+"""The document as one self-contained page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from .chart import chart
+
+#: Tables listed openly; more are folded.
+_LISTED = 15
+#: Steps of the switchover, drawn again on an axis of their own.
+_SWITCHOVER = ("fence", "drain", "promote", "release", "finish")
+
+
+def render(document: dict[str, Any]) -> str:
+    """HTML with inline style: no request leaves the page, and it has no script."""
+    environment = Environment(
+        loader=PackageLoader("landbridge.migration", "templates"), autoescape=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "clock": clock, "moment": moment, "duration": duration, "size": size, "number": number,
+        "shown": shown,
+    }  # fmt: skip
+    ended = document["task"]["ended"]
+    switchover = [s for s in document["steps"] if s["name"] in _SWITCHOVER[:-1]]
+    return environment.get_template("evidence.html").render(
+        d=document,
+        verdict=verdict(document),
+        chart=chart(document["steps"], ended),
+        switch_chart=chart(switchover, ended),
+        listed=_LISTED,
+    )
+
+
+def verdict(document: dict[str, Any]) -> tuple[str, str, str]:
+    """Tone (good, bad, warn, calm), headline and sentence at the top of the page."""
+    task, verification = document["task"], document["verification"]
+    differences = (verification or {}).get("differences", 0)
+    if document["diverged"]:
+        return ("bad", "Commits diverged",
+                "The source committed transactions after the fence that the destination does not"
+                " have. They are listed below.")  # fmt: skip
+    if differences:
+        return "bad", "Differences found", "Source and destination do not hold the same."
+    if task["state"] in ("failed", "cancelled"):
+        return "warn", task["label"], task["guarantee"]
+    if task["state"] in ("promoted", "finished"):
+        proof = "compared equal" if verification else "not compared table by table"
+        return "good", "Migrated", f"The destination accepts writes; its content was {proof}."
+    return "calm", task["label"], task["guarantee"]
+
+
+def moment(text: str | None) -> str:
+    """A time of the journal for reading: UTC, seconds."""
+    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M:%S") if text else "–"
+
+
+def clock(text: str | None) -> str:
+    """Time of day with milliseconds."""
+    return datetime.fromisoformat(text).strftime("%H:%M:%S.%f")[:-3] if text else "–"
+
+
+def duration(seconds: float | None) -> str:
+    """
+    >>> duration(0.0421), duration(7.25), duration(3725), duration(None)
+    ('42 ms', '7.25 s', '1 h 02 min', '–')
+    """
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min {int(seconds % 60):02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: float | None) -> str:
+    """
+    >>> size(1536), size(3 * 10**9), size(None)
+    ('1.54 kB', '3 GB', '–')
+    """
+    if count is None:
+        return "–"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.3g} {unit}" if count < 100 else f"{count:.0f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def number(value: object) -> str:
+    """A whole number with thin spaces between thousands; anything else as it is."""
+    return f"{value:,}".replace(",", "\u2009") if isinstance(value, int) else shown(value)
+
+
+def shown(value: object) -> str:
+    """A value of a setting or fact in few words."""
+    if value is None or value == [] or value == {}:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(shown(v) for v in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {shown(v)}" for k, v in value.items())
+    return str(value)
