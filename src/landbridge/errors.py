@@ -8,10 +8,12 @@
     ├── ServerUnreachable          a server could not be reached or refused the login
     ├── ServerProgramsMissing      no PostgreSQL programs of the wanted major on this host
     ├── ServerFailed               a server process of ours did not start, stop or answer
+    ├── ReplicationFailed          a replication connection was refused, broke or fell silent
     ├── CopyFailed                 the full copy ended early
     ├── SwitchoverRefused          a guardrail stands in the way; nothing was changed
     ├── SwitchoverUndone           the switchover was begun and put back; the source is writable
-    └── VerificationFailed         the two sides differ, or could not be compared
+    ├── VerificationFailed         the two sides differ, or could not be compared
+    └── MigrationCancelled         somebody asked to cancel; everything was, or will be, put back
 
 Each error carries facts in its message, never a password, and says in `retryable`
 whether the same call may succeed later without anybody changing anything.
@@ -88,6 +90,14 @@ class ServerFailed(LandbridgeError):
     id = "server.failed"
 
 
+class ReplicationFailed(LandbridgeError):
+    """A replication connection was refused, broke, fell silent or reported an error."""
+
+    id = "replication.failed"
+    sqlstate: str = ""
+    """The server's SQLSTATE, where it gave one."""
+
+
 class CopyFailed(LandbridgeError):
     """The full copy ended early; what was copied is marked as partial."""
 
@@ -111,3 +121,9 @@ class VerificationFailed(LandbridgeError):
     """The two sides differ, or they could not be compared."""
 
     id = "verification.failed"
+
+
+class MigrationCancelled(LandbridgeError):
+    """Somebody asked to cancel the migration."""
+
+    id = "migration.cancelled"

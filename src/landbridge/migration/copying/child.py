@@ -1,0 +1,53 @@
+"""The process that copies: `python -m landbridge.migration.copying.child FOLDER`.
+
+It outlives the worker that started it. FOLDER is the task's copy folder; what it leaves
+there is all its parent learns: child.json (who it is), progress.json, result.json, log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from ...errors import LandbridgeError
+from ...postgres.process import ProcessId
+from ..task import read_json, write_json
+from .destination import Destination
+from .failures import as_copy_failed
+from .model import CopyEngine, CopyProgress, CopySpec
+from .plain import PlainEngine
+
+ENGINES: dict[str, type[CopyEngine]] = {PlainEngine.name: PlainEngine}
+
+
+def main(folder: Path) -> int:
+    """Copy as spec.json says; write result.json with the result or the error."""
+    myself = ProcessId.of(os.getpid())
+    write_json(folder / "child.json", myself.as_dict() if myself else {})
+    spec = CopySpec(**read_json(folder / "spec.json"))
+
+    def report(progress: CopyProgress) -> None:
+        write_json(folder / "progress.json", progress.as_dict(), durable=False)
+
+    outcome: dict[str, Any]
+    try:
+        result = ENGINES[spec.engine]().run(spec, report)
+    except Exception as error:
+        if not isinstance(error, LandbridgeError | OSError):
+            traceback.print_exc()
+        failure = as_copy_failed(error)
+        print(f"{failure.id}: {failure.message}", flush=True)
+        write_json(folder / "result.json", {"error": failure.as_dict()})
+        return 1
+    # The result first: sealing can be repeated by whoever reads it, the copy cannot.
+    outcome = {"result": result.as_dict()}
+    write_json(folder / "result.json", outcome)
+    Destination(spec.path, spec.task, folder).seal(sync=spec.sync)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

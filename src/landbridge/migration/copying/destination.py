@@ -1,0 +1,148 @@
+"""The data directory and the tablespace folders while they are a partial copy.
+
+A partial copy holds the marker file and no global/pg_control, without which no server
+starts. Every folder is written down (made.json) before anything is put into it, so
+that whatever a killed attempt left can be told from what belongs to somebody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from ...errors import CopyFailed
+from ...postgres.osaccount import OsAccount
+from ..task import read_json, write_json
+from .model import MARKER
+
+CONTROL = "global/pg_control"
+#: Where pg_control lies until the copy is complete.
+PENDING_CONTROL = "global/pg_control.landbridge"
+
+# fsync spends its time waiting for the disk; this many at once keep its queue filled.
+_SYNC_THREADS = 8
+
+
+class Destination:
+    """Prepares, cleans, makes durable and seals what a copy is written into."""
+
+    def __init__(self, data: Path, task: str, folder: Path) -> None:
+        self.data = data
+        self.task = task
+        self.account = OsAccount.for_servers()
+        self._record = folder / "made.json"
+
+    @property
+    def made(self) -> dict[Path, bool]:
+        """The folders this task has put a copy into -> whether they existed (empty) before."""
+        return {Path(path): existed for path, existed in (read_json(self._record) or {}).items()}
+
+    def prepare(self) -> None:
+        """Make the data directory a partial copy of this task, without any file yet.
+
+        Raises CopyFailed (copy.destination_not_empty) if somebody else's files are there.
+        """
+        self.clean()
+        self.claim(self.data)
+        self.account.write(self.data / MARKER, f"{self.task}\n")
+        for name in ("global", "pg_tblspc", "pg_wal", "pg_wal/archive_status"):
+            self.account.make_dir(self.data / name)
+
+    def check(self) -> None:
+        """Refuse now, with nothing changed, what `prepare` would refuse."""
+        if self.data.exists() and self.data not in self.made:
+            self._refuse_unless_empty(self.data)
+
+    def claim(self, path: Path) -> None:
+        """Take an empty or absent folder for the copy; CopyFailed if it is neither."""
+        existed = path.exists()
+        if existed:
+            self._refuse_unless_empty(path)
+        write_json(self._record, {**{str(p): e for p, e in self.made.items()}, str(path): existed})
+        self.account.make_dir(path)
+
+    def link(self, oid: int, target: Path) -> None:
+        """Make pg_tblspc/OID point to a tablespace's folder."""
+        link = self.data / "pg_tblspc" / str(oid)
+        link.symlink_to(target)
+        self.account.own(link)
+
+    def clean(self) -> None:
+        """Remove every folder of this task's earlier attempt, and what it holds."""
+        made = self.made
+        # pg_control first: what is left of a half removed copy shall not start either.
+        if self.data in made:
+            (self.data / CONTROL).unlink(missing_ok=True)
+        for path, existed in made.items():
+            if not path.is_dir():
+                continue
+            for child in path.iterdir():
+                if child.is_dir() and not child.is_symlink():
+                    shutil.rmtree(child)
+                else:
+                    child.unlink()
+            if not existed:
+                path.rmdir()
+        self._record.unlink(missing_ok=True)
+
+    def write_manifest(self, manifest: bytes) -> None:
+        """Keep the source's manifest beside the files, as pg_verifybackup wants it."""
+        path = self.data / "backup_manifest"
+        path.write_bytes(manifest)
+        path.chmod(0o600)
+        self.account.own(path)
+
+    def sync(self) -> None:
+        """Make every file and folder durable."""
+        paths = [Path(root) for root in self.made]
+        with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+            for root in paths:
+                for _ in pool.map(_fsync, _tree(root), chunksize=1):
+                    pass
+        for root in paths:
+            _fsync(root.parent)
+
+    def seal(self, *, sync: bool = True) -> None:
+        """Turn the complete partial copy into a cluster; idempotent."""
+        pending = self.data / PENDING_CONTROL
+        if pending.exists():
+            pending.replace(self.data / CONTROL)
+            if sync:
+                _fsync(self.data / "global")
+        (self.data / MARKER).unlink(missing_ok=True)
+        if sync:
+            _fsync(self.data)
+
+    def _refuse_unless_empty(self, path: Path) -> None:
+        found = sorted(p.name for p in islice(path.iterdir(), 4)) if path.is_dir() else [path.name]
+        if not found:
+            return
+        whose = ""
+        if MARKER in found or (path / MARKER).exists():
+            with contextlib.suppress(OSError):
+                whose = f" (a partial copy of task {(path / MARKER).read_text().strip()})"
+        raise CopyFailed(
+            f"{path} is not empty{whose}: {', '.join(found)}",
+            id="copy.destination_not_empty",
+            remedy="Choose another folder, or remove what is in it.",
+        )
+
+
+def _tree(root: Path) -> list[Path]:
+    found = []
+    for folder, _, files in os.walk(root):
+        found.append(Path(folder))
+        found += [Path(folder) / name for name in files]
+    return found
+
+
+def _fsync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

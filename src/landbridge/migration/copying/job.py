@@ -1,0 +1,205 @@
+"""The parent's side of the copy: start it, find it again, watch it, undo it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ...errors import CopyFailed
+from ...postgres.osaccount import clean_environment
+from ...postgres.process import ProcessId, start_detached, wait_until
+from ...postgres.replication import ReplicationConnection
+from ..task import Task, read_json, write_json
+from .destination import Destination
+from .model import CopyProgress, CopyResult, CopySpec, Report
+
+# Seconds between two looks at the child's progress; its end is noticed at once.
+_LOOK = 0.2
+
+
+class CopyJob:
+    """The full copy of one task.
+
+    The child holds a lock that it inherits from us, so there is no moment in which a
+    restarted parent could start a second one.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.folder = task.folder / "copy"
+        self._destination = Destination(Path(task.request.data), task.id, self.folder)
+
+    @property
+    def aside(self) -> Path:
+        """Where an empty cluster that was in the way is kept."""
+        data = self._destination.data
+        return data.with_name(f"{data.name}.before-{self.task.id}")
+
+    def start_or_adopt(self) -> None:
+        """See that the copy is done or under way.
+
+        A child that runs is adopted, a finished copy is left alone, a failed one is begun
+        again from nothing. Raises LandbridgeError when it cannot be begun.
+        """
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        if self._result() is not None or self._child() is not None:
+            return
+        self._set_aside()
+        self._destination.check()
+        self._drop_slot()
+        with ReplicationConnection.connect(self.task.conninfo()) as conn:
+            conn.create_physical_slot(self.task.slot)
+        write_json(self.folder / "spec.json", self._spec().as_dict())
+        self._start()
+
+    def progress(self) -> CopyProgress | None:
+        """How far the copy has come, or None before the first report."""
+        raw = read_json(self.folder / "progress.json")
+        return None if raw is None else CopyProgress.from_dict(raw)
+
+    def wait(self, report: Report, cancelled: Callable[[], bool]) -> CopyResult:
+        """Wait for the end, reporting progress; the result.
+
+        Raises CopyFailed with the first cause, or with id copy.cancelled after it ended
+        the child because `cancelled` said so.
+        """
+        child = self._child()
+        if child is not None:
+            self._watch(child, report, cancelled)
+        result = self._result()
+        if result is None:
+            raise self._failure()
+        self._destination.seal(sync=self.task.request.sync)
+        return result
+
+    def cancel(self) -> None:
+        """End the child, if there is one."""
+        child = self._child()
+        if child is not None:
+            child.end_group()
+
+    def undo(self) -> None:
+        """Leave nothing: no child, no copy, no slot; an empty cluster set aside is back."""
+        self.cancel()
+        self._destination.clean()
+        if self.aside.exists():
+            self.aside.rename(self._destination.data)
+        (self.folder / "result.json").unlink(missing_ok=True)
+        self._drop_slot()
+
+    def _spec(self) -> CopySpec:
+        request = self.task.request
+        return CopySpec(
+            task=self.task.id,
+            folder=str(self.folder),
+            engine=request.copy_engine,
+            source=dict(self.task.conninfo().public()),
+            system_identifier=request.system_identifier,
+            slot=self.task.slot,
+            data=str(self._destination.data),
+            tablespaces=request.tablespaces,
+            compression=request.compression,
+            max_rate=request.max_rate,
+            sync=request.sync,
+        )
+
+    def _start(self) -> None:
+        for name in ("child.json", "progress.json", "result.json"):
+            (self.folder / name).unlink(missing_ok=True)
+        lock = self._lock()
+        if lock is None:
+            raise CopyFailed("a copy of this task is being started elsewhere", id="copy.busy")
+        try:
+            start_detached(
+                [sys.executable, "-m", "landbridge.migration.copying.child", self.folder],
+                output=self.folder / "log",
+                environment=clean_environment(),
+                pass_fds=(lock,),
+            )
+        finally:
+            os.close(lock)
+
+    def _lock(self) -> int | None:
+        """The lock, as an open file; None while a child holds it."""
+        fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return fd
+
+    def _child(self) -> ProcessId | None:
+        """The living child, whoever started it."""
+        lock = self._lock()
+        if lock is not None:
+            os.close(lock)
+            return None
+        path = self.folder / "child.json"
+        wait_until(path.exists, 10)
+        raw = read_json(path)
+        return None if raw is None else ProcessId(**raw)
+
+    def _watch(self, child: ProcessId, report: Report, cancelled: Callable[[], bool]) -> None:
+        try:
+            handle = os.pidfd_open(child.pid)
+        except ProcessLookupError:
+            return
+        last: CopyProgress | None = None
+        try:
+            while child.alive():
+                if cancelled():
+                    self.cancel()
+                    raise CopyFailed("the copy was cancelled", id="copy.cancelled")
+                select.select([handle], [], [], _LOOK)
+                progress = self.progress()
+                if progress is not None and progress != last:
+                    last = progress
+                    report(progress)
+        finally:
+            os.close(handle)
+
+    def _result(self) -> CopyResult | None:
+        raw = read_json(self.folder / "result.json") or {}
+        return CopyResult(**raw["result"]) if "result" in raw else None
+
+    def _failure(self) -> CopyFailed:
+        raw = (read_json(self.folder / "result.json") or {}).get("error")
+        if raw is not None:
+            message = raw.pop("message")
+            return CopyFailed(message, **raw)
+        log = self.folder / "log"
+        words = log.read_text(errors="replace").strip() if log.exists() else ""
+        return CopyFailed(
+            f"the copier ended without a word: {words.splitlines()[-1] if words else 'killed'}",
+            id="copy.child_died",
+            retryable=True,
+        )
+
+    def _set_aside(self) -> None:
+        data = self._destination.data
+        if not self.task.request.replaces_empty_cluster or self.aside.exists():
+            return
+        if not (data / "PG_VERSION").exists():
+            return
+        if self.task.cluster().process() is not None:
+            raise CopyFailed(
+                f"a server runs on {data}", id="copy.destination_in_use", remedy="Stop it first."
+            )
+        data.rename(self.aside)
+
+    def _drop_slot(self) -> None:
+        """Drop our slot, after ending whatever of ours still streams from it."""
+        conninfo = self.task.conninfo()
+        with conninfo.connect() as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+                " WHERE slot_name = %s AND active",
+                [self.task.slot],
+            )
+        with ReplicationConnection.connect(conninfo) as replication:
+            replication.drop_slot(self.task.slot)
