@@ -12,9 +12,14 @@ import pytest
 
 from fix_servers import QUICK, Servers, Source
 from landbridge.migration.follow import Follower, Sample
+from landbridge.migration.journal import now
+from landbridge.migration.standby import start_standby
+from landbridge.migration.states import State
+from landbridge.migration.switchover import SwitchoverResult
 from landbridge.migration.task import Request, Task, Tasks
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.distribution import discover
+from landbridge.postgres.positions import in_recovery
 from landbridge.postgres.process import wait_until
 
 #: The destination's own settings in these tests: cheap, and nothing an assertion depends on.
@@ -73,3 +78,30 @@ def sample_until(
 def notes(task: Task) -> list[str]:
     """Ids of the task's notes, in order."""
     return [e["id"] for e in task.journal.entries() if e["kind"] == "note"]
+
+
+def started(servers: Servers, source: Source, root: Path, **options: Any) -> Task:
+    """As `copied`, with the standby running and caught up."""
+    task = copied(servers, source, root, **options)
+    start_standby(task)
+    follower = Follower(task)
+    sample_until(follower, lambda s: s.caught_up)
+    follower.close()
+    return task
+
+
+def promoted(task: Task) -> SwitchoverResult:
+    """Promote the destination, without a fence, and tell of it as a switchover does."""
+    cluster = task.cluster()
+    cluster.signal_promotion()
+    with cluster.connect() as conn:
+        assert wait_until(lambda: not in_recovery(conn), 20)
+    for state in (State.SYNCHRONIZING, State.FENCING, State.DRAINED, State.PROMOTED):
+        task.journal.enter(state)
+    at = now()
+    return SwitchoverResult(
+        fence="sync", fence_lsn="0/0", fence_next_xid=0, promote_next_xid=0,
+        system_identifier=task.request.system_identifier, timeline_before=1, timeline_after=2,
+        started=at, fenced=at, drained=at, promoted=at, released=at, write_outage_ms=1.0,
+        sessions_terminated=0, undo_possible_until=at,
+    )  # fmt: skip

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from ...errors import LandbridgeError
 from ...postgres.cluster import CONFIG_HEADER, Cluster, quote
 from ...postgres.configcheck import refused_settings
+from ..fence.promotion import left_recovery
 from ..task import Request, Task, read_json, write_json
 from . import connection
+from .roles import read_only_overrides, roles_by_login
 from .settings import HOT_STANDBY, Choice, choose, read_settings
 
 Settings = dict[str, str | int]
@@ -31,6 +32,9 @@ def learn(task: Task) -> Choice:
     distribution = task.cluster().distribution
     settings, floors, subscriptions = read_settings(task.conninfo())
     choice = choose(settings, floors, distribution=distribution, subscriptions=subscriptions)
+    with task.conninfo().connect() as conn:
+        choice.read_only = read_only_overrides(conn)
+        choice.login_roles = roles_by_login(conn, login=True)
     remember(task, choice)
     return choice
 
@@ -108,7 +112,7 @@ def write_standby(task: Task, extra: Mapping[str, str | int] | None = None) -> N
     not have) is dropped with a note; one of the user's own raises LandbridgeError.
     """
     cluster, request = task.cluster(), task.request
-    set_aside(cluster)
+    take_over(task, cluster)
     connection.provide_files(task, cluster)
     while True:
         _write_files(cluster, standby_settings(task, extra), hba_lines(request))
@@ -128,13 +132,21 @@ def write_final(task: Task) -> None:
 
 def _write_files(cluster: Cluster, settings: Settings, hba: list[str]) -> None:
     recovery = {n: v for n, v in settings.items() if n.startswith(_RECOVERY)}
+    _write_recovery(cluster, recovery)
     if cluster.distribution.major >= 12:
         cluster.configure(settings, hba)
-        cluster.account.write(cluster.data / "standby.signal", "")
+    else:
+        cluster.configure({n: v for n, v in settings.items() if n not in recovery}, hba)
+
+
+def _write_recovery(cluster: Cluster, recovery: Settings) -> None:
+    """The file that makes it a standby; with the recovery settings in it before 12."""
+    if cluster.distribution.major >= 12:
+        cluster.account.write(cluster.data / "standby.signal", f"{CONFIG_HEADER}\n")
         return
-    cluster.configure({n: v for n, v in settings.items() if n not in recovery}, hba)
     lines = [f"{n} = {quote(v)}" for n, v in {"standby_mode": "on", **recovery}.items()]
-    cluster.account.write(cluster.data / "recovery.conf", "\n".join((CONFIG_HEADER, *lines)) + "\n")
+    text = "\n".join((CONFIG_HEADER, *lines)) + "\n"
+    cluster.account.write(cluster.data / "recovery.conf", text)
 
 
 def _drop_refused(task: Task, refused: Mapping[str, str]) -> None:
@@ -156,23 +168,29 @@ def _drop_refused(task: Task, refused: Mapping[str, str]) -> None:
     remember(task, choice)
 
 
-def set_aside(cluster: Cluster) -> list[str]:
-    """Move the source's configuration out of the copy, without passwords; the names moved."""
+def take_over(task: Task, cluster: Cluster) -> None:
+    """Move the source's configuration out of the copy, once; without its passwords.
+
+    Afterwards raises LandbridgeError (start.promoted) when the directory is no standby any
+    more: writing a standby's configuration would turn the promotion back.
+    """
+    choice = recall(task)
+    if choice.taken_over:
+        if left_recovery(cluster):
+            raise LandbridgeError(
+                f"{cluster.data} has been promoted and is no standby", id="start.promoted"
+            )
+        return
     cluster.account.make_dir(cluster.side)
-    moved = []
     for name in (*_FROM_SOURCE, *_RECOVERY_FILES):
-        path = cluster.data / name
-        if not path.exists() or _is_ours(path):
-            continue
-        target = cluster.side / f"source-{name}"
-        cluster.account.write(target, _without_secrets(path.read_text(errors="replace")))
-        path.unlink()
-        moved.append(target.name)
-    return moved
-
-
-def _is_ours(path: Path) -> bool:
-    return path.read_text(errors="replace").startswith(CONFIG_HEADER)
+        path, target = cluster.data / name, cluster.side / f"source-{name}"
+        if path.exists() and not target.exists():
+            text = path.read_text(errors="replace")
+            cluster.account.write(target, _without_secrets(text))
+        path.unlink(missing_ok=True)
+    _write_recovery(cluster, {})
+    choice.taken_over = True
+    remember(task, choice)
 
 
 def _without_secrets(text: str) -> str:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from ...errors import LandbridgeError, ServerFailed
 from ...postgres.cluster import Cluster
 from ...postgres.positions import in_recovery
+from ..copying.model import MARKER
+from ..fence.promotion import left_recovery
 from ..states import State
 from ..task import Task
 from . import configuration
 from .settings import hot_standby_parameters
 
-#: The mark of a copy that is not complete.
-_PARTIAL = "landbridge.partial"
 _ATTEMPTS = 3
 
 
@@ -28,16 +28,8 @@ def start_standby(task: Task) -> None:
     cluster = task.cluster()
     if cluster.process() is None:
         refuse_partial_copy(cluster)
-        choice = configuration.learn(task)
-        for id, text in choice.notes:
-            task.journal.note(id, text, level="warning")
-        if choice.left:
-            task.journal.note(
-                "standby.settings_left",
-                "Settings of the source that belong to its host and were not taken over: "
-                + ", ".join(sorted(choice.left)),
-                names=sorted(choice.left),
-            )
+        if not configuration.recall(task).taken_over:
+            _learn(task)
         configuration.write_standby(task)
         _start(task, cluster)
     with cluster.connect(dbname(task)) as conn:
@@ -45,6 +37,19 @@ def start_standby(task: Task) -> None:
             raise LandbridgeError(
                 f"the server on {cluster.data} is no standby", id="start.not_a_standby"
             )
+
+
+def _learn(task: Task) -> None:
+    choice = configuration.learn(task)
+    for id, text in choice.notes:
+        task.journal.note(id, text, level="warning")
+    if choice.left:
+        task.journal.note(
+            "standby.settings_left",
+            "Settings of the source that belong to its host and were not taken over: "
+            + ", ".join(sorted(choice.left)),
+            names=sorted(choice.left),
+        )
 
 
 def _start(task: Task, cluster: Cluster) -> None:
@@ -82,6 +87,7 @@ def reconfigure(task: Task, extra: Mapping[str, str | int] | None = None) -> Non
     need not be reachable. Raises ServerFailed with the server's own words.
     """
     cluster = task.cluster()
+    configuration.take_over(task, cluster)
     cluster.stop()
     configuration.write_standby(task, extra)
     cluster.start()
@@ -94,12 +100,13 @@ def undo_standby(task: Task) -> None:
     does that) nor after the promotion, when the directory may hold writes of its own:
     LandbridgeError (start.promoted).
     """
-    if task.state in (State.PROMOTED, State.FINISHED):
+    cluster, choice = task.cluster(), configuration.recall(task)
+    ours = choice.taken_over
+    if task.state in (State.PROMOTED, State.FINISHED) or (ours and left_recovery(cluster)):
         raise LandbridgeError(
             f"{task.request.data} has been promoted and is not removed", id="start.promoted"
         )
-    cluster = task.cluster()
-    if not (task.folder / "standby.json").exists():
+    if not ours:
         return
     cluster.stop("immediate")
     for folder in (cluster.data, cluster.side, cluster.socket_dir):
@@ -109,7 +116,7 @@ def undo_standby(task: Task) -> None:
 def refuse_partial_copy(cluster: Cluster) -> None:
     """Raise LandbridgeError (start.partial_copy) unless the directory holds a complete copy."""
     data = cluster.data
-    if (data / _PARTIAL).exists() or not (data / "global/pg_control").exists():
+    if (data / MARKER).exists() or not (data / "global/pg_control").exists():
         raise LandbridgeError(
             f"{data} does not hold a complete copy",
             id="start.partial_copy",

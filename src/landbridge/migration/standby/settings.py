@@ -97,6 +97,12 @@ class Choice:
     """Names of the settings that were not taken over."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     """(id, text) worth a person's attention."""
+    taken_over: bool = False
+    """The configuration in the data directory is ours; the source's has been set aside."""
+    read_only: list[tuple[str | None, str | None]] = field(default_factory=list)
+    """(role, database) of the read-only defaults that the source had at the start."""
+    login_roles: list[str] = field(default_factory=list)
+    """Roles that could log in at the start."""
 
 
 def read_settings(source: Conninfo) -> tuple[list[SourceSetting], dict[str, int], bool]:
