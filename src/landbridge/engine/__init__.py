@@ -21,5 +21,6 @@ knows it. Its rules, each held by a test:
 """
 
 from .engine import Context, Engine, Status, Stopped, send
+from .outcomes import error_of, facts_of
 
-__all__ = ["Context", "Engine", "Status", "Stopped", "send"]
+__all__ = ["Context", "Engine", "Status", "Stopped", "error_of", "facts_of", "send"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -85,6 +86,12 @@ class Context:
             if payload != _WAKE:
                 return payload
 
+    def signal(self, topic: str, payload: Any) -> None:
+        """Signal this very body, from a thread that it started."""
+        from dbos import DBOS
+
+        DBOS.send(self.id, payload, topic)
+
     def check_stop(self) -> None:
         """Raise Stopped if the engine is closing; long steps call it now and then."""
         if self._stopping.is_set():
@@ -105,7 +112,8 @@ class Engine:
         self._bodies: dict[str, Body] = {}
         self._workflows: dict[str, Callable[[str, str], None]] = {}
         self._stopping = threading.Event()
-        self._running: dict[str, tuple[str, threading.Event]] = {}
+        self._running: dict[str, str] = {}
+        self._gone: defaultdict[str, threading.Event] = defaultdict(threading.Event)
         self._waits: dict[str, set[str]] = {}
         self.defect: BaseException | None = None
         """What a body raised that is no LandbridgeError; it waits for the next launch."""
@@ -163,8 +171,7 @@ class Engine:
         def run(id: str, argument: str) -> None:
             from dbos import error as dbos_error
 
-            gone = threading.Event()
-            self._running[id] = (name, gone)
+            self._running[id] = name
             try:
                 body(Context(id, self._stopping), argument)
             except dbos_error.DBOSWorkflowCancelledError:
@@ -177,7 +184,7 @@ class Engine:
                 self.defect = error
                 raise Stopped from error
             finally:
-                gone.set()
+                self._gone[id].set()
 
         run.__qualname__ = run.__name__ = name
         return run
@@ -218,6 +225,10 @@ class Engine:
 
         return [step["function_name"] for step in DBOS.list_workflow_steps(id)]
 
+    def join(self, id: str, seconds: float) -> bool:
+        """Wait until the body has left this process (True), or `seconds` have passed."""
+        return self._gone[id].wait(seconds)
+
     def close(self) -> None:
         """Let every body leave at its next stopping point, then end the engine.
 
@@ -229,11 +240,11 @@ class Engine:
         self._stopping.set()
         from dbos import DBOS
 
-        for id, (name, gone) in list(self._running.items()):
-            while not gone.is_set():
+        for id, name in list(self._running.items()):
+            while not self.join(id, 0):
                 for topic in self._waits[name]:
                     self.signal(id, topic, _WAKE)
-                gone.wait(1.0)
+                self.join(id, 1.0)
         DBOS.destroy(destroy_registry=True)
         self._store.close_log()
         Engine._launched = None

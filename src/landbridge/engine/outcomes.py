@@ -23,7 +23,7 @@ def outcome_of(function: Callable[[], Any]) -> dict[str, Any]:
     try:
         return {"result": function()}
     except LandbridgeError as error:
-        return {"error": {"kind": type(error).__name__, **error.as_dict()}}
+        return {"error": facts_of(error)}
     except Exception as error:
         raise Unrecorded(error) from error
 
@@ -36,8 +36,13 @@ def result_of(outcome: dict[str, Any]) -> Any:
     raise error_of(error)
 
 
+def facts_of(error: LandbridgeError) -> dict[str, Any]:
+    """The error as JSON, with the name of its class."""
+    return {"kind": type(error).__name__, **error.as_dict()}
+
+
 def error_of(facts: dict[str, Any]) -> LandbridgeError:
-    """The error that `outcome_of` recorded: same class if it is known, same id."""
+    """The error that `facts_of` described: same class if it is known, same id."""
     kinds = {cls.__name__: cls for cls in _kinds(LandbridgeError)}
     made = kinds.get(facts["kind"], LandbridgeError).__new__(
         kinds.get(facts["kind"], LandbridgeError)

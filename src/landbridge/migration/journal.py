@@ -8,9 +8,10 @@ Each entry has `at` (UTC, ISO 8601, microseconds), `kind` and facts of its kind:
 kind        facts
 =========== ==================================================================
 state       state (value of `State`); from (the state before)
-step        name, phase ("begin", "end", "undone"), and facts of the step
+step        name, phase ("begin", "end", "failed", "undone"), and facts of the step
 note        id (stable), level ("info", "warning", "alarm"), text, facts
-error       id, message, remedy: why the migration failed or was put back
+error       id, message, remedy: why the migration failed, or why something was
+            put back; `held`: it goes on as it was and waits for somebody to act
 signal      what somebody asked for: switchover, cancel
 =========== ==================================================================
 """
@@ -65,10 +66,12 @@ class Journal:
                 "state", durable=durable, state=state.value, **{"from": before and before.value}
             )
 
-    def entries(self) -> Iterator[dict[str, Any]]:
-        """All entries in order; a line cut short by a crash is passed over."""
+    def entries(self, begin: int = 0) -> Iterator[dict[str, Any]]:
+        """All entries from byte `begin` on; a line cut short by a crash is passed over."""
         try:
-            text = self.path.read_text()
+            with self.path.open("rb") as file:
+                file.seek(begin)
+                text = file.read().decode(errors="replace")
         except FileNotFoundError:
             return
         for line in text.splitlines():
@@ -86,10 +89,13 @@ class Journal:
         return last
 
     def first_error(self) -> dict[str, Any] | None:
-        """The error that ended the migration: the first after the last good state."""
+        """The error that ended the migration: the first after the last good state.
+
+        One that only held it up counts as long as no other has followed.
+        """
         found = None
         for entry in self.entries():
-            if entry["kind"] == "error" and found is None:
+            if entry["kind"] == "error" and (found is None or found.get("held")):
                 found = entry
             elif entry["kind"] == "state" and entry["state"] not in ("failed", "cancelled"):
                 found = None

@@ -1,0 +1,199 @@
+"""The steps of a migration: what each does, and how it is undone.
+
+One entry per name in the state table's `step` column, in the same order. A step
+looks at reality first, so that it may run again after a crash at any moment; so
+does an undo, which takes back what its own step did and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AssessmentFailed, CopyFailed, MigrationCancelled
+from .states import State
+from .task import Task, write_json
+
+if TYPE_CHECKING:
+    from .copying import CopyProgress
+    from .follow import Sample
+
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Control:
+    """How a step learns that it shall stop, and reports what it sees."""
+
+    check_stop: Callable[[], None]
+    """Raises if this process is ending; the step leaves everything as it stands."""
+    cancelled: Callable[[], bool]
+    """Whether somebody asked to cancel; also looks at `check_stop`."""
+    stop: threading.Event
+    """Set when the following shall end."""
+    on_sample: Callable[[Sample], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step; `run` returns facts for the journal."""
+
+    name: str
+    run: Callable[[Task, Control], Facts] | None
+    """None: the step before it does both, because nothing may come between them."""
+    undo: Callable[[Task], None] | None = None
+    no_undo: str = ""
+    """Why there is no undo."""
+    attempts: int = 1
+    """How often a failure that may pass is tried, each attempt from the step's beginning."""
+
+
+def assess(task: Task, control: Control) -> Facts:
+    """Check everything; the report goes to `assessment.json`.
+
+    Raises AssessmentFailed if a finding of level error was not waived.
+    """
+    from ..assessment import assess, gather
+    from .plan import destination_plan
+
+    request = task.request
+    fence_as = task.conninfo("fence_as") if request.fence_as else None
+    facts = gather(task.conninfo(), destination_plan(request), fence_as=fence_as)
+    control.check_stop()
+    report = assess(facts)
+    write_json(task.folder / "assessment.json", report.as_dict())
+    standing = [f for f in report.errors if f.id not in request.waive]
+    if standing:
+        raise AssessmentFailed(
+            "the assessment found errors: " + "; ".join(f"{f.id}: {f.title}" for f in standing),
+            remedy="`landbridge show` lists each with the lines that repair it.",
+        )
+    return {
+        "errors": len(report.errors),
+        "warnings": len(report.warnings),
+        "waived": sorted({f.id for f in report.errors}),
+    }
+
+
+def copy(task: Task, control: Control) -> Facts:
+    """Copy everything, adopting a copier that an earlier worker started."""
+    from .copying import CopyJob
+
+    def report(progress: CopyProgress) -> None:
+        task.write_live(**{**plain(progress), "phase": "copying"})
+
+    job = CopyJob(task)
+    job.start_or_adopt()
+    try:
+        return dict(plain(job.wait(report, control.cancelled)))
+    except CopyFailed:
+        if control.cancelled():
+            raise MigrationCancelled("cancelled during the full copy") from None
+        raise
+
+
+def undo_copy(task: Task) -> None:
+    from .copying import CopyJob
+
+    CopyJob(task).undo()
+
+
+def start(task: Task, control: Control) -> Facts:
+    """Start the destination as a standby of the source."""
+    from ..postgres.positions import replay_lsn
+    from .standby import start_standby
+
+    start_standby(task)
+    with task.cluster().connect() as conn:
+        return {"replayed_lsn": plain(replay_lsn(conn))}
+
+
+def undo_start(task: Task) -> None:
+    from .standby import undo_standby
+
+    undo_standby(task)
+
+
+def follow(task: Task, control: Control) -> Facts:
+    """Watch the destination follow its source until `control.stop`."""
+    from .follow import Follower
+
+    Follower(task).run(control.stop, control.on_sample)
+    return {}
+
+
+def drain(task: Task, control: Control) -> Facts:
+    """Compare first if that was asked for, then fence, drain and promote in one go."""
+    from .switchover import switch_over
+
+    if task.request.verify == "before" and task.state is State.SYNCHRONIZING:
+        _verify_before(task, control)
+    return dict(plain(switch_over(task)))
+
+
+def _verify_before(task: Task, control: Control) -> None:
+    from ..errors import VerificationFailed
+    from .verify import verify
+
+    def report(*args: Any, **kwargs: Any) -> None:
+        control.check_stop()
+
+    found = verify(task, when="before", tables=None, report=report)
+    if found.differences:
+        raise VerificationFailed(
+            f"{found.differences} differences between source and destination;"
+            " the switchover was not begun",
+            remedy="See verification.json in the task's folder.",
+        )
+
+
+def undo_drain(task: Task) -> None:
+    from .switchover import lift_leftovers
+
+    lift_leftovers(task)
+
+
+def finish(task: Task, control: Control) -> Facts:
+    """Put the promoted destination in order and write the evidence."""
+    from .evidence import write_evidence
+    from .finish import finish
+    from .switchover import switch_over
+
+    # The switchover is over: asked again, it answers with its result.
+    result = finish(task, switch_over(task))
+    control.check_stop()
+    path = write_evidence(task)
+    return {**plain(result), "evidence": str(path)}
+
+
+STEPS: tuple[Step, ...] = (
+    Step("assess", assess, no_undo="nothing was changed"),
+    Step("copy", copy, undo_copy, attempts=3),
+    Step("start", start, undo_start, attempts=3),
+    Step("synchronize", follow, no_undo="watching changes nothing; the standby is start's"),
+    Step("drain", drain, undo_drain),
+    Step("promote", None, no_undo="drain fences, drains and promotes in one go, and undoes it"),
+    Step("finish", finish, no_undo="past the point of no return", attempts=3),
+)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON; positions and paths as text.
+
+    >>> plain({"lsn": Lsn.parse("0/10"), "states": (State.COPYING,)})
+    {'lsn': '0/10', 'states': ['copying']}
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, bool | float | str) or type(value) is int:
+        return value
+    return str(value)
