@@ -9,11 +9,14 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from landbridge.migration.evidence import page, scrub, write_evidence
+from landbridge.migration.journal import now
 from landbridge.migration.states import State
+from landbridge.migration.switchover import SwitchoverResult
 from landbridge.migration.task import Request, Task, Tasks, write_json
 from landbridge.postgres.conninfo import Conninfo
 
@@ -52,14 +55,23 @@ def journey(task: Task) -> None:
     journal.append("error", id="switchover.undone", message="replay did not arrive", remedy="Retry")
     step("step", name="fence", phase="undone")
     step("step", name="fence", phase="begin")
-    step("step", name="fence", phase="end", fence="sync", fence_lsn="0/61000ABC",
-         fence_next_xid=48213, sessions_terminated=12)  # fmt: skip
+    step("step", name="fence", phase="end", lsn="0/61000ABC", next_xid=48213)
     step("step", name="promote", phase="begin")
-    step("step", name="promote", phase="end", promote_next_xid=48213, timeline_after=2,
-         timeline_before=1, system_identifier="7312345678901234567", write_outage_ms=97.4,
-         diverged=[])  # fmt: skip
+    step("step", name="promote", phase="end")
+    switched(task, [])
     journal.enter(State.PROMOTED)
     journal.enter(State.FINISHED)
+
+
+def switched(task: Task, diverged: list[dict[str, Any]]) -> None:
+    """The result that a switchover leaves."""
+    at = now()
+    result = SwitchoverResult(
+        "sync", "0/61000ABC", 48213, 48213, task.request.system_identifier, 1, 2, at, at, at, at,
+        at, 97.4, 12, at, diverged,
+    )  # fmt: skip
+    (task.folder / "switchover").mkdir(exist_ok=True)
+    write_json(task.folder / "switchover/result.json", result.as_dict())
 
 
 def hidden_text(page: str) -> list[str]:
@@ -129,6 +141,7 @@ def test_valid_for_a_migration_that_ended_early(state_dir: Path, end: State) -> 
     task = make(state_dir)
     task.journal.append("step", name="copy", phase="begin")
     task.journal.append("error", id="copy.failed", message="No space left", remedy="Free some.")
+    task.journal.append("step", name="copy", phase="failed", error={"id": "copy.failed"})
     task.journal.append("step", name="copy", phase="undone", removed="the partial copy")
     task.journal.enter(end)
     text = write_evidence(task).read_text()
@@ -141,9 +154,7 @@ def test_valid_for_a_migration_that_ended_early(state_dir: Path, end: State) -> 
 def test_diverged_commits_are_loud(state_dir: Path) -> None:
     task = make(state_dir)
     journey(task)
-    task.journal.append(
-        "step", name="diverged", phase="end", diverged=[{"xid": 48300, "lsn": "0/61000F00"}]
-    )
+    switched(task, [{"xid": 48300, "lsn": "0/61000F00"}])
     text = write_evidence(task).read_text()
     assert "Commits diverged" in text and "48300" in text
 

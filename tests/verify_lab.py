@@ -9,7 +9,7 @@ from typing import Any
 
 from fix_servers import QUICK, Servers, Source, free_port
 from landbridge.migration.states import State
-from landbridge.migration.task import Request, Task, Tasks
+from landbridge.migration.task import Request, Task, Tasks, write_json
 from landbridge.postgres import positions
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.process import wait_until
@@ -66,9 +66,9 @@ class Lab:
         self.caught_up()
         with self.source.connect() as conn:
             lsn, xid = positions.flush_lsn(conn), positions.next_xid(conn)
-        journal = self.task.journal
-        journal.append("step", name="drain", phase="end", fence_lsn=str(lsn), fence_next_xid=xid)
-        journal.append("step", name="promote", phase="end", promote_next_xid=xid)
+        folder = self.task.folder / "switchover"
+        folder.mkdir()
+        write_json(folder / "result.json", {"fence_lsn": str(lsn), "promote_next_xid": xid})
         self.destination.signal_promotion()
         with self.destination.connect() as conn:
             assert wait_until(lambda: not positions.in_recovery(conn), 20)

@@ -47,11 +47,9 @@ def chart(steps: Sequence[dict[str, Any]], end: str) -> Chart | None:
     bars = []
     for step, first, last in spans:
         seconds = max((last - first).total_seconds(), 0.0)
-        left = (first - begin).total_seconds() / total * 100
-        bars.append(
-            Bar(step["label"], step["outcome"], round(left, 3), round(seconds / total * 100, 3),
-                seconds)
-        )  # fmt: skip
+        left = round((first - begin).total_seconds() / total * 100, 3)
+        width = round(seconds / total * 100, 3)
+        bars.append(Bar(step["name"].capitalize(), step["outcome"], left, width, seconds))
     distance = next((d for d in _DISTANCES if total / d <= _TICKS), _DISTANCES[-1])
     count = int(total / distance)
     ticks = [(round(i * distance / total * 100, 3), i * distance) for i in range(count + 1)]

@@ -10,8 +10,8 @@ settings         what was asked for: fence, compression, rate, WAL policy, ...
 states           state, label, guarantee, at
 steps            see steps.py
 full_copy        its result, or null
-switchover       fence, positions, transaction ids, times, outage; null before one
-diverged         commits found on the source after the fence, or null if not looked for
+switchover       its result (SwitchoverResult), or null before the promotion
+diverged         commits found on the source after the fence, or null before the promotion
 verification     content of verification.json, or null
 assessment       content of assessment.json with `waived`, or null
 notes            everything noted; those of level alarm also in `alarms`
@@ -46,13 +46,6 @@ _SETTINGS = (
     "tablespaces", "waive", "replaces_empty_cluster",
 )  # fmt: skip
 
-#: Facts that the steps of a switchover record, under these names.
-_SWITCHOVER = (
-    "fence", "fence_lsn", "fence_next_xid", "promote_next_xid", "system_identifier",
-    "timeline_before", "timeline_after", "started", "fenced", "drained", "promoted", "released",
-    "write_outage_ms", "sessions_terminated", "undo_possible_until",
-)  # fmt: skip
-
 
 def build(task: Task) -> dict[str, Any]:
     """The document of a task as it stands now; without secrets."""
@@ -71,7 +64,8 @@ def build(task: Task) -> dict[str, Any]:
         "states": _states(entries),
         "steps": steps(entries),
         "full_copy": read_json(task.folder / "copy/result.json"),
-        **_switchover(entries),
+        "switchover": (switchover := read_json(task.folder / "switchover/result.json")),
+        "diverged": switchover and switchover["diverged"],
         "verification": read_json(task.folder / "verification.json"),
         "assessment": assessment and assessment | {"waived": list(request.waive)},
         "notes": _kind(entries, "note"),
@@ -161,17 +155,6 @@ def _states(entries: list[Entry]) -> list[dict[str, Any]]:
              "at": entry["at"]}
         )  # fmt: skip
     return found
-
-
-def _switchover(entries: list[Entry]) -> dict[str, Any]:
-    """The facts of the last switchover, and the diverged commits if they were looked for."""
-    found: dict[str, Any] = dict.fromkeys(_SWITCHOVER)
-    diverged = None
-    for entry in entries:
-        facts = {**entry, **(entry["result"] if isinstance(entry.get("result"), dict) else {})}
-        found |= {k: facts[k] for k in _SWITCHOVER if facts.get(k) is not None}
-        diverged = facts.get("diverged", diverged)
-    return {"switchover": found if found["fence_lsn"] else None, "diverged": diverged}
 
 
 def _kind(entries: list[Entry], kind: str) -> list[Entry]:

@@ -12,7 +12,7 @@ from .chart import chart
 #: Tables listed openly; more are folded.
 _LISTED = 15
 #: Steps of the switchover, drawn again on an axis of their own.
-_SWITCHOVER = ("fence", "drain", "promote", "release", "finish")
+_SWITCHOVER = ("fence", "drain", "promote", "release")
 
 
 def render(document: dict[str, Any]) -> str:
@@ -26,14 +26,20 @@ def render(document: dict[str, Any]) -> str:
         "shown": shown,
     }  # fmt: skip
     ended = document["task"]["ended"]
-    switchover = [s for s in document["steps"] if s["name"] in _SWITCHOVER[:-1]]
     return environment.get_template("evidence.html").render(
         d=document,
         verdict=verdict(document),
         chart=chart(document["steps"], ended),
-        switch_chart=chart(switchover, ended),
+        switch_chart=chart(_last_switchover(document["steps"]), ended),
         listed=_LISTED,
     )
+
+
+def _last_switchover(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps of the last attempt: from its fence on."""
+    begins = [i for i, step in enumerate(steps) if step["name"] == _SWITCHOVER[0]]
+    last = steps[begins[-1] :] if begins else []
+    return [step for step in last if step["name"] in _SWITCHOVER]
 
 
 def verdict(document: dict[str, Any]) -> tuple[str, str, str]:
@@ -76,9 +82,10 @@ def duration(seconds: float | None) -> str:
     if seconds < 120:
         return f"{seconds:.3g} s"
     minutes = int(seconds // 60)
-    if minutes < 60:
-        return f"{minutes} min {int(seconds % 60):02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+    large, small = (f"{minutes} min", f" {seconds % 60:02.0f} s")
+    if minutes >= 60:
+        large, small = f"{minutes // 60} h", f" {minutes % 60:02d} min"
+    return large if small.startswith(" 00") else large + small
 
 
 def size(count: float | None) -> str:

@@ -7,12 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from ..states import TABLE
-
 Entry = dict[str, Any]
-
-_LABELS = {row.step: row.label for row in TABLE if row.step}
-_OWN = {"at", "kind", "name", "phase"}
 
 
 class Outcome(Enum):
@@ -20,6 +15,8 @@ class Outcome(Enum):
 
     DONE = "done"
     """It reached its end."""
+    FAILED = "failed"
+    """It raised an error; its undo follows, or another attempt."""
     UNDONE = "undone"
     """It was put back."""
     INTERRUPTED = "interrupted"
@@ -28,8 +25,12 @@ class Outcome(Enum):
     """It has neither ended nor been put back."""
 
 
+_ENDS = {"end": Outcome.DONE, "failed": Outcome.FAILED, "undone": Outcome.UNDONE}
+_OWN = {"at", "kind", "name", "phase"}
+
+
 def steps(entries: Iterable[Entry]) -> list[dict[str, Any]]:
-    """All steps in the order they began: name, label, begin, end, seconds, outcome, lsn, facts.
+    """All steps in the order they began: name, begin, end, seconds, outcome, lsn, facts.
 
     `begin` or `end` is None where the journal has only the other. `facts` are those of
     both entries. A step that was undone after its end counts as undone, with a second end.
@@ -50,7 +51,7 @@ def steps(entries: Iterable[Entry]) -> list[dict[str, Any]]:
             current = _new(name, None, entry)
             found.append(current)
         current["end"] = entry["at"]
-        current["outcome"] = Outcome.DONE if phase == "end" else Outcome.UNDONE
+        current["outcome"] = _ENDS[phase]
         current["facts"] |= _facts(entry)
     for step in found:
         step["outcome"] = step["outcome"].value
@@ -67,9 +68,8 @@ def between(begin: str | None, end: str | None) -> float | None:
 
 
 def _new(name: str, begin: str | None, entry: Entry) -> dict[str, Any]:
-    label = _LABELS.get(name, name.replace("_", " ").replace("-", " ").capitalize())
     return {
-        "name": name, "label": label, "begin": begin, "end": None, "seconds": None,
+        "name": name, "begin": begin, "end": None, "seconds": None,
         "outcome": Outcome.UNFINISHED, "lsn": None, "facts": _facts(entry),
     }  # fmt: skip
 

@@ -80,19 +80,16 @@ def require_rest(task: Task, source: Side, destination: Side) -> None:
 
 
 def fence(task: Task) -> tuple[Lsn, int]:
-    """Fence LSN and next transaction id at the fence, from the journal.
+    """Fence LSN and next transaction id before the promotion, from the switchover's result.
 
-    Raises VerificationFailed (verify.no_fence) if the journal has none.
+    Raises VerificationFailed (verify.no_fence) if there is none.
     """
-    lsn, xid = None, None
-    for entry in task.journal.entries():
-        lsn = entry.get("fence_lsn", lsn)
-        xid = entry.get("promote_next_xid", entry.get("fence_next_xid", xid))
-    if lsn is None or xid is None:
+    result = read_json(task.folder / "switchover/result.json")
+    if result is None:
         raise VerificationFailed(
-            f"the journal of task {task.id} has no fence position", id="verify.no_fence"
+            f"task {task.id} has no result of a switchover", id="verify.no_fence", retryable=True
         )
-    return Lsn.parse(str(lsn)), int(xid)
+    return Lsn.parse(result["fence_lsn"]), int(result["promote_next_xid"])
 
 
 def own_xids(task: Task) -> list[int]:
