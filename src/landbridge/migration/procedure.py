@@ -93,20 +93,24 @@ class Procedure:
 
     def _attempt(self, ctx: Context, step: Step) -> Facts:
         assert step.run is not None
-        # Later than this the switchover itself must say first how far it came.
-        if self.task.state in _CANCELLABLE and cancel_asked(self.task):
-            raise MigrationCancelled(f"cancelled before the step {step.name!r}")
+        self._refuse_if_cancelled(step)
         self.journal.append("step", name=step.name, phase="begin")
         try:
             with _foreign_errors(step.name):
                 facts = step.run(self.task, self._control(ctx))
         except LandbridgeError as error:
             self.journal.append("step", name=step.name, phase="failed", error=facts_of(error))
+            self._refuse_if_cancelled(step)
             raise
         self.journal.append("step", name=step.name, phase="end", **facts)
         if step.name != "drain":  # the switchover enters its states itself
             self._advance(next(row.next[0] for row in TABLE if row.step == step.name))
         return facts
+
+    def _refuse_if_cancelled(self, step: Step) -> None:
+        """Raise MigrationCancelled, unless the switchover must say first how far it came."""
+        if self.task.state in _CANCELLABLE and cancel_asked(self.task):
+            raise MigrationCancelled(f"cancelled in the step {step.name!r}")
 
     def _advance(self, state: State) -> None:
         """Enter a state, but never one that lies behind: a step may run again."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AssessmentFailed, CopyFailed, MigrationCancelled
+from ..errors import AssessmentFailed
 from .states import State
 from .task import Task, write_json
 
@@ -87,12 +87,7 @@ def copy(task: Task, control: Control) -> Facts:
 
     job = CopyJob(task)
     job.start_or_adopt()
-    try:
-        return dict(plain(job.wait(report, control.cancelled)))
-    except CopyFailed:
-        if control.cancelled():
-            raise MigrationCancelled("cancelled during the full copy") from None
-        raise
+    return dict(plain(job.wait(report, control.cancelled)))
 
 
 def undo_copy(task: Task) -> None:

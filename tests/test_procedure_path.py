@@ -1,0 +1,345 @@
+"""The procedure over played steps: the way through, back, and out, whatever is killed when."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import procedure_world
+from landbridge.errors import (
+    AssessmentFailed,
+    CopyFailed,
+    LandbridgeError,
+    SwitchoverRefused,
+    SwitchoverUndone,
+)
+from landbridge.migration import worker
+from landbridge.migration.states import State
+from landbridge.migration.task import Task
+from landbridge.postgres.process import wait_until
+from procedure_world import Worker, World, new_task
+
+THROUGH = ["assess", "copy", "start", "follow", "fencing", "drained", "promoted", "finish"]
+
+
+def states(task: Task) -> list[str]:
+    return [e["state"] for e in task.journal.entries() if e["kind"] == "state"]
+
+
+def reaches(task: Task, state: State) -> None:
+    assert wait_until(lambda: task.state is state, 20), task.state
+
+
+def test_auto_goes_through_every_state_to_the_end(tmp_path: Path) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    assert Worker(task, world).end() is State.FINISHED
+    assert world.log == THROUGH
+    assert states(task) == [s.value for s in State if s not in (State.CANCELLED, State.FAILED)]
+    steps = [(e["name"], e["phase"]) for e in task.journal.entries() if e["kind"] == "step"]
+    for name in ("assess", "copy", "start", "drain", "finish"):
+        assert steps.count((name, "begin")) == steps.count((name, "end")) == 1
+    (drain,) = [
+        e for e in task.journal.entries() if e.get("name") == "drain" and e.get("phase") == "end"
+    ]
+    assert drain["fence_lsn"] == "0/20"
+
+
+def test_wait_waits_for_the_order_of_another_process(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    working = Worker(task, world)
+    reaches(task, State.SYNCHRONIZING)
+    worker.request_switchover(task)
+    assert working.end() is State.FINISHED
+    assert world.log == THROUGH
+
+
+def test_until_synchronizing_leaves_it_there_and_the_next_worker_goes_on(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    assert Worker(task, world, until="synchronizing").end() is State.SYNCHRONIZING
+    worker.request_switchover(task)
+    assert Worker(task, world).end() is State.FINISHED
+    assert [s for s in world.log if s != "follow"] == [s for s in THROUGH if s != "follow"]
+
+
+def test_a_finished_task_is_not_worked_on_again(tmp_path: Path) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    Worker(task, world).end()
+    assert Worker(task, world).end() is State.FINISHED
+    assert world.log == THROUGH
+
+
+def test_an_assessment_with_errors_fails_and_undoes_nothing(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["assess"] = [AssessmentFailed("two errors")]
+    assert Worker(task, world).end() is State.FAILED
+    assert world.log == ["assess"]
+    first = task.journal.first_error()
+    assert first and first["id"] == "assessment.errors"
+
+
+def test_secrets_are_gone_when_it_failed(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["assess"] = [AssessmentFailed("two errors")]
+    Worker(task, world).end()
+    assert not (task.folder / "secrets").exists()
+
+
+def test_a_copy_that_may_succeed_is_tried_again_and_the_failure_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landbridge.migration.procedure._SOURCE_AWAY", 0.1)
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    world.failures["copy"] = [CopyFailed("wire cut", retryable=True)]
+    assert Worker(task, world).end() is State.FINISHED
+    assert world.log == ["assess", "copy", *THROUGH[1:]]
+    (note,) = [e for e in task.journal.entries() if e.get("id") == "copy.retried"]
+    assert "wire cut" in note["text"]
+
+
+def test_after_three_attempts_the_first_error_counts_and_all_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landbridge.migration.procedure._SOURCE_AWAY", 0.1)
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["copy"] = [CopyFailed(f"failure {n}", retryable=True) for n in (1, 2, 3)]
+    assert Worker(task, world).end() is State.FAILED
+    assert world.log == ["assess", "copy", "copy", "copy", "undo-copy"]
+    first = task.journal.first_error()
+    assert first and first["message"] == "failure 1"
+
+
+def test_a_copy_that_cannot_succeed_is_not_tried_again(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["copy"] = [CopyFailed("a corrupt page")]
+    assert Worker(task, world).end() is State.FAILED
+    assert world.log == ["assess", "copy", "undo-copy"]
+
+
+def test_a_failure_to_start_undoes_backwards(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["start"] = [LandbridgeError("no", id="start.setting_refused")]
+    assert Worker(task, world).end() is State.FAILED
+    assert world.log == ["assess", "copy", "start", "undo-start", "undo-copy"]
+
+
+def test_a_failure_of_the_following_ends_the_migration(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["follow"] = [LandbridgeError("slot lost", id="follow.slot_lost")]
+    assert Worker(task, world).end() is State.FAILED
+    assert world.log[-2:] == ["undo-start", "undo-copy"]
+    first = task.journal.first_error()
+    assert first and first["id"] == "follow.slot_lost"
+
+
+def test_a_defect_of_the_following_destroys_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landbridge.migration.procedure._WATCH_AGAIN", 0.05)
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    world.failures["follow"] = [KeyError("oops"), ConnectionError("gone")]
+    assert Worker(task, world).end() is State.FINISHED
+    assert world.log.count("follow") == 3
+    assert [e["id"] for e in task.journal.entries() if e.get("level") == "alarm"] == [
+        "follow.defect"
+    ]
+
+
+@pytest.mark.parametrize("during", ["assess", "copy", "start", "follow"])
+def test_cancel_puts_everything_back(tmp_path: Path, during: str) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    if during != "follow":
+        world.block(during)
+    working = Worker(task, world)
+    assert wait_until(lambda: world.blocked(during) or during in world.log, 20)
+    if during == "follow":
+        reaches(task, State.SYNCHRONIZING)
+    worker.request_cancel(task)
+    assert working.end() is State.CANCELLED
+    expected = {"assess": [], "copy": ["undo-copy"]}.get(during, ["undo-start", "undo-copy"])
+    assert [s for s in world.log if s.startswith("undo")] == expected
+    assert not (task.folder / "secrets").exists()
+
+
+def test_cancel_without_a_worker_is_carried_out_by_the_next(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    Worker(task, world, until="synchronizing").end()
+    worker.request_cancel(task)
+    assert Worker(task, world).end() is State.CANCELLED
+    assert world.log[-2:] == ["undo-start", "undo-copy"]
+
+
+def test_cancel_of_a_task_that_nobody_began(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    worker.request_cancel(task)
+    assert Worker(task, world).end() is State.CANCELLED
+    assert world.log == []
+
+
+def test_a_refused_switchover_stays_synchronizing_and_can_be_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["fencing"] = [SwitchoverRefused("prepared transactions", remedy="end them")]
+    working = Worker(task, world)
+    reaches(task, State.SYNCHRONIZING)
+    worker.request_switchover(task)
+    assert wait_until(lambda: task.journal.first_error() is not None, 20)
+    reaches(task, State.SYNCHRONIZING)
+    error = task.journal.first_error()
+    assert error and (error["id"], error["held"]) == ("switchover.refused", "switchover")
+    worker.request_switchover(task)
+    assert working.end() is State.FINISHED
+    assert "undo-drain" in world.log
+
+
+def test_auto_that_was_put_back_returns_synchronizing_and_resume_asks_again(
+    tmp_path: Path,
+) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    world.failures["drained"] = [SwitchoverUndone("time limit reached")]
+    assert Worker(task, world).end() is State.SYNCHRONIZING
+    assert [s for s in world.log if s != "follow"][-2:] == ["drained", "undo-drain"]
+    assert Worker(task, world).end() is State.FINISHED
+
+
+def test_a_second_click_during_the_switchover_counts_for_nothing(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["drained"] = [SwitchoverUndone("time limit reached")]
+    working = Worker(task, world)
+    reaches(task, State.SYNCHRONIZING)
+    worker._ask(task, "switchover")
+    worker._ask(task, "switchover")
+    assert wait_until(lambda: "undo-drain" in world.log, 20)
+    reaches(task, State.SYNCHRONIZING)
+    assert wait_until(lambda: world.log[-1] == "follow", 5)
+    working.join(0.5)
+    assert world.log.count("fencing") == 1
+    working.stop.set()
+    working.end()
+
+
+def test_a_switchover_is_refused_in_any_other_state(tmp_path: Path) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    with pytest.raises(SwitchoverRefused) as caught:
+        worker.request_switchover(task)
+    assert caught.value.id == "switchover.not_yet"
+    Worker(task, World(task)).end()
+    with pytest.raises(SwitchoverRefused) as caught:
+        worker.request_switchover(task)
+    assert caught.value.id == "switchover.too_late"
+    with pytest.raises(LandbridgeError) as late:
+        worker.request_cancel(task)
+    assert late.value.id == "cancel.too_late"
+
+
+def test_nothing_is_undone_after_the_promotion_and_resume_finishes(tmp_path: Path) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    world.failures["finish"] = [LandbridgeError("slot in use")]
+    assert Worker(task, world).end() is State.PROMOTED
+    assert not [s for s in world.log if s.startswith("undo")]
+    assert Worker(task, world).end() is State.FINISHED
+    assert world.log == [*THROUGH, "finish"]
+
+
+def test_an_undo_that_fails_leaves_the_state_and_resume_tries_again(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["copy"] = [CopyFailed("a corrupt page")]
+    world.failures["undo-copy"] = [LandbridgeError("source away", id="source.away")]
+    assert Worker(task, world).end() is State.COPYING
+    assert Worker(task, world).end() is State.FAILED
+    first = task.journal.first_error()
+    assert first and first["message"] == "a corrupt page"
+
+
+def test_cancelling_again_gives_up_what_cannot_be_undone(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["undo-copy"] = [LandbridgeError("source away", id="source.away")] * 2
+    Worker(task, world, until="synchronizing").end()
+    worker.request_cancel(task)
+    assert Worker(task, world).end() is State.SYNCHRONIZING
+    worker.request_cancel(task)
+    assert Worker(task, world).end() is State.CANCELLED
+
+
+def test_a_defect_is_reported_and_the_task_can_be_resumed(tmp_path: Path) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    world.failures["start"] = [KeyError("oops")]
+    with pytest.raises(LandbridgeError) as caught:
+        Worker(task, world).end()
+    assert caught.value.id == "internal"
+    assert Worker(task, world).end() is State.FINISHED
+    assert not [s for s in world.log if s.startswith("undo")]
+
+
+def test_two_workers_never_work_on_one_task(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    working = Worker(task, world)
+    reaches(task, State.SYNCHRONIZING)
+    with pytest.raises(LandbridgeError) as caught:
+        worker.run(task, steps=world.steps)
+    assert caught.value.id == "task.busy"
+    working.stop.set()
+    working.end()
+
+
+_KILLED_IN = ["assess", "copy", "start", "follow", "fencing", "drained", "promoted", "finish"]
+
+
+@pytest.mark.parametrize("where", _KILLED_IN)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
+def test_worker_killed_anywhere_is_continued(
+    tmp_path: Path, where: str, number: signal.Signals
+) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    if where == "follow":
+        (world.folder / "behind").touch()
+    else:
+        world.block(where)
+    child = subprocess.Popen([sys.executable, procedure_world.__file__, tmp_path, task.id])
+    try:
+        assert wait_until(lambda: world.blocked(where) or world.log[-1:] == ["follow"], 30)
+        os.kill(child.pid, number)
+        uninterruptible = where in ("fencing", "drained", "promoted")
+        if number == signal.SIGTERM and uninterruptible:
+            world.unblock(where)  # the switchover itself is not left half-way
+        assert child.wait(15) == (-9 if number == signal.SIGKILL else 128 + signal.SIGTERM)
+    finally:
+        child.kill()
+        child.wait()
+    for flag in world.folder.glob("b*"):
+        flag.unlink()
+    assert Worker(task, world).end() is State.FINISHED
+    assert not [s for s in world.log if s.startswith("undo")]
+    before = THROUGH[: THROUGH.index(where)]
+    assert [world.log.count(s) for s in before if s not in ("follow", "fencing", "drained")] == [
+        1 for s in before if s not in ("follow", "fencing", "drained")
+    ]
