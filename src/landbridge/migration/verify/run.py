@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from ...errors import UsageError, VerificationFailed
 from ...postgres import positions
 from ..journal import now
 from ..task import Task, write_json
 from .compare import Comparison, Report
+from .hold import hold
 from .moment import Moment, at_rest
+from .point import common_point
 from .result import TableResult, Verification
 from .sides import Side, sides
 from .tables import Table, list_tables, note_skipped, wanted
@@ -83,13 +86,20 @@ class _Run:
     def everything(self) -> None:
         self.pending = dict.fromkeys(self._databases())
         self._require_rights()
-        while self.pending:
-            with self._moment(list(self.pending)) as moment:
-                for pair in moment.pairs:
-                    self._database(Comparison(*pair, self.jobs), moment)
+        with self._moments() as moment_of:
+            while self.pending:
+                with moment_of(list(self.pending)) as moment:
+                    for pair in moment.pairs:
+                        self._database(Comparison(*pair, self.jobs), moment)
 
-    def _moment(self, databases: list[str]) -> AbstractContextManager[Moment]:
-        return at_rest(self.task, self.source, self.destination, databases)
+    @contextmanager
+    def _moments(self) -> Iterator[Callable[[list[str]], AbstractContextManager[Moment]]]:
+        """Gives moments at which some of the databases named can be compared."""
+        if self.result.when == "after":
+            yield partial(at_rest, self.task, self.source, self.destination)
+            return
+        with hold(self.task) as held:
+            yield partial(common_point, self.task, held, self.source, self.destination)
 
     def _databases(self) -> list[str]:
         with self.source.session("postgres") as conn:
