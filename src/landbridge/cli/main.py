@@ -6,12 +6,9 @@ Exit codes: 0 done, 1 failed, 2 wrong call, 3 the assessment found errors,
 
 from __future__ import annotations
 
-import os
+import logging
 import sys
-import traceback
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
 import typer
 from typer.core import TyperGroup
@@ -19,12 +16,15 @@ from typer.core import TyperGroup
 from ..errors import LandbridgeError, UsageError
 from . import app
 from .interrupt import INTERRUPTED, Interrupted
+from .log import LogFile
 from .output import Mode, Output
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code and has said everything there is to say."""
     output = Output(Mode.of("--json" in arguments, "--events" in arguments))
+    log = LogFile()
+    logging.getLogger().addHandler(log)
     try:
         return _invoke(arguments)
     except typer.TyperException as error:
@@ -38,8 +38,10 @@ def run(arguments: Sequence[str]) -> int:
         output.error(Interrupted("interrupted"))
         return INTERRUPTED
     except Exception as error:
-        output.error(_internal(error))
+        output.error(_internal(error, log))
         return 1
+    finally:
+        logging.getLogger().removeHandler(log)
 
 
 def _invoke(arguments: Sequence[str]) -> int:
@@ -56,37 +58,13 @@ def _help_hint(error: typer.TyperException) -> str:
     return f"See `{path} --help`."
 
 
-def _internal(error: Exception) -> LandbridgeError:
-    """An error of ours: the traceback goes to a file that only we can read."""
-    log = _log_file()
-    text = "".join(traceback.format_exception(error))
-    for name, value in os.environ.items():
-        if name.endswith("PASSWORD") and value:
-            text = text.replace(value, "********")
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "w") as file:
-        file.write(text)
+def _internal(error: Exception, log: LogFile) -> LandbridgeError:
+    logging.getLogger(__name__).error("unexpected", exc_info=error)
     return LandbridgeError(
         f"an error inside Landbridge: {type(error).__name__}",
         id="internal",
-        remedy=f"This is a defect of ours; the details are in {log}.",
+        remedy=f"This is a defect of ours; the details are in {log.path}.",
     )
-
-
-def _log_file() -> Path:
-    from ..migration.task import Tasks
-
-    name = f"internal-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.log"
-    folder = Tasks.default().root / "log"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder / name
-    except OSError:
-        pass
-    import tempfile
-
-    return Path(tempfile.mkdtemp(prefix="landbridge-")) / name
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ OUTPUT = "Output"
 
 #: Time limit of the switchover in seconds, as in `migration.task.Request`.
 TIME_LIMIT = 60.0
+#: Bytes of WAL our slot may keep on the source, as in `migration.task.Request`.
+WAL_BUDGET = 16 * 1024**3
 
 
 class Fence(StrEnum):
@@ -57,7 +59,9 @@ class Verify(StrEnum):
     before = "before"
 
 
-def _size(text: str) -> int:
+def _size(text: str | int) -> int:
+    if isinstance(text, int):  # a default
+        return text
     try:
         return units.parse_size(text)
     except ValueError as error:
@@ -146,13 +150,14 @@ WalBudget = Annotated[
     int,
     typer.Option(
         "--wal-budget", parser=_size, metavar="SIZE", rich_help_panel=COPYING,
+        show_default="16GB",
         help="WAL that our slot may keep on the source.",
     ),
 ]  # fmt: skip
 FenceOption = Annotated[
-    Fence,
+    Fence | None,
     typer.Option(
-        "--fence", rich_help_panel=SWITCHOVER,
+        "--fence", rich_help_panel=SWITCHOVER, show_default="sync with --fence-as, else manual",
         help="sync: no acknowledged commit can be lost; lockout: pg_hba refuses everybody;"
         " manual: you do it, we verify.",
     ),

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from psycopg import Connection
 
@@ -28,6 +29,11 @@ class Acknowledgement:
     """Seconds of the machine's monotonic clock."""
     port: int
     attempts: int
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        number, at, port, attempts = (int(part) for part in line.split())
+        return cls(number, at / 1e9, port, attempts)
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,8 @@ class Balances:
 
 def read_acknowledgements(path: Path) -> list[Acknowledgement]:
     """Every acknowledgement, in order; a last line cut short is none."""
-    found = []
-    for line in path.read_text().splitlines(keepends=True):
-        if line.endswith("\n"):
-            number, at, port, attempts = (int(part) for part in line.split())
-            found.append(Acknowledgement(number, at / 1e9, port, attempts))
-    return found
+    whole, _, _ = path.read_text().rpartition("\n")
+    return [Acknowledgement.parse(line) for line in whole.splitlines()]
 
 
 def compare(acknowledged: Iterable[Acknowledgement], conn: Connection) -> Comparison:

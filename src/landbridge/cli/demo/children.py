@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from ...postgres.conninfo import Conninfo
 from ...postgres.distribution import Distribution
 from . import load
+from .check import Acknowledgement
 
 _TAIL = 100
 
@@ -39,23 +40,22 @@ class WriterProcess:
         """Let it end the row it is at; every acknowledgement is on disk afterwards."""
         _end(self._process)
 
-    def last_number(self) -> int:
-        """Number of the row acknowledged last; 0 before the first."""
+    def last(self) -> Acknowledgement | None:
+        """The latest acknowledgement; None before the first."""
         try:
             with self.acknowledged_file.open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-                lines = file.read().splitlines()
-        except FileNotFoundError:
-            return 0
-        return int(lines[-1].split()[0]) if lines else 0
-
-    def last_port(self) -> int | None:
-        """Port of the server that acknowledged last."""
-        try:
-            lines = self.acknowledged_file.read_text().splitlines()
+                whole, _, _ = file.read().decode().rpartition("\n")
         except FileNotFoundError:
             return None
-        return int(lines[-1].split()[2]) if lines else None
+        return Acknowledgement.parse(whole.rpartition("\n")[2]) if whole else None
+
+    def last_words(self) -> str | None:
+        """What the writer said before it died; None while it lives."""
+        if self._process is None or self._process.poll() is None:
+            return None
+        lines = self._config.with_suffix(".log").read_text().strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
 
 
 class Load:

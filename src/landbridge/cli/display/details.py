@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from ...migration.states import State
@@ -22,10 +23,11 @@ def _assessing(view: View, _live: dict[str, Any]) -> str:
     report = view.attachment("assessment")
     if report is None:
         return ""
-    levels = [finding.get("level") for finding in report.get("findings", ())]
-    parts = [units.count(levels.count("error"), "error")]
-    parts.append(units.count(levels.count("warning"), "warning"))
-    return ", ".join(parts)
+    findings = report.get("findings", ())
+    levels = [finding.get("level") for finding in findings]
+    checks = units.count(len({finding.get("id") for finding in findings}), "check")
+    errors = units.count(levels.count("error"), "error")
+    return f"{checks}: {errors}, {units.count(levels.count('warning'), 'warning')}"
 
 
 def _copying(view: View, live: dict[str, Any]) -> str:
@@ -35,12 +37,16 @@ def _copying(view: View, live: dict[str, Any]) -> str:
     parts = [units.size(done.get("bytes"))]
     if done.get("seconds"):
         parts.append(f"at {units.rate(done['bytes'] / done['seconds'])}")
-    if done.get("compression"):
-        parts.append(str(done["compression"]))
+    parts += _compression(done)
     wire = done.get("wire_bytes")
     if wire and wire < 0.95 * (done.get("bytes") or 0):
         parts.append(f"{units.size(wire)} over the wire")
     return ", ".join(parts)
+
+
+def _compression(facts: dict[str, Any]) -> list[str]:
+    method = facts.get("compression")
+    return [] if not method else ["not compressed" if method == "none" else str(method)]
 
 
 def copy_progress(live: dict[str, Any]) -> str:
@@ -54,8 +60,7 @@ def copy_progress(live: dict[str, Any]) -> str:
         parts.append(units.rate(live["rate"]))
     if live.get("eta") is not None:
         parts.append(f"{units.duration(live['eta'])} left")
-    if live.get("compression"):
-        parts.append(str(live["compression"]))
+    parts += _compression(live)
     return ", ".join(parts)
 
 
@@ -68,6 +73,8 @@ def _synchronizing(view: View, live: dict[str, Any]) -> str:
         return f"disconnected since {clock(live['disconnected_since'])}; connects again by itself"
     if live.get("replay_paused"):
         return f"replay is paused: {live['replay_paused']}"
+    if "verify" in view.running:
+        return "every table is being compared at one position"
     if live.get("lag_bytes") is None:
         return ""
     lag = f"lag {units.size(live['lag_bytes'])}"
@@ -76,22 +83,39 @@ def _synchronizing(view: View, live: dict[str, Any]) -> str:
     return lag + (", caught up" if live.get("caught_up") else "")
 
 
-def _fencing(view: View, live: dict[str, Any]) -> str:
-    return f"fence {view.request.fence}" + (
-        f", {units.count(live['sessions'], 'session')}" if live.get("sessions") else ""
-    )
+def _fencing(view: View, _live: dict[str, Any]) -> str:
+    fenced = view.steps.get("fence", {})
+    return f"{view.request.fence}" + (f", nothing after {fenced['lsn']}" if fenced else "")
 
 
 def _drained(view: View, _live: dict[str, Any]) -> str:
-    done = view.steps.get("drain", {})
-    return f"at {done['fence_lsn']}" if done.get("fence_lsn") else ""
+    return "replayed to exactly there, same cluster, same timeline"
 
 
 def _promoted(view: View, _live: dict[str, Any]) -> str:
-    done = view.steps.get("promote", {})
-    if done.get("write_outage_ms") is None:
-        return ""
-    return f"no server took writes for {units.milliseconds(done['write_outage_ms'])}"
+    outage = view.switchover.get("write_outage_ms")
+    return "" if outage is None else f"writes stood still for {units.milliseconds(outage)}"
+
+
+def switchover_steps(view: View) -> list[tuple[str, float]]:
+    """What the switchover did, each with its milliseconds after writes were closed."""
+    found = view.switchover
+    begun = view.running.get("promote") or view.steps.get("promote") or {}
+    closing = begun.get("closing")
+    if closing is None:
+        return []
+    moments = {
+        "read-only confirmed": found.get("fenced"),
+        "drained and compared": found.get("drained"),
+        "destination writable": found.get("promoted"),
+        "source released": found.get("released"),
+    }
+    return [(name, _ms(closing, at)) for name, at in moments.items() if at is not None]
+
+
+def _ms(begin: str, end: str) -> float:
+    spent = datetime.fromisoformat(end) - datetime.fromisoformat(begin)
+    return spent.total_seconds() * 1000
 
 
 def _finished(_view: View, _live: dict[str, Any]) -> str:
@@ -141,6 +165,4 @@ def transactions(live: dict[str, Any]) -> list[str]:
 
 def clock(iso: str) -> str:
     """The time of day, here, of a moment in the journal."""
-    from datetime import datetime
-
     return f"{datetime.fromisoformat(iso).astimezone():%H:%M:%S}"

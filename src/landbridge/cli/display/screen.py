@@ -53,10 +53,17 @@ def _phases(view: View) -> Table:
         table.add_row(
             Text(phase.mark.value, style=_MARK_STYLE[phase.mark]),
             Text(phase.label, style=_STYLE[phase.mark]),
-            Text(units.duration(phase.seconds) if phase.seconds is not None else "", style="dim"),
+            Text(_seconds(phase), style="dim"),
             _detail(view, phase),
         )
     return table
+
+
+def _seconds(phase: Phase) -> str:
+    """In one unit as long as it fits, so that the column does not jump."""
+    if phase.seconds is None:
+        return ""
+    return f"{phase.seconds:.1f} s" if phase.seconds < 60 else units.duration(phase.seconds)
 
 
 def _detail(view: View, phase: Phase) -> Text:
@@ -73,9 +80,9 @@ def _figures(view: View) -> RenderableType | None:
         return _bar(live)
     if view.state is State.SYNCHRONIZING:
         return _following(view)
-    if view.state is State.FENCING:
+    if view.state is State.FENCING and live.get("statements"):
         return _instructions(live)
-    return None
+    return _switchover(view)
 
 
 def _bar(live: dict[str, Any]) -> RenderableType:
@@ -104,11 +111,21 @@ def _following(view: View) -> RenderableType | None:
     return grid if grid.row_count else None
 
 
-def _instructions(live: dict[str, Any]) -> RenderableType | None:
-    """The statements of a manual fence, to be run by the person in front of us."""
-    statements = live.get("statements")
-    if not statements:
+def _switchover(view: View) -> RenderableType | None:
+    """The steps of the switchover with their moments, in milliseconds."""
+    steps = details.switchover_steps(view)
+    if not steps:
         return None
+    line = Text("writes closed ", style="dim")
+    for name, ms in steps:
+        line.append("→ ", style="dim").append(f"+{units.milliseconds(ms)} ", style="bold")
+        line.append(f"{name} ", style="dim")
+    return line
+
+
+def _instructions(live: dict[str, Any]) -> RenderableType:
+    """The statements of a manual fence, to be run by the person in front of us."""
+    statements = live["statements"]
     lines = [Text("Fence the source now, with these statements:", style="bold yellow")]
     lines += [Text(f"  {statement}", no_wrap=True) for statement in statements]
     return Group(*lines)

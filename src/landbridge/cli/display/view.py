@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: The way a migration goes when nothing goes wrong.
 PATH = tuple(row.state for row in TABLE if row.stage is not None)
 
+#: Notes for the record that nobody needs to read while watching.
+_UNREMARKABLE = ("worker.started",)
+
 
 class Mark(Enum):
     """How far a phase is."""
@@ -58,11 +61,20 @@ class View:
         self.entered: dict[State, datetime] = {}
         self.steps: dict[str, dict[str, Any]] = {}
         """Step -> the facts it ended with."""
+        self.running: dict[str, dict[str, Any]] = {}
+        """Step -> the entry it began with, for steps that have not ended."""
         self.notes: list[dict[str, Any]] = []
+        self.held: dict[str, Any] | None = None
+        """The error after which the work waits for somebody to act."""
+        self.asked = 0
+        """How often somebody asked for something."""
         self.error: dict[str, Any] | None = None
+        """The error that ended the migration."""
         self.live: dict[str, Any] = {}
         self.lags: deque[int] = deque(maxlen=60)
         """Lag in bytes, newest last, one for each new set of figures."""
+        self.max_lag: int | None = None
+        """The highest lag in bytes seen while following."""
         self._reader = Reader(task)
 
     def update(self) -> list[dict[str, Any]]:
@@ -73,6 +85,7 @@ class View:
         live = self._reader.live()
         if live.get("at") != self.live.get("at") and live.get("lag_bytes") is not None:
             self.lags.append(int(live["lag_bytes"]))
+            self.max_lag = max(self.max_lag or 0, self.lags[-1])
         self.live = live
         return entries
 
@@ -80,18 +93,31 @@ class View:
         kind = entry["kind"]
         if kind == "state":
             self._enter(State(entry["state"]), datetime.fromisoformat(entry["at"]))
-        elif kind == "step" and entry.get("phase") == "end":
-            self.steps[entry["name"]] = entry
-        elif kind == "note":
+        elif kind == "step":
+            self._take_step(entry)
+        elif kind == "note" and entry.get("id") not in _UNREMARKABLE:
             self.notes.append(entry)
+        elif kind == "signal":
+            self.held = None
+            self.asked += 1
+        elif kind == "error" and "held" in entry:
+            self.held = entry
+            self.notes.append({"level": "alarm", "text": entry["message"], **entry})
         elif kind == "error" and self.error is None:
             self.error = entry
+
+    def _take_step(self, entry: dict[str, Any]) -> None:
+        name = str(entry["name"])
+        if entry.get("phase") == "begin":
+            self.running[name] = entry
+            return
+        begin = self.running.pop(name, {})
+        if entry.get("phase") == "end":
+            self.steps[name] = {**begin, **entry, "began": begin.get("at")}
 
     def _enter(self, state: State, at: datetime) -> None:
         if is_end(state):
             self.before_end = self.state
-        else:
-            self.error = None  # what was put back is no longer what stands in the way
         if state in PATH:
             # Back from a switchover that was undone: what came after has not happened.
             for later in PATH[PATH.index(state) + 1 :]:
@@ -130,6 +156,13 @@ class View:
         """The point of no return, once it is behind us."""
         return self.entered.get(State.PROMOTED)
 
+    @property
+    def switchover(self) -> dict[str, Any]:
+        """Moments of the switchover under way or done: fields of SwitchoverResult."""
+        done = read_json(self.task.folder / "switchover" / "result.json")
+        begun = self.steps.get("promote") or self.running.get("promote") or {}
+        return {**begun, **(done or {})}
+
     def attachment(self, name: str) -> dict[str, Any] | None:
         """A result that lies beside the journal, e.g. `verification`."""
         found = read_json(self.task.folder / f"{name}.json")
@@ -165,7 +198,9 @@ class View:
             "steps": self.steps,
             "live": self.live,
             "notes": self.notes,
+            "held": self.held,
             "error": self.error,
+            "switchover": self.switchover or None,
             "verification": self.attachment("verification"),
             "evidence": {"path": str(evidence)} if evidence.exists() else None,
             "folder": str(self.task.folder),

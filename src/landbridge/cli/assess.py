@@ -1,0 +1,125 @@
+"""`landbridge assess`: will it work, and what has to be done first?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import AssessmentFailed, LandbridgeError
+from . import options
+from .options import OUTPUT, PROOF
+from .output import Mode, Output
+
+if TYPE_CHECKING:
+    from ..assessment import DestinationPlan, Report
+    from ..postgres.conninfo import Conninfo
+    from ..postgres.distribution import Distribution
+
+
+def assess(
+    source: options.SourceArgument,
+    to: options.To,
+    port: options.Port = 5432,
+    tablespace: options.Tablespaces = None,
+    setting: options.Settings = None,
+    max_rate: options.MaxRate = None,
+    wal_budget: options.WalBudget = options.WAL_BUDGET,
+    fence: options.FenceOption = None,
+    fence_as: options.FenceAs = None,
+    apply_fixes: Annotated[
+        bool,
+        typer.Option(
+            "--apply-fixes",
+            rich_help_panel=PROOF,
+            help="Apply the fixes that Landbridge can apply itself, say how to take each back,"
+            " and assess again.",
+        ),
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            show_default=False,
+            rich_help_panel=OUTPUT,
+            help="Write the report as one self-contained page too.",
+        ),
+    ] = None,
+    all_checks: Annotated[
+        bool, typer.Option("--all", help="List the passed checks too.", rich_help_panel=OUTPUT)
+    ] = False,
+    json: options.JsonFlag = False,
+) -> int:
+    """Check whether SOURCE can be moved to DIR; changes nothing. Ends 3 if not.
+
+    Each finding has a stable id, the measured cause, and the exact lines that repair it.
+    """  # fmt: skip
+    from ..assessment import DestinationPlan
+    from .passwords import Passwords
+
+    out = Output(Mode.of(json))
+    passwords = Passwords(out)
+    conninfo = passwords.source(source)
+    fencer = passwords.other(fence_as, "fence_as", conninfo)
+    plan = DestinationPlan(
+        data=to.absolute(), port=port, distribution=_distribution(conninfo),
+        tablespaces=options.pairs(tablespace, "--tablespace"),
+        settings=options.pairs(setting, "--set"), wal_budget=wal_budget, max_rate=max_rate,
+        fence=fence.value if fence else "sync" if fencer else "manual",
+    )  # fmt: skip
+    report = examine(conninfo, plan, fencer)
+    applied = _apply(report, conninfo, fencer, out) if apply_fixes else []
+    if applied:
+        report = examine(conninfo, plan, fencer)
+    if html is not None:
+        _write_html(report, html, out)
+    return _say(report, applied, out, all_checks)
+
+
+def examine(source: Conninfo, plan: DestinationPlan, fence_as: Conninfo | None) -> Report:
+    """Gather the facts and run every check."""
+    from ..assessment import assess as run
+    from ..assessment import gather
+
+    return run(gather(source, plan, fence_as=fence_as))
+
+
+def _distribution(source: Conninfo) -> Distribution | None:
+    """The server programs of the source's major here; None if either cannot be had."""
+    from ..postgres.distribution import find
+    from ..postgres.positions import server_major
+
+    try:
+        with source.connect() as conn:
+            return find(server_major(conn))
+    except LandbridgeError:
+        return None  # the report says which of the two it is
+
+
+def _apply(
+    report: Report, source: Conninfo, fence_as: Conninfo | None, out: Output
+) -> list[dict[str, object]]:
+    from ..assessment import apply_fixes
+
+    applied = apply_fixes(report, fence_as or source)
+    for done in applied:
+        out.show(f"[green]✔[/] applied for {done['id']}:")
+        out.show(*(f"    {line}\n" for line in done["lines"]))
+        out.show("  taken back with:", *(f"\n    {line}" for line in done["undo"]), "\n")
+    return applied
+
+
+def _write_html(report: Report, path: Path, out: Output) -> None:
+    from ..assessment import render_html
+
+    path.write_text(render_html(report))
+    out.show(f"Report: {path.absolute()}")
+
+
+def _say(report: Report, applied: list[dict[str, object]], out: Output, all_checks: bool) -> int:
+    from ..assessment import render_terminal
+
+    out.result({**report.as_dict(), "applied": applied}, render_terminal(report, all=all_checks))
+    return AssessmentFailed.exit_code if report.errors else 0

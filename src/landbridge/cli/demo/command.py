@@ -1,0 +1,78 @@
+"""`landbridge demo`: a real cluster moves under load, with a proof at the end."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import OUTPUT, JsonFlag
+from ..output import Mode, Output
+
+
+class DemoFence(StrEnum):
+    """The fences that need nobody's hands."""
+
+    sync = "sync"
+    lockout = "lockout"
+
+
+def demo(
+    major: Annotated[
+        int | None,
+        typer.Option(
+            "--major",
+            min=10,
+            max=18,
+            metavar="N",
+            show_default="the best equipped here",
+            help="PostgreSQL version, of those that `landbridge engines` lists.",
+        ),
+    ] = None,
+    scale: Annotated[
+        int, typer.Option("--scale", min=1, metavar="N", help="Amount of data: N times 25 MB.")
+    ] = 6,
+    clients: Annotated[
+        int, typer.Option("--clients", min=0, max=64, metavar="N", help="Busy pgbench sessions.")
+    ] = 4,
+    rate: Annotated[
+        float,
+        typer.Option(
+            "--rate",
+            min=1,
+            max=5000,
+            metavar="N",
+            help="Rows a second that the writer commits and keeps account of.",
+        ),
+    ] = 500,
+    fence: Annotated[
+        DemoFence, typer.Option("--fence", help="What keeps the source from taking writes.")
+    ] = DemoFence.sync,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", metavar="DIR", help="Where the evidence is left.", rich_help_panel=OUTPUT
+        ),
+    ] = Path("landbridge-demo-evidence"),
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Leave both servers running, and say how to reach them.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    json: JsonFlag = False,
+) -> int:
+    """Move a real cluster on this machine while it is being written to, and prove it.
+
+    Starts a source with data of many kinds, a writer that keeps account of every
+    acknowledged row, and busy clients; migrates; then looks for every single row.
+    Everything but the evidence is removed at the end. Ends 1 if anything is missing.
+    """  # fmt: skip
+    from .run import Demo, Wishes
+
+    wishes = Wishes(major, scale, clients, rate, fence.value, output, keep)
+    return Demo(wishes, Output(Mode.of(json))).run()

@@ -1,0 +1,196 @@
+"""The demonstration from beginning to end."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import LandbridgeError
+from ...migration.plan import create_task, make_request
+from ...migration.states import State
+from ...migration.task import Tasks
+from ...postgres.process import wait_until
+from .. import units
+from ..display.view import View
+from ..interrupt import Interrupted
+from ..output import Output
+from ..running import run_here
+from ..summary import failure
+from . import check, data
+from .children import Load, WriterProcess
+from .result import make_result
+from .servers import DBA, MIGRATOR, Servers, choose
+from .summary import application_line, how_to_reach, summary
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+#: Acknowledged rows to wait for before the migration begins and after it ended.
+_ROWS_AROUND = 200
+#: Seconds without a new row after which the writer is given up.
+_PATIENCE = 30.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The options of the command."""
+
+    major: int | None
+    scale: int
+    clients: int
+    rate: float
+    fence: str
+    output: Path
+    keep: bool
+
+
+class Demo:
+    """One run: two servers, an application, a migration, a proof."""
+
+    def __init__(self, wishes: Wishes, out: Output) -> None:
+        self.wishes = wishes
+        self.out = out
+        self.servers = Servers(choose(wishes.major))
+        application = self.servers.application()
+        self.writer = WriterProcess(application, self.servers.root, wishes.rate)
+        self.load = Load(
+            application, self.servers.root, self.servers.distribution,
+            clients=wishes.clients, scale=wishes.scale,
+        )  # fmt: skip
+
+    def run(self) -> int:
+        """Run it; returns the exit code. Raises what ended it early, after cleaning up."""
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+        try:
+            result = self._perform()
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted", remedy=self._what_remains()) from None
+        except LandbridgeError as error:
+            error.remedy = "\n  ".join((error.remedy or "", self._what_remains())).strip()
+            raise
+        finally:
+            self._stop_application()
+            if not self.wishes.keep:
+                self.servers.stop()
+                self.servers.remove()
+        parts: list[RenderableType] = [summary(result)]
+        if self.wishes.keep:
+            parts.append(how_to_reach(self.servers))
+        self.out.result(result, *parts)
+        return 0 if result["passed"] else 1
+
+    def _what_remains(self) -> str:
+        """After a failure: keep the records that explain it, and say where."""
+        logs = self.wishes.output.absolute() / "failed"
+        for path in (*self.servers.state.rglob("*"), *self.servers.root.glob("*/server.log")):
+            if path.suffix in (".log", ".json", ".jsonl") or path.name == "log":
+                target = logs / path.relative_to(self.servers.root)
+                if path.is_file():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
+        if self.wishes.keep:
+            return str(how_to_reach(self.servers))
+        return f"The servers are removed; their logs and the migration's are in {logs}."
+
+    def _perform(self) -> dict[str, Any]:
+        servers, wishes = self.servers, self.wishes
+        version = servers.distribution.version
+        with self._stage(f"a source server, PostgreSQL {version}"):
+            servers.start_source()
+        with self._stage(f"tables, JSON, large objects, two databases, scale {wishes.scale}"):
+            servers.fill_source(wishes.scale)
+        with self._stage(f"a writer, {self._load_words()}"):
+            self.writer.start()
+            self.load.start()
+            self._await_rows(servers.source.port)
+        self.out.show("")
+        view = self._migrate()
+        with self._stage("the application goes on, on the destination"):
+            self._await_rows(servers.destination.port)
+            self._stop_application()
+        with self._stage("looking for every acknowledged row"):
+            return self._prove(view)
+
+    def _load_words(self) -> str:
+        load = self.load
+        return f"{load.program} with {units.count(load.clients, 'busy client')}"
+
+    def _migrate(self) -> View:
+        servers = self.servers
+        source, dba = servers.conninfo(MIGRATOR), servers.conninfo(DBA)
+        request = make_request(
+            source, servers.destination.data, servers.destination.port, fence_as=dba,
+            verify_as=dba, fence=self.wishes.fence, switchover="auto", verify="before",
+            tablespaces=servers.tablespaces,
+        )  # fmt: skip
+        task = create_task(Tasks(servers.state), request, source, fence_as=dba, verify_as=dba)
+        view = run_here(task, self.out, extra=lambda: application_line(self.servers, self.writer))
+        if view.state is State.FINISHED:
+            return view
+        if view.held is not None:
+            raise LandbridgeError(str(view.held["message"]), id=str(view.held["id"]))
+        raise failure(view)
+
+    def _prove(self, view: View) -> dict[str, Any]:
+        acknowledged = check.read_acknowledgements(self.writer.acknowledged_file)
+        with self.servers.destination.connect(data.DATABASE) as conn:
+            comparison = check.compare(acknowledged, conn)
+            balances = check.balances(conn)
+        evidence = self._keep_evidence(view)
+        return make_result(
+            view, self.servers, self.load, acknowledged, comparison, balances, evidence
+        )
+
+    def _keep_evidence(self, view: View) -> Path:
+        """Copy the evidence to where it survives; returns the path of its JSON file."""
+        folder = self.wishes.output.absolute() / view.task.id
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("evidence.json", "evidence.html"):
+            shutil.copyfile(view.task.folder / name, folder / name)
+        return folder / "evidence.json"
+
+    def _await_rows(self, port: int) -> None:
+        """Wait until that server has acknowledged a good number of rows."""
+        first: int | None = None
+        deadline, seen = time.monotonic() + _PATIENCE, 0
+
+        def enough() -> bool:
+            nonlocal first, deadline, seen
+            if (words := self.writer.last_words()) is not None:
+                raise LandbridgeError(f"the writer died: {words}", id="demo.writer_died")
+            last = self.writer.last()
+            if last is None or last.port != port:
+                return False
+            first = last.number if first is None else first
+            if last.number > seen:
+                deadline, seen = time.monotonic() + _PATIENCE, last.number
+            return last.number >= first + _ROWS_AROUND
+
+        while not wait_until(enough, 1.0):
+            if time.monotonic() > deadline:
+                raise LandbridgeError(
+                    f"the writer cannot write to the server on port {port}", id="demo.no_writes"
+                )
+
+    def _stop_application(self) -> None:
+        self.writer.stop()
+        self.load.stop()
+
+    @contextmanager
+    def _stage(self, what: str) -> Iterator[None]:
+        """Say what is going on, and how long it took."""
+        begin = time.monotonic()
+        if self.out.is_live:
+            with self.out.console.status(what):
+                yield
+        else:
+            yield
+        spent = units.duration(time.monotonic() - begin)
+        self.out.show(f"  [green]✔[/]  {what:<66} [dim]{spent:>8}[/]")

@@ -1,0 +1,48 @@
+"""What libraries log, and our own defects: into a file that only we can read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+_FORMAT = "%(asctime)s [%(process)d] %(levelname)s %(name)s: %(message)s"
+
+
+class LogFile(logging.Handler):
+    """Appends to `log/landbridge.log` of the state directory; made when first needed.
+
+    Passwords that our environment held at the start are masked.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter(_FORMAT))
+        self._secrets = [v for k, v in os.environ.items() if k.endswith("PASSWORD") and v]
+
+    @cached_property
+    def path(self) -> Path:
+        """Where it is; in a folder for temporary files if the state directory is closed."""
+        from ..migration.task import Tasks
+
+        folder = Tasks.default().root / "log"
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError:
+            folder = Path(tempfile.gettempdir())
+        if not os.access(folder, os.W_OK):
+            folder = Path(tempfile.gettempdir())
+        return folder / "landbridge.log"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        for secret in self._secrets:
+            text = text.replace(secret, "********")
+        try:
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with os.fdopen(fd, "w") as file:
+                file.write(text + "\n")
+        except OSError:
+            self.handleError(record)

@@ -1,0 +1,146 @@
+"""Works on a task in this process while a person watches, and asks for the switchover.
+
+The work runs in a thread of its own and speaks through the task's files, so what is
+shown is the same as `landbridge watch` shows from elsewhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..errors import SwitchoverRefused
+from ..migration import worker
+from ..migration.states import State
+from .display.follow import follow
+from .display.view import View
+from .guardrails import guardrails
+from .interrupt import Interrupted
+from .questions import confirmed
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..migration.task import Task
+    from .output import Output
+
+_SWITCHING = (State.FENCING, State.DRAINED, State.PROMOTED)
+
+
+class Work(threading.Thread):
+    """`worker.run` in a thread; what it raised is kept for the one who waits."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(daemon=True, name=f"work-{task.id}")
+        self.task = task
+        self.stopping = threading.Event()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            worker.run(self.task, stop=self.stopping)
+        except BaseException as error:
+            self.error = error
+
+    def leave(self) -> None:
+        """Let the work stop where it stands; what runs detached goes on."""
+        self.stopping.set()
+        self.join()
+
+
+def run_here(
+    task: Task,
+    out: Output,
+    *,
+    ask: bool = False,
+    until: Callable[[View], bool] = lambda view: False,
+    extra: Callable[[], RenderableType] | None = None,
+) -> View:
+    """Work on the task, showing it, until there is no more to do or `until(view)` holds.
+
+    With `ask`, asks before the switchover. Raises Interrupted on Ctrl-C, and whatever
+    ended the work early.
+    """
+    view = View(task)
+    work = Work(task)
+    work.start()
+    try:
+        if ask:
+            _follow_work(view, out, work, is_ready, extra)
+            _ask(view, out, work)
+        _follow_work(view, out, work, until, extra)
+    except KeyboardInterrupt:
+        work.leave()
+        raise _interrupted(view) from None
+    if work.is_alive():
+        work.leave()
+    if work.error is not None:
+        raise work.error
+    return view
+
+
+def _follow_work(
+    view: View,
+    out: Output,
+    work: Work,
+    until: Callable[[View], bool],
+    extra: Callable[[], RenderableType] | None,
+) -> None:
+    """Show the work until it has ended or `until` holds."""
+    while True:
+        try:
+            return follow(view, out, lambda v: not work.is_alive() or until(v), extra=extra)
+        except KeyboardInterrupt:
+            view.update()
+            if view.state not in _SWITCHING:
+                raise
+            # Leaving in the middle of it helps nobody; a second Ctrl-C lands here again.
+            out.warn("the switchover is under way and ends within its time limit; waiting for it")
+
+
+def is_ready(view: View) -> bool:
+    """Whether the destination follows closely enough to switch over."""
+    return view.state is State.SYNCHRONIZING and bool(view.live.get("caught_up"))
+
+
+def _ask(view: View, out: Output, work: Work) -> None:
+    """Show the guardrails and ask for the word; what is not asked for can be, later."""
+    if not work.is_alive():
+        return
+    try:
+        guardrails(view.task, out)
+        if confirmed(out, "Switch over now?", "switch"):
+            worker.request_switchover(view.task)
+            return
+    except SwitchoverRefused as error:
+        out.error(error)
+    later = f"landbridge switchover {view.task.id}"
+    out.show(f"\nThe destination keeps following. Switch over later, from elsewhere: {later}\n")
+
+
+def _interrupted(view: View) -> Interrupted:
+    id = view.task.id
+    going_on = {
+        State.ASSESSING: "Nothing was changed.",
+        State.COPYING: "The copy goes on by itself; nobody looks after it.",
+        State.STARTING: "The destination goes on starting; nobody looks after it.",
+        State.SYNCHRONIZING: "The destination goes on following, and our slot keeps WAL on the"
+        " source; nobody watches how much.",
+    }.get(view.state, view.state.guarantee)
+    return Interrupted(
+        f"interrupted while: {view.label}",
+        remedy=f"{going_on}\n  Go on: landbridge resume {id}    Give up: landbridge cancel {id}",
+    )
+
+
+def run_detached(task: Task, out: Output) -> int:
+    """Leave the work to a process of its own, and say how to follow it."""
+    worker.detach(task)
+    view = View(task)
+    view.update()
+    out.result(
+        view.as_dict(),
+        f"{task.id} goes on in the background. Follow it with: landbridge watch {task.id}",
+    )
+    return 0
