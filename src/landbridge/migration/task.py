@@ -24,7 +24,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -105,6 +105,22 @@ class Task:
         for name in ("allow", "waive"):
             raw[name] = tuple(raw[name])
         return Request(**raw)
+
+    def amend(
+        self,
+        *,
+        fence: str | None = None,
+        time_limit: float | None = None,
+        fence_as: Conninfo | None = None,
+    ) -> None:
+        """Change what may still change before the switchover; None leaves a thing as it is."""
+        changes: dict[str, Any] = {"fence": fence, "time_limit": time_limit}
+        if fence_as is not None:
+            fence_as.write_passfile(self.passfile("fence_as"))
+            changes["fence_as"] = fence_as.public()
+        given = {name: value for name, value in changes.items() if value is not None}
+        if given:
+            write_json(self.folder / "request.json", asdict(replace(self.request, **given)))
 
     @property
     def state(self) -> State:
