@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from landbridge.migration.switchover import SwitchoverResult
 
 from fix_servers import QUICK, Servers, Source
 from landbridge.migration.follow import Follower, Sample
 from landbridge.migration.journal import now
 from landbridge.migration.standby import start_standby
 from landbridge.migration.states import State
-from landbridge.migration.switchover import SwitchoverResult
 from landbridge.migration.task import Request, Task, Tasks
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.distribution import discover
@@ -92,6 +95,8 @@ def started(servers: Servers, source: Source, root: Path, **options: Any) -> Tas
 
 def promoted(task: Task) -> SwitchoverResult:
     """Promote the destination, without a fence, and tell of it as a switchover does."""
+    from landbridge.migration.switchover import SwitchoverResult
+
     cluster = task.cluster()
     cluster.signal_promotion()
     with cluster.connect() as conn:
@@ -105,3 +110,52 @@ def promoted(task: Task) -> SwitchoverResult:
         started=at, fenced=at, drained=at, promoted=at, released=at, write_outage_ms=1.0,
         sessions_terminated=0, undo_possible_until=at,
     )  # fmt: skip
+
+
+class Following:
+    """A follower that runs on a thread of the test's."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.samples: list[Sample] = []
+        self.failure: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def until(self, condition: Callable[[Sample], object], seconds: float = 30) -> Sample:
+        """The first sample from now on that meets `condition`."""
+        begin, found = len(self.samples), []
+
+        def met() -> bool:
+            found[:] = [s for s in self.samples[begin:] if condition(s)]
+            return bool(found) or not self._thread.is_alive()
+
+        wait_until(met, seconds, every=0.05)
+        if not found:
+            story = [e for e in self.task.journal.entries() if e["kind"] == "note"]
+            raise AssertionError(
+                f"never seen; {self.failure!r}; last: {self.samples[-1:]}; notes: {story}"
+            )
+        return found[0]
+
+    def failed(self, seconds: float = 30) -> BaseException:
+        """The error that ended the follower."""
+        self._thread.join(seconds)
+        assert self.failure is not None, f"it follows still: {self.samples[-1:]}"
+        return self.failure
+
+    def __enter__(self) -> Following:
+        if self.task.state is State.ASSESSING:
+            self.task.journal.enter(State.SYNCHRONIZING)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        try:
+            Follower(self.task).run(self._stop, self.samples.append)
+        except BaseException as error:
+            self.failure = error

@@ -53,13 +53,23 @@ class Wire:
         while not self._ended:
             try:
                 client, _ = self._listener.accept()
-                self._open.wait()
-                server = socket.create_connection(("127.0.0.1", self.target))
             except OSError:
                 continue
+            self._open.wait()
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                client.close()
+                continue
             self._pairs.append((client, server))
-            for a, b in ((client, server), (server, client)):
-                threading.Thread(target=self._carry, args=(a, b), daemon=True).start()
+            threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        with client, server:
+            back = threading.Thread(target=self._carry, args=(server, client), daemon=True)
+            back.start()
+            self._carry(client, server)
+            back.join()
 
     def _carry(self, reader: socket.socket, writer: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -10,6 +10,7 @@
     ├── ServerFailed               a server process of ours did not start, stop or answer
     ├── ReplicationFailed          a replication connection was refused, broke or fell silent
     ├── CopyFailed                 the full copy ended early
+    ├── FollowFailed               the destination cannot follow the source any more
     ├── SwitchoverRefused          a guardrail stands in the way; nothing was changed
     ├── SwitchoverUndone           the switchover was begun and put back; the source is writable
     ├── VerificationFailed         the two sides differ, or could not be compared
@@ -102,6 +103,12 @@ class CopyFailed(LandbridgeError):
     """The full copy ended early; what was copied is marked as partial."""
 
     id = "copy.failed"
+
+
+class FollowFailed(LandbridgeError):
+    """The destination cannot follow the source any more; the source is unharmed."""
+
+    id = "follow.failed"
 
 
 class SwitchoverRefused(LandbridgeError):

@@ -27,12 +27,17 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """The living process `pid`, or None (a zombie does not live)."""
+        """The living process `pid`, or None (a zombie does not live; our own is reaped)."""
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             return None
-        return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
+        if fields[0] in "ZX":
+            # PostgreSQL takes a zombie with the number in its pid file for a living server.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            return None
+        return cls(pid, int(fields[19]))
 
     def alive(self) -> bool:
         """Whether this very process still runs; reaps it if it was our own child."""

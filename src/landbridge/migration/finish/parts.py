@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -16,10 +16,12 @@ from ..standby import connection
 from ..standby.configuration import recall, write_final
 from ..standby.lifecycle import dbname
 from ..standby.roles import read_only_overrides, roles_by_login
-from ..switchover import SwitchoverResult
 from ..task import Task
 from . import catalog
 from .collations import check_collations
+
+if TYPE_CHECKING:
+    from ..switchover import SwitchoverResult
 
 Facts = dict[str, Any]
 

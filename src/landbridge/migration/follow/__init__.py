@@ -3,11 +3,12 @@
 ::
 
     sample.py      what a person sees: lag, state, WAL kept, transactions in the way
+    measure.py     one sample out of both views and what went before
     source.py      what the source says, in one round trip
     local.py       what the standby says
     wal.py         the budget of WAL that our slot may keep on the source
     supervisor.py  the standby restarted when it died, its parameters raised
-    slot.py        the slot made again, or given up, when it is gone
+    slot.py        the slot made again while its WAL is there; dropped
     follower.py    the loop over all of them
 """
 

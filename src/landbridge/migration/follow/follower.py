@@ -3,124 +3,209 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
-from ...errors import LandbridgeError
+import psycopg
+
+from ...errors import FollowFailed, LandbridgeError
 from ..standby.lifecycle import dbname
-from ..states import Replication
+from ..states import Replication, State
 from ..task import Task
 from .local import LocalView, LocalWatch
-from .sample import LagClock, Rate, Sample
+from .measure import Measure
+from .sample import Sample
+from .slot import drop_slot, recreate_slot, slot_lost, wal_is_there
 from .source import SourceView, SourceWatch
+from .supervisor import Supervisor
+from .wal import WalGuard
 
-#: Seconds between two samples, while caught up and while not.
+#: Seconds between two looks, while caught up and while not.
 _EVERY, _EVERY_BEHIND = 0.5, 0.25
-#: The walreceiver asks for a sign of life after half of its timeout of 5 s.
-_QUIET = 4.0
-#: A view of the source older than this says nothing about now.
-_STALE = 2.0
-#: Behind by no more than this is "streaming".
-_CLOSE_SECONDS = 1.0
+#: A stream down for so long is worth a note.
+_WORTH_A_NOTE = 3.0
+#: For so long the source may hold the slot for a stream that the standby has lost.
+_STALE_HOLDER = 3.0
 
 
 class Follower:
-    """Watches one migration while the destination follows its source."""
+    """Watches one migration while the destination follows its source, and repairs what it can.
+
+    `sample` looks once. `run` looks about twice a second until it is told to stop; the
+    source is asked by a thread of its own, because a dead wire can keep it waiting for ten
+    seconds. Neither ever holds a transaction open, on either side.
+    """
 
     def __init__(self, task: Task) -> None:
         self.task = task
         request = task.request
-        self._budget = request.wal_budget
-        self._source = SourceWatch(task.conninfo(), task.slot)
+        self._guard = WalGuard(
+            request.wal_budget,
+            protect_source=request.wal_policy == "protect-source",
+            journal=task.journal,
+        )
+        self._source = SourceWatch(task.conninfo(), task.slot, request.system_identifier)
         self._local = LocalWatch(task.cluster(), dbname(task))
-        self._clock, self._rate = LagClock(), Rate()
-        self._view: SourceView | None = None
-        self._source_error: LandbridgeError | None = None
-        self._last_message: datetime | None = None
+        self._local_lock = threading.Lock()
+        self._measure = Measure(request.wal_budget, self._guard)
+        self._pair: tuple[SourceView, LocalView | None] | None = None
+        self._used: SourceView | None = None
+        self._failure: Exception | None = None
+        self._reachable = True
+        self._down_since: float | None = None
+        self._told_down = False
 
     def sample(self) -> Sample:
         """Look at both sides now. Never raises for a side that does not answer."""
-        self._ask_source()
-        return self._combine(self._local.read())
+        try:
+            self._look()
+        except LandbridgeError:
+            self._reachable = False
+        return self._combine(paused=None)[0]
 
     def run(
         self, stop: threading.Event, on_sample: Callable[[Sample], None] = lambda sample: None
     ) -> None:
-        """Sample until `stop`, write each sample to `live.json`."""
+        """Follow until `stop`: every sample goes to `live.json` and to `on_sample`.
+
+        The standby is restarted when it dies, its parameters are raised with the source's,
+        the slot is guarded. Returns within milliseconds of `stop` unless a repair is under
+        way. Raises FollowFailed when following is over: follow.slot_lost,
+        follow.wal_budget_exceeded, follow.destination_promoted.
+        """
+        halt = threading.Event()
+        supervisor = Supervisor(self.task)
+        watcher = threading.Thread(target=self._watch, args=(halt,), name="source", daemon=True)
+        watcher.start()
         try:
             while not stop.is_set():
-                sample = self.sample()
+                if self._failure is not None:
+                    raise self._failure
+                sample, local = self._combine(paused=supervisor.paused)
+                self._refuse_promoted(local)
+                supervisor.look(local)
+                self._tell(sample)
                 self.task.write_live(phase="synchronizing", **sample.as_dict())
                 on_sample(sample)
                 stop.wait(_EVERY if sample.caught_up else _EVERY_BEHIND)
         finally:
-            self.close()
+            halt.set()
+            self._source.interrupt()
+            supervisor.close()
+            watcher.join(1.0)
+            self._local.close()
 
     def close(self) -> None:
+        """Close what sample() has opened; run() closes its own."""
         self._source.close()
         self._local.close()
 
-    def _ask_source(self) -> None:
+    def _watch(self, halt: threading.Event) -> None:
+        """The source's thread: look, act on the slot, until `halt` or the end of following."""
         try:
-            self._view = view = self._source.read()
-        except LandbridgeError as error:
-            self._source_error = error
-            return
-        self._source_error = None
-        self._clock.source_at(view.moment, view.lsn)
-        self._rate.add(view.moment, view.lsn)
+            while not halt.is_set():
+                try:
+                    self._look()
+                    self._keep_slot()
+                except FollowFailed:
+                    raise
+                except (LandbridgeError, psycopg.Error):
+                    self._reachable = False
+                    self._source.close()
+                halt.wait(_EVERY if self._measure.caught_up else _EVERY_BEHIND)
+        except Exception as error:
+            # run() raises it where somebody can catch it.
+            self._failure = error
+        finally:
+            self._source.close()
 
-    def _combine(self, local: LocalView | None) -> Sample:
-        view, now = self._view, time.monotonic()
-        fresh = view is not None and now - view.moment < _STALE
-        replayed = local.replayed if local else None
-        connected = self._connected(local)
-        lag_bytes = lag_seconds = None
-        if view and replayed is not None:
-            lag_bytes = max(0, view.lsn - replayed)
-            lag_seconds = self._clock.lag(now, replayed)
-        caught_up = connected and fresh and lag_bytes == 0
-        kept = None
-        if view and view.slot and view.slot.restart_lsn is not None:
-            kept = max(0, view.lsn - view.slot.restart_lsn)
-        rate = self._rate.per_second if view else 0.0
-        return Sample(
-            state=_state(connected, caught_up, lag_seconds),
-            lag_bytes=lag_bytes,
-            lag_seconds=lag_seconds,
-            caught_up=caught_up,
-            disconnected_since=None if connected else self._since(),
-            replay_paused="paused" if local and local.paused else None,
-            standby_up=local is not None,
-            source_reachable=self._source_error is None,
-            wal_kept_bytes=kept,
-            wal_budget_bytes=self._budget,
-            wal_rate=rate,
-            wal_hours_left=(self._budget - (kept or 0)) / rate / 3600 if rate else None,
-            long_transactions=view.long_transactions if view else [],
-            prepared_transactions=view.prepared_transactions if view else [],
-            sessions=view.sessions if view else None,
-            source_lsn=view.lsn if view else None,
-            received_lsn=local.received if local else None,
-            replayed_lsn=replayed,
+    def _look(self) -> None:
+        view = self._source.read()
+        # The standby is asked at once, so that the two positions belong together.
+        with self._local_lock:
+            local = self._local.read()
+        self._measure.source_at(view)
+        self._reachable = True
+        self._pair = (view, local)
+
+    def _combine(self, *, paused: str | None) -> tuple[Sample, LocalView | None]:
+        pair = self._pair
+        if pair is not None and pair[0] is not self._used:
+            self._used, local = pair
+        else:
+            with self._local_lock:
+                local = self._local.read()
+        view = pair[0] if pair else None
+        sample = self._measure.sample(view, local, reachable=self._reachable)
+        if paused or (local and local.paused):
+            sample = replace(sample, replay_paused=paused or "replay is paused")
+        return sample, local
+
+    def _keep_slot(self) -> None:
+        """Guard the source's disk, and the slot, from the side of the source."""
+        assert self._pair is not None
+        view, local = self._pair
+        conn, slot = self._source.connection(), self.task.slot
+        position = self._measure.position
+        if view.slot is None or view.slot.wal_status == "lost":
+            if position is None:
+                return
+            recreate_slot(conn, slot, position)
+            self.task.journal.note(
+                "follow.slot_recreated",
+                "The replication slot was gone from the source. Its WAL is still there, so"
+                " the slot was made again.",
+                level="warning",
+            )
+            return
+        kept = view.kept
+        if kept is not None and self._guard.must_drop(kept, self._measure.pace, view.slot):
+            drop_slot(conn, slot)
+            raise FollowFailed(
+                f"the source kept {kept // 2**20} MB of WAL for the destination; the slot was"
+                " dropped to protect the source",
+                id="follow.wal_budget_exceeded",
+                remedy="Begin another migration when the line is better, with a larger"
+                " --wal-budget or --wal-policy protect-migration.",
+            )
+        if local is not None and not self._measure.connected(local):
+            self._help_to_reconnect(view, conn)
+        else:
+            self._down_since = None
+
+    def _help_to_reconnect(self, view: SourceView, conn: psycopg.Connection[tuple[bool]]) -> None:
+        """The standby is up and has no stream although we reach the source."""
+        self._down_since = self._down_since or view.moment
+        if view.moment - self._down_since < _STALE_HOLDER:
+            return
+        self._down_since = view.moment
+        position = self._measure.position
+        if position is not None and not wal_is_there(conn, position):
+            raise slot_lost(self.task.slot, position)
+        if view.slot and view.slot.active_pid:
+            # Until its timeout (60 s before 12) a walsender holds the slot for a dead line.
+            conn.execute("SELECT pg_terminate_backend(%s)", [view.slot.active_pid])
+
+    def _refuse_promoted(self, local: LocalView | None) -> None:
+        if local is None or local.in_recovery or self.task.state is not State.SYNCHRONIZING:
+            return
+        raise FollowFailed(
+            "somebody promoted the destination; it no longer follows the source",
+            id="follow.destination_promoted",
+            remedy="Its data directory is left as it is. Begin another migration elsewhere.",
         )
 
-    def _connected(self, local: LocalView | None) -> bool:
-        if local is None or local.receiver is None or local.quiet_seconds is None:
-            return False
-        self._last_message = datetime.now(UTC) - timedelta(seconds=local.quiet_seconds)
-        return local.receiver == "streaming" and local.quiet_seconds < _QUIET
-
-    def _since(self) -> str:
-        if self._last_message is None:
-            self._last_message = datetime.now(UTC)
-        return self._last_message.isoformat(timespec="milliseconds")
-
-
-def _state(connected: bool, caught_up: bool, lag_seconds: float | None) -> Replication:
-    if not connected:
-        return Replication.DISCONNECT
-    if caught_up or (lag_seconds is not None and lag_seconds <= _CLOSE_SECONDS):
-        return Replication.STREAMING
-    return Replication.CATCHUP
+    def _tell(self, sample: Sample) -> None:
+        """Note when the stream is gone, and when it is back; once each."""
+        down = sample.state is Replication.DISCONNECT
+        if down and not self._told_down and self._measure.down_for() > _WORTH_A_NOTE:
+            self._told_down = True
+            self.task.journal.note(
+                "follow.disconnected",
+                "The destination has lost the source; it goes on by itself when the line is back.",
+                level="warning",
+                since=sample.disconnected_since,
+            )
+        elif self._told_down and not down:
+            self._told_down = False
+            self.task.journal.note("follow.reconnected", "The destination follows again.")

@@ -78,18 +78,20 @@ class LagClock:
 
         >>> clock = LagClock()
         >>> clock.source_at(100.0, 1000); clock.source_at(102.0, 3000)
-        >>> clock.lag(102.5, 3000), clock.lag(102.5, 2000), clock.lag(110.0, 1000)
-        (0.0, 1.5, 10.0)
+        >>> clock.lag(110.0, 1000), clock.lag(102.5, 2000), clock.lag(102.5, 3000)
+        (10.0, 1.5, 0.0)
         """
         if not self._seen:
             return None
         while len(self._seen) > 1 and self._seen[1][1] <= replayed:
             self._seen.popleft()
         (before, low) = self._seen[0]
+        if replayed < low:
+            return now - before
         if len(self._seen) == 1:
-            return 0.0 if low <= replayed else now - before
+            return 0.0
         (after, high) = self._seen[1]
-        share = max(0.0, (replayed - low) / (high - low))
+        share = (replayed - low) / (high - low)
         return now - (before + share * (after - before))
 
 
@@ -113,5 +115,7 @@ class Rate:
         >>> rate.per_second
         2500.0
         """
+        if not self._seen:
+            return 0.0
         (begin, low), (end, high) = self._seen[0], self._seen[-1]
         return max(0.0, (high - low) / (end - begin)) if end > begin else 0.0

@@ -1,0 +1,160 @@
+"""Keeps the standby alive and replaying, without ever holding up the watching."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ...errors import LandbridgeError
+from ..standby import configuration
+from ..standby.lifecycle import raise_floors, reconfigure
+from ..standby.settings import keep_subscriptions_still
+from ..task import Task
+from .local import LocalView
+
+#: Seconds before each further attempt to start a standby that died; the last one repeats.
+_DELAYS = (0.0, 1.0, 2.0, 5.0, 10.0)
+#: Up for so long, a standby counts as healthy again and its attempts begin anew.
+_HEALTHY_AFTER = 60.0
+#: So often the parameters are raised; then somebody has to look.
+_MOST_RAISES = 5
+#: Verification stops, restarts and pauses the standby itself while this file exists.
+VERIFYING = "verifying"
+
+
+class Supervisor:
+    """Repairs run one at a time on a thread of their own; what they did is in the journal."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._cluster = task.cluster()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="repair")
+        self._job: Future[None] | None = None
+        self._attempts = 0
+        self._next_attempt = 0.0
+        self._up_since: float | None = None
+        self._log_when_up = self._log_size()
+        self._noted: set[str] = set()
+        self._raises = 0
+        self.paused: str | None = None
+        """Why the standby does not replay."""
+
+    def look(self, local: LocalView | None) -> None:
+        """Begin the repair that this view of the standby calls for."""
+        if self._job is not None and not self._job.done():
+            return
+        self._collect()
+        if (self._task.folder / VERIFYING).exists():
+            self.paused = "the destination is being verified" if local and local.paused else None
+        elif local is None:
+            self._up_since = None
+            if self._cluster.process() is None and time.monotonic() >= self._next_attempt:
+                self._revive()
+        elif local.paused:
+            self._begin(self._unpause)
+        else:
+            self._healthy()
+            if local.subscriptions_would_start:
+                self._begin(self._still)
+
+    def close(self) -> None:
+        """Wait for a repair under way; a server must not be left half started."""
+        self._pool.shutdown(wait=True)
+
+    def _begin(self, repair: Callable[[], None]) -> None:
+        self._job = self._pool.submit(repair)
+
+    def _collect(self) -> None:
+        if self._job is None:
+            return
+        error = self._job.exception()
+        self._job = None
+        if isinstance(error, LandbridgeError):
+            self._note_once("follow.repair_failed", error.message)
+        elif error is not None:
+            raise error
+
+    def _healthy(self) -> None:
+        now = time.monotonic()
+        self.paused = None
+        self._up_since = self._up_since or now
+        self._log_when_up = self._log_size()
+        if now - self._up_since > _HEALTHY_AFTER:
+            self._attempts, self._noted = 0, set()
+
+    def _revive(self) -> None:
+        """Start the standby again, later each time, and say once why it died."""
+        words = self._cluster.last_words(self._log_when_up)
+        free = shutil.disk_usage(self._cluster.data).free
+        if "No space left on device" in words:
+            self._note_once(
+                "follow.disk_full",
+                f"The destination's disk is full ({free // 2**20} MB free at"
+                f" {self._cluster.data}); it goes on by itself once there is space. {words}",
+            )
+        else:
+            self._note_once("follow.standby_died", f"The destination's server died: {words}")
+        delay = _DELAYS[min(self._attempts + 1, len(_DELAYS) - 1)]
+        self._attempts += 1
+        self._next_attempt = time.monotonic() + delay
+        self._begin(self._restart)
+
+    def _restart(self) -> None:
+        if self._raise_parameters("the destination's server had died of it"):
+            configuration.write_standby(self._task)
+        self._cluster.start()
+        self._task.journal.note(
+            "follow.standby_restarted",
+            f"The destination's server was started again (attempt {self._attempts}).",
+        )
+
+    def _unpause(self) -> None:
+        if raised := self._raise_parameters("replay had paused"):
+            self.paused = raised
+            reconfigure(self._task)
+        else:
+            self.paused = "somebody paused it (pg_wal_replay_pause)"
+            self._note_once(
+                "follow.replay_paused",
+                "Replay on the destination is paused; pg_wal_replay_resume() lets it go on.",
+            )
+
+    def _raise_parameters(self, why: str) -> str:
+        """Take over what the source has raised; says what, or nothing if it raised nothing."""
+        if self._raises >= _MOST_RAISES:
+            return ""
+        try:
+            raised = raise_floors(self._task)
+        except LandbridgeError:
+            return ""
+        if not raised:
+            return ""
+        self._raises += 1
+        text = ", ".join(f"{name} from {old} to {new}" for name, (old, new) in raised.items())
+        self._task.journal.note(
+            "follow.parameters_raised",
+            f"The source raised {text}; the destination follows suit ({why}).",
+            level="warning",
+            raised={name: list(values) for name, values in raised.items()},
+        )
+        return f"the source raised {text}"
+
+    def _still(self) -> None:
+        choice = configuration.recall(self._task)
+        keep_subscriptions_still(choice)
+        configuration.remember(self._task, choice)
+        self._task.journal.note(*choice.notes[-1], level="warning")
+        reconfigure(self._task)
+
+    def _note_once(self, id: str, text: str) -> None:
+        """Note, unless the same was noted, but for numbers, since the standby was healthy."""
+        shape = re.sub(r"[0-9A-F]*\d[0-9A-F]*", "#", f"{id} {text}")
+        if shape not in self._noted:
+            self._noted.add(shape)
+            self._task.journal.note(id, text, level="alarm")
+
+    def _log_size(self) -> int:
+        return self._cluster.log.stat().st_size if self._cluster.log.exists() else 0
