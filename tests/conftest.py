@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["fix_servers", "fix_wire"]
+pytest_plugins = ["fix_servers", "fix_wire", "fix_cli"]
 
 _ENGINES = Path(__file__).parent.parent / "tools/engines.py"
 

@@ -32,6 +32,7 @@ def assess(
         bool,
         typer.Option(
             "--apply-fixes",
+            metavar="",
             rich_help_panel=PROOF,
             help="Apply the fixes that Landbridge can apply itself, say how to take each back,"
             " and assess again.",
@@ -48,13 +49,17 @@ def assess(
         ),
     ] = None,
     all_checks: Annotated[
-        bool, typer.Option("--all", help="List the passed checks too.", rich_help_panel=OUTPUT)
+        bool,
+        typer.Option(
+            "--all", metavar="", help="List the passed checks too.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     json: options.JsonFlag = False,
 ) -> int:
-    """Check whether SOURCE can be moved to DIR; changes nothing. Ends 3 if not.
+    """Check whether a cluster can be moved; changes nothing.
 
     Each finding has a stable id, the measured cause, and the exact lines that repair it.
+    Ends 3 if a finding of level error stands in the way.
     """  # fmt: skip
     from ..assessment import DestinationPlan
     from .passwords import Passwords

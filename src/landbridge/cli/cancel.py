@@ -12,12 +12,13 @@ from .output import Mode, Output
 
 def cancel(
     id: TaskArgument,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", metavar="", help="Do not ask.")] = False,
     json: JsonFlag = False,
 ) -> int:
-    """Give a migration up: the copy is removed, the slot dropped, the source as before.
+    """Give a migration up and put everything back.
 
-    Impossible once the destination has been promoted.
+    The copy is removed, the slot dropped, the source as before. Impossible once the
+    destination has been promoted.
     """
     from ..migration.states import State
     from ..migration.task import Tasks

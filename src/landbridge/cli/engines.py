@@ -7,7 +7,7 @@ from .output import Mode, Output
 
 
 def engines(json: JsonFlag = False) -> None:
-    """List the PostgreSQL server programs found on this host, preferred ones first."""
+    """List the PostgreSQL server programs of this host, preferred ones first."""
     from rich.table import Table
 
     from ..postgres.distribution import SEARCH_VARIABLE, discover

@@ -43,9 +43,10 @@ def migrate(
     json: options.JsonFlag = False,
     events: options.EventsFlag = False,
 ) -> int:
-    """Move the cluster of SOURCE to DIR: assess, copy, follow, switch over, prove.
+    """Move a cluster: assess, copy, follow, switch over, prove.
 
-    The same command again goes on where an interrupted migration was left.
+    The same command again goes on where an interrupted migration was left. Ends 3 if the
+    assessment found errors.
     """
     out = Output(Mode.of(json, events))
     when = switchover or (options.When.ask if out.can_ask else options.When.wait)
@@ -109,7 +110,7 @@ class Wish:
 def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
     """Create the task, or find the unfinished one of this destination, and work on it."""
     from ..migration.task import Tasks
-    from .running import run_detached, run_here
+    from .running import asking, run_detached, run_here
     from .summary import conclude
 
     everything = Tasks.default()
@@ -122,7 +123,8 @@ def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
     if detach:
         return run_detached(task, out)
     _say_how_to_steer(task, out, ask)
-    return conclude(run_here(task, out, ask=ask), out)
+    moment = asking(out) if ask else None
+    return conclude(run_here(task, out, moment=moment), out)
 
 
 def _say_how_to_steer(task: Task, out: Output, ask: bool) -> None:

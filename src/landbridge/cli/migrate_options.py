@@ -64,21 +64,21 @@ Waive = Annotated[
 Reindex = Annotated[
     bool,
     typer.Option(
-        "--reindex", rich_help_panel=PROOF,
+        "--reindex", metavar="", rich_help_panel=PROOF,
         help="Rebuild the indexes whose collation differs on this host.",
     ),
 ]  # fmt: skip
 Plan = Annotated[
     bool,
     typer.Option(
-        "--plan", rich_help_panel=OUTPUT,
+        "--plan", metavar="", rich_help_panel=OUTPUT,
         help="Assess, and say what would be done; changes nothing.",
     ),
 ]  # fmt: skip
 Detach = Annotated[
     bool,
     typer.Option(
-        "--detach", rich_help_panel=OUTPUT,
+        "--detach", metavar="", rich_help_panel=OUTPUT,
         help="Work in the background; follow it with `landbridge watch`.",
     ),
 ]  # fmt: skip

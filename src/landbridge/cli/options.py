@@ -187,12 +187,20 @@ Cidrs = Annotated[
 JsonFlag = Annotated[
     bool,
     typer.Option(
-        "--json", help="One JSON object on stdout and nothing else.", rich_help_panel=OUTPUT
+        "--json",
+        metavar="",
+        help="One JSON object on stdout and nothing else.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 EventsFlag = Annotated[
     bool,
-    typer.Option("--events", help="One JSON object a line, as it happens.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--events",
+        metavar="",
+        help="One JSON object a line, as it happens.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 

@@ -14,7 +14,8 @@ from .output import Mode, Output
 def resume(
     id: TaskArgument,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Go on in the background.", show_default=False)
+        bool,
+        typer.Option("--detach", metavar="", help="Go on in the background.", show_default=False),
     ] = False,
     json: JsonFlag = False,
     events: EventsFlag = False,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import SwitchoverRefused
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
     from .output import Output
 
 _SWITCHING = (State.FENCING, State.DRAINED, State.PROMOTED)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something to do in the middle of the work."""
+
+    when: Callable[[View], bool]
+    do: Callable[[View], None]
 
 
 class Work(threading.Thread):
@@ -53,22 +62,22 @@ def run_here(
     task: Task,
     out: Output,
     *,
-    ask: bool = False,
+    moment: Moment | None = None,
     until: Callable[[View], bool] = lambda view: False,
     extra: Callable[[], RenderableType] | None = None,
 ) -> View:
     """Work on the task, showing it, until there is no more to do or `until(view)` holds.
 
-    With `ask`, asks before the switchover. Raises Interrupted on Ctrl-C, and whatever
-    ended the work early.
+    Raises Interrupted on Ctrl-C, and whatever ended the work early.
     """
     view = View(task)
     work = Work(task)
     work.start()
     try:
-        if ask:
-            _follow_work(view, out, work, is_ready, extra)
-            _ask(view, out, work)
+        if moment is not None:
+            _follow_work(view, out, work, moment.when, extra)
+            if work.is_alive():
+                moment.do(view)
         _follow_work(view, out, work, until, extra)
     except KeyboardInterrupt:
         work.leave()
@@ -104,10 +113,13 @@ def is_ready(view: View) -> bool:
     return view.state is State.SYNCHRONIZING and bool(view.live.get("caught_up"))
 
 
-def _ask(view: View, out: Output, work: Work) -> None:
+def asking(out: Output) -> Moment:
+    """Once caught up, ask for the switchover."""
+    return Moment(is_ready, lambda view: _ask(view, out))
+
+
+def _ask(view: View, out: Output) -> None:
     """Show the guardrails and ask for the word; what is not asked for can be, later."""
-    if not work.is_alive():
-        return
     try:
         guardrails(view.task, out)
         if confirmed(out, "Switch over now?", "switch"):

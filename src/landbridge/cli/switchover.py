@@ -27,17 +27,21 @@ def switchover(
         ),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Do not ask; the guardrails still hold.")
+        bool, typer.Option("--yes", metavar="", help="Do not ask; the guardrails still hold.")
     ] = False,
     fenced: Annotated[
-        bool, typer.Option("--fenced", help="Manual fence: say that the source is fenced now.")
+        bool,
+        typer.Option(
+            "--fenced", metavar="", help="Manual fence: say that the source is fenced now."
+        ),
     ] = False,
     json: options.JsonFlag = False,
     events: options.EventsFlag = False,
 ) -> int:
-    """Fence the source, drain, promote the destination; all is put back if that fails.
+    """Switch over now, or put everything back.
 
-    Shows what stands in the way first, and asks for the word `switch`.
+    Shows what stands in the way, asks for the word `switch`, then fences the source, drains,
+    promotes the destination. If that fails before the promotion, the source is as before.
     """  # fmt: skip
     from ..migration.states import State
     from ..migration.task import Tasks

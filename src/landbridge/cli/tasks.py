@@ -7,7 +7,7 @@ from .output import Mode, Output
 
 
 def tasks(json: JsonFlag = False) -> None:
-    """List all migrations of this host, oldest first."""
+    """List the migrations of this host, oldest first."""
     from rich.table import Table
 
     from ..migration.task import Tasks
@@ -34,7 +34,7 @@ def tasks(json: JsonFlag = False) -> None:
 
 
 def show(id: TaskArgument, json: JsonFlag = False) -> None:
-    """Show one migration: its phases, figures, notes, and where its evidence is."""
+    """Show one migration: phases, figures, evidence."""
     from ..migration.task import Tasks
     from .display.screen import screen
     from .display.view import View
@@ -46,7 +46,10 @@ def show(id: TaskArgument, json: JsonFlag = False) -> None:
 
 
 def watch(id: TaskArgument, json: JsonFlag = False, events: EventsFlag = False) -> int:
-    """Follow a migration until it ends, whoever works on it; Ctrl-C leaves it alone."""
+    """Follow a migration until it ends.
+
+    Whoever works on it; Ctrl-C ends the watching and nothing else.
+    """
     from ..migration.task import Tasks
     from .display.follow import follow
     from .display.view import View

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 def verify(
     id: TaskArgument,
     before: Annotated[
-        bool, typer.Option("--before", help="Before the switchover, with replay paused.")
+        bool,
+        typer.Option("--before", metavar="", help="Before the switchover, with replay paused."),
     ] = False,
-    after: Annotated[bool, typer.Option("--after", help="After the switchover.")] = False,
+    after: Annotated[
+        bool, typer.Option("--after", metavar="", help="After the switchover.")
+    ] = False,
     table: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,13 +41,14 @@ def verify(
     ] = 4,
     all_tables: Annotated[
         bool,
-        typer.Option("--all", help="List equal tables too.", rich_help_panel=OUTPUT),
+        typer.Option("--all", metavar="", help="List equal tables too.", rich_help_panel=OUTPUT),
     ] = False,
     json: JsonFlag = False,
 ) -> int:
-    """Compare source and destination, and examine the destination's pages and indexes.
+    """Compare every table of source and destination.
 
-    Ends 1 if anything differs. Without --before or --after it looks which one it is.
+    Examines the destination's pages and indexes too. Ends 1 if anything differs. Without
+    --before or --after it looks which one it is.
     """  # fmt: skip
     from ..migration.task import Tasks
     from ..migration.verify import verify as run

@@ -60,13 +60,14 @@ def demo(
         bool,
         typer.Option(
             "--keep",
+            metavar="",
             help="Leave both servers running, and say how to reach them.",
             rich_help_panel=OUTPUT,
         ),
     ] = False,
     json: JsonFlag = False,
 ) -> int:
-    """Move a real cluster on this machine while it is being written to, and prove it.
+    """Move a real cluster under load, and prove it.
 
     Starts a source with data of many kinds, a writer that keeps account of every
     acknowledged row, and busy clients; migrates; then looks for every single row.

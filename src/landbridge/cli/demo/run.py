@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import LandbridgeError
+from ...migration import worker
 from ...migration.plan import create_task, make_request
 from ...migration.states import State
 from ...migration.task import Tasks
@@ -20,7 +21,7 @@ from .. import units
 from ..display.view import View
 from ..interrupt import Interrupted
 from ..output import Output
-from ..running import run_here
+from ..running import Moment, is_ready, run_here
 from ..summary import failure
 from . import check, data
 from .children import Load, WriterProcess
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Acknowledged rows to wait for before the migration begins and after it ended.
 _ROWS_AROUND = 200
+#: Looks at the lag, two a second, before the switchover is asked for.
+_SAMPLES = 6
 #: Seconds without a new row after which the writer is given up.
 _PATIENCE = 30.0
 
@@ -127,11 +130,18 @@ class Demo:
         source, dba = servers.conninfo(MIGRATOR), servers.conninfo(DBA)
         request = make_request(
             source, servers.destination.data, servers.destination.port, fence_as=dba,
-            verify_as=dba, fence=self.wishes.fence, switchover="auto", verify="before",
+            verify_as=dba, fence=self.wishes.fence, verify="before",
             tablespaces=servers.tablespaces,
         )  # fmt: skip
         task = create_task(Tasks(servers.state), request, source, fence_as=dba, verify_as=dba)
-        view = run_here(task, self.out, extra=lambda: application_line(self.servers, self.writer))
+        switch = Moment(
+            lambda view: is_ready(view) and len(view.lags) >= _SAMPLES,
+            lambda view: worker.request_switchover(view.task),
+        )
+        view = run_here(
+            task, self.out, moment=switch, until=lambda view: view.held is not None,
+            extra=lambda: application_line(self.servers, self.writer),
+        )  # fmt: skip
         if view.state is State.FINISHED:
             return view
         if view.held is not None:

@@ -34,7 +34,9 @@ def follow(
         last_line = time.monotonic()
         while True:
             reached = until(view)
-            entries = view.update()
+            before, entries = view.live, view.update()
+            if view.live != before:
+                out.event("live", **view.live)
             if live is not None:
                 live.update(_picture(view, extra), refresh=True)
             elif _say(view, out, entries):

@@ -7,7 +7,7 @@ from typing import Any
 from ...migration.states import ROW, State
 from .. import units
 from . import details
-from .view import View
+from .view import UNREMARKABLE, View
 
 #: Seconds between two lines of figures while nothing else happens.
 EVERY = 10.0
@@ -26,7 +26,7 @@ def _text(view: View, entry: dict[str, Any]) -> str | None:
         if state is State.PROMOTED:
             return "POINT OF NO RETURN: the destination accepts writes, nothing is undone"
         return ROW[state].label
-    if kind == "note":
+    if kind == "note" and entry.get("id") not in UNREMARKABLE:
         level = entry.get("level", "info")
         sign = "" if level == "info" else f"{level}: "
         return f"  {sign}{units.plain(str(entry.get('text', '')))} [{entry.get('id')}]"

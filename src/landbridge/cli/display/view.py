@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATH = tuple(row.state for row in TABLE if row.stage is not None)
 
 #: Notes for the record that nobody needs to read while watching.
-_UNREMARKABLE = ("worker.started",)
+UNREMARKABLE = ("worker.started",)
 
 
 class Mark(Enum):
@@ -95,7 +95,7 @@ class View:
             self._enter(State(entry["state"]), datetime.fromisoformat(entry["at"]))
         elif kind == "step":
             self._take_step(entry)
-        elif kind == "note" and entry.get("id") not in _UNREMARKABLE:
+        elif kind == "note" and entry.get("id") not in UNREMARKABLE:
             self.notes.append(entry)
         elif kind == "signal":
             self.held = None

@@ -1,0 +1,180 @@
+"""Calling the command line rightly and wrongly: help, errors, exit codes, pure JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fix_cli import Cli
+from landbridge.cli import options
+from landbridge.cli.app import command
+from landbridge.migration.task import FENCES, WAL_POLICIES, Request
+
+COMMANDS = sorted(command().commands)
+CLOSED = "host=127.0.0.1 port=1 user=nobody dbname=postgres"
+
+
+@pytest.fixture(autouse=True)
+def _state(state_dir: Path) -> None:
+    """Every call of this file works in a state directory of its own."""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(cli: Cli, name: str) -> None:
+    called = cli(name, "--help")
+    assert called.code == 0 and "Usage: landbridge" in called.out
+    subject = command().commands[name]
+    assert subject.help
+    for parameter in subject.params:
+        assert getattr(parameter, "help", None), f"{name}: {parameter.name} has no help"
+
+
+def test_help_is_quick() -> None:
+    def seconds() -> float:
+        begin = time.monotonic()
+        subprocess.run(
+            [sys.executable, "-m", "landbridge.cli.main", "--help"], check=True,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        return time.monotonic() - begin
+
+    # On a busy machine only the best of several says something about us.
+    assert min(seconds() for _ in range(5)) < 0.4
+
+
+def test_help_does_not_wait_for_the_driver_or_the_engine() -> None:
+    code = (
+        "import sys; import landbridge.cli.app as a; a.command();"
+        "print([m for m in ('psycopg', 'dbos', 'sqlalchemy') if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_version_is_said(cli: Cli) -> None:
+    assert cli("--version").out.startswith("landbridge 0.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["migrate"], "SOURCE"),
+        (["migrate", CLOSED], "--to"),
+        (["nonsense"], "nonsense"),
+        (["migrate", CLOSED, "--to", "/x", "--no-such-option"], "--no-such-option"),
+        (["migrate", CLOSED, "--to", "/x", "--max-rate", "fast"], "--max-rate"),
+        (["migrate", CLOSED, "--to", "/x", "--wal-budget", "0GB"], "--wal-budget"),
+        (["migrate", CLOSED, "--to", "/x", "--compression", "zip"], "--compression"),
+        (["migrate", CLOSED, "--to", "/x", "--port", "0"], "--port"),
+        (["migrate", CLOSED, "--to", "/x", "--fence", "wood"], "--fence"),
+        (["migrate", CLOSED, "--to", "/x", "--allow", "10.0.0.1/8"], "--allow"),
+        (["migrate", CLOSED, "--to", "/x", "--set", "work_mem"], "--set"),
+        (["migrate", CLOSED, "--to", "/x", "--tablespace", "=/new"], "--tablespace"),
+        (["migrate", CLOSED, "--to", "/x", "--time-limit", "0"], "--time-limit"),
+        (["migrate", CLOSED, "--to", "/x", "--switchover", "ask"], "--switchover"),
+        (["migrate", CLOSED, "--to", "/x", "--hba-file", "/no/such/file"], "--hba-file"),
+        (["show", "m-none"], "m-none"),
+        (["verify", "m-none", "--before", "--after"], "--before"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else value,
+)
+def test_wrong_call_ends_2_and_names_what_is_wrong(
+    cli: Cli, arguments: list[str], named: str
+) -> None:
+    called = cli(*arguments)
+    assert called.code == 2 and called.out == ""
+    assert named in called.err
+    assert called.err.startswith("landbridge: ") and "]" in called.err.splitlines()[0]
+    as_json = cli(*arguments, "--json")
+    assert as_json.code == 2
+    assert as_json.object["error"]["id"]
+    assert named in as_json.object["error"]["message"]
+
+
+def test_unreadable_connection_string_is_refused_without_repeating_it(cli: Cli) -> None:
+    called = cli("assess", "host=x pass word=hunter2", "--to", "/x", "--json")
+    assert called.code == 2 and called.object["error"]["id"] == "conninfo.invalid"
+    assert "hunter2" not in cli.said
+
+
+@pytest.mark.parametrize("arguments", [["tasks"], ["engines"]])
+def test_lists_are_one_object(cli: Cli, arguments: list[str]) -> None:
+    called = cli(*arguments, "--json")
+    assert called.code == 0 and list(called.object) == [arguments[0]]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "m-none"], ["watch", "m-none"], ["switchover", "m-none", "--yes"],
+        ["cancel", "m-none", "--yes"], ["resume", "m-none"], ["verify", "m-none"],
+        ["migrate", CLOSED, "--to", "/nowhere/new"],
+    ],
+    ids=lambda arguments: arguments[0],
+)  # fmt: skip
+def test_error_is_one_object_for_programs_and_one_message_for_people(
+    cli: Cli, arguments: list[str]
+) -> None:
+    as_json = cli(*arguments, "--json")
+    assert as_json.code in (1, 2)
+    assert set(as_json.object["error"]) >= {"id", "message", "remedy", "retryable"}
+    assert as_json.err == ""
+    human = cli(*arguments)
+    assert human.out == "" and human.err.count("landbridge: ") == 1
+    assert f"[{as_json.object['error']['id']}]" in human.err
+    assert "Traceback" not in human.err
+
+
+def test_events_end_with_the_error(cli: Cli) -> None:
+    called = cli("watch", "m-none", "--events")
+    events = [json.loads(line) for line in called.out.splitlines()]
+    assert events[-1]["kind"] == "error" and events[-1]["id"] == "task.unknown"
+
+
+def test_defect_of_ours_is_one_message_and_a_log(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, state_dir: Path
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("with PGPASSWORD hunter2 in it")
+
+    monkeypatch.setenv("PGPASSWORD", "hunter2")
+    monkeypatch.setattr("landbridge.postgres.distribution.discover", broken)
+    called = cli("engines", "--json")
+    assert called.code == 1 and called.object["error"]["id"] == "internal"
+    log = state_dir / "log" / "landbridge.log"
+    assert str(log) in called.object["error"]["remedy"]
+    assert "ZeroDivisionError" in log.read_text()
+    assert "hunter2" not in log.read_text() + cli.said
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_interrupt_ends_130_with_a_message(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("landbridge.postgres.distribution.discover", interrupted)
+    called = cli("engines", "--json")
+    assert called.code == 130 and called.object["error"]["id"] == "interrupted"
+
+
+def test_choices_and_defaults_are_those_of_a_request() -> None:
+    defaults = {name: field.default for name, field in Request.__dataclass_fields__.items()}
+    assert [f.value for f in options.Fence] == list(FENCES)
+    assert [p.value for p in options.WalPolicy] == list(WAL_POLICIES)
+    assert [v.value for v in options.Verify] == ["none", "before"]
+    assert defaults["time_limit"] == options.TIME_LIMIT
+    assert defaults["wal_budget"] == options.WAL_BUDGET
+    migrate = {p.name: p.default for p in command().commands["migrate"].params}
+    for name in ("compression", "listen", "reindex"):
+        assert migrate[name] == defaults[name]
+
+
+def test_documentation_of_the_commands_is_up_to_date() -> None:
+    tool = Path(__file__).parent.parent / "tools/cli_docs.py"
+    answer = subprocess.run([sys.executable, tool, "--check"], check=False)
+    assert answer.returncode == 0, "run ./run docs"
