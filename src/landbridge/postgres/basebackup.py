@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import pq, sql
 
 from ..errors import ReplicationFailed
@@ -133,7 +134,10 @@ def copy_data(conn: Walsender) -> Iterator[memoryview]:
     """The messages of one COPY OUT; each view is valid for as long as it is kept."""
     get, receive = conn.pgconn.get_copy_data, conn.receive
     while True:
-        size, data = get(1)
+        try:
+            size, data = get(1)
+        except psycopg.Error as error:
+            raise conn.lost(error) from None
         if size > 0:
             yield data
         elif size == 0:

@@ -85,7 +85,7 @@ class Walsender:
             self.pgconn.send_query(command)
             self.flush()
         except psycopg.Error as error:
-            raise self._lost(error) from None
+            raise self.lost(error) from None
 
     def flush(self) -> None:
         """Send what libpq holds back."""
@@ -112,7 +112,7 @@ class Walsender:
         try:
             self.pgconn.consume_input()
         except psycopg.Error as error:
-            raise self._lost(error) from None
+            raise self.lost(error) from None
 
     def readable(self, seconds: float | None) -> bool:
         """Whether bytes (or the end of the connection) arrived within `seconds`."""
@@ -148,7 +148,7 @@ class Walsender:
         message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b""
         self.notices.append(message.decode(errors="replace"))
 
-    def _lost(self, error: psycopg.Error) -> ReplicationFailed:
+    def lost(self, error: psycopg.Error) -> ReplicationFailed:
         """The error for a broken connection: the server's last words if it left any."""
         with contextlib.suppress(psycopg.Error):
             while self.pgconn.get_copy_data(1)[0] > 0:

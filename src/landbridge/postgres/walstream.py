@@ -73,7 +73,10 @@ def _messages(
     silent_since: float | None = None
     due = 0.0
     while True:
-        size, data = conn.pgconn.get_copy_data(1)
+        try:
+            size, data = conn.pgconn.get_copy_data(1)
+        except psycopg.Error as error:
+            raise conn.lost(error) from None
         if size > 0:
             silent_since = None
             if data[0] == _WAL:
@@ -108,8 +111,4 @@ def _report(conn: Walsender, received: Lsn, flushed: Lsn) -> None:
         conn.pgconn.put_copy_data(message)
         conn.flush()
     except psycopg.Error as error:
-        raise ReplicationFailed(
-            f"the connection to {conn.conninfo} broke: {' '.join(str(error).split())}",
-            id="replication.closed",
-            retryable=True,
-        ) from None
+        raise conn.lost(error) from None

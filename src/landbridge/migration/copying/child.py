@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ...errors import LandbridgeError
 from ...postgres.process import ProcessId
@@ -32,7 +32,7 @@ def main(folder: Path) -> int:
     def report(progress: CopyProgress) -> None:
         write_json(folder / "progress.json", progress.as_dict(), durable=False)
 
-    outcome: dict[str, Any]
+    destination = Destination(spec.path, spec.task, folder)
     try:
         result = ENGINES[spec.engine]().run(spec, report)
     except Exception as error:
@@ -40,12 +40,14 @@ def main(folder: Path) -> int:
             traceback.print_exc()
         failure = as_copy_failed(error)
         print(f"{failure.id}: {failure.message}", flush=True)
+        # First make room: a full disk may be the very cause.
+        with suppress(OSError):
+            destination.clean()
         write_json(folder / "result.json", {"error": failure.as_dict()})
         return 1
     # The result first: sealing can be repeated by whoever reads it, the copy cannot.
-    outcome = {"result": result.as_dict()}
-    write_json(folder / "result.json", outcome)
-    Destination(spec.path, spec.task, folder).seal(sync=spec.sync)
+    write_json(folder / "result.json", {"result": result.as_dict()})
+    destination.seal(sync=spec.sync)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 from ...errors import CopyFailed, LandbridgeError, ReplicationFailed
 
@@ -13,6 +14,7 @@ _IDS = {
     "replication.wal_removed": "copy.wal_removed",
     "replication.slot_missing": "copy.slot_missing",
 }
+_DATA_CORRUPTED = "XX001"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -29,6 +31,8 @@ def as_copy_failed(error: BaseException) -> CopyFailed:
     """
     if isinstance(error, CopyFailed):
         return error
+    if isinstance(error, ReplicationFailed) and error.sqlstate == _DATA_CORRUPTED:
+        return corrupt_page(error.message)
     if isinstance(error, ReplicationFailed):
         id = _IDS.get(error.id, error.id)
         return CopyFailed(error.message, id=id, remedy=error.remedy, retryable=error.retryable)
@@ -45,3 +49,20 @@ def as_copy_failed(error: BaseException) -> CopyFailed:
     if isinstance(error, OSError):
         return CopyFailed(f"the copy could not be written: {error}", id="copy.cannot_write")
     return CopyFailed(f"the copier failed: {type(error).__name__}: {error}", id="copy.internal")
+
+
+def corrupt_page(message: str) -> CopyFailed:
+    """The failure for a page whose checksum the source found wrong, in the source's words.
+
+    The words name the file and block; the remedy says how to find the relation.
+    """
+    found = re.search(r"base/(\d+)/(\d+)", message)
+    remedy = "Repair it on the source (restore it, or drop and rebuild the relation), then retry."
+    if found:
+        remedy = (
+            f"In the source's database with oid {found[1]},"
+            f" SELECT pg_filenode_relation(0, {found[2]}) names the relation. {remedy}"
+        )
+    return CopyFailed(
+        f"the source has a damaged page: {message}", id="copy.corrupt_page", remedy=remedy
+    )

@@ -9,8 +9,9 @@ import google_crc32c
 
 from ...errors import CopyFailed
 from ...postgres.osaccount import OsAccount
+from .compression import Method, decompressor
 from .destination import CONTROL, PENDING_CONTROL
-from .tar import Entry, Kind
+from .tar import Entry, Kind, TarReader
 
 #: Files of the source's own life, which must not rule the copy: read, checked, not kept.
 #: Its configuration may hold passwords; the signal files would make the copy a standby of
@@ -76,12 +77,6 @@ class FileWriter:
             self._sums[self._name] = self._size, self._crc
         self._size = self._crc = 0
 
-    def close(self) -> None:
-        """Let go of the file under way, after an error."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
     def _drain(self) -> None:
         if not self._pending:
             return
@@ -111,3 +106,24 @@ def _checked(name: str) -> str:
     if path.is_absolute() or ".." in path.parts:
         raise CopyFailed(f"the source sent a file named {name!r}", id="copy.bad_stream")
     return str(path)
+
+
+class Archive:
+    """One tar stream on its way into files."""
+
+    def __init__(self, writer: FileWriter, method: Method) -> None:
+        self._tar = TarReader(writer)
+        self._unpack = None if method is Method.NONE else decompressor(method)
+
+    def feed(self, piece: memoryview) -> int:
+        """Take the next piece; the number of uncompressed bytes in it."""
+        if self._unpack is not None:
+            piece = memoryview(self._unpack.decompress(piece))
+        self._tar.feed(piece)
+        return len(piece)
+
+    def close(self) -> None:
+        """The stream has ended; CopyFailed if it was cut short."""
+        self._tar.close()
+        if self._unpack is not None and not self._unpack.eof:
+            raise CopyFailed("the compressed stream ended too early", id="copy.bad_stream")

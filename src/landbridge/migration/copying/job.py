@@ -43,9 +43,9 @@ class CopyJob:
         """See that the copy is done or under way.
 
         A child that runs is adopted, a finished copy is left alone, a failed one is begun
-        again from nothing. Raises LandbridgeError when it cannot be begun.
+        again from nothing. Raises LandbridgeError when it cannot be begun, CopyFailed
+        (copy.destination_not_empty, copy.destination_in_use) before anything was changed.
         """
-        self.folder.mkdir(mode=0o700, exist_ok=True)
         if self._result() is not None or self._child() is not None:
             return
         self._set_aside()
@@ -85,10 +85,12 @@ class CopyJob:
     def undo(self) -> None:
         """Leave nothing: no child, no copy, no slot; an empty cluster set aside is back."""
         self.cancel()
+        self._refuse_while_served()
         self._destination.clean()
-        if self.aside.exists():
-            self.aside.rename(self._destination.data)
         (self.folder / "result.json").unlink(missing_ok=True)
+        for here, there in self._moves():
+            if there.exists():
+                there.rename(here)
         self._drop_slot()
 
     def _spec(self) -> CopySpec:
@@ -125,6 +127,7 @@ class CopyJob:
 
     def _lock(self) -> int | None:
         """The lock, as an open file; None while a child holds it."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,16 +184,31 @@ class CopyJob:
         )
 
     def _set_aside(self) -> None:
-        data = self._destination.data
-        if not self.task.request.replaces_empty_cluster or self.aside.exists():
+        """Move an empty cluster, with its folder beside it, out of the way."""
+        here, there = self._moves()[-1]
+        wanted = self.task.request.replaces_empty_cluster and (here / "PG_VERSION").exists()
+        if not wanted or there.exists():
             return
-        if not (data / "PG_VERSION").exists():
-            return
+        self._refuse_while_served()
+        for here, there in self._moves():
+            if here.exists():
+                here.rename(there)
+
+    def _moves(self) -> list[tuple[Path, Path]]:
+        """What is set aside, and where to; the data directory last."""
+        side = self.task.cluster().side
+        return [
+            (side, self.aside.with_name(f"{self.aside.name}.landbridge")),
+            (self._destination.data, self.aside),
+        ]
+
+    def _refuse_while_served(self) -> None:
         if self.task.cluster().process() is not None:
             raise CopyFailed(
-                f"a server runs on {data}", id="copy.destination_in_use", remedy="Stop it first."
+                f"a server runs on {self._destination.data}",
+                id="copy.destination_in_use",
+                remedy="Stop it first.",
             )
-        data.rename(self.aside)
 
     def _drop_slot(self) -> None:
         """Drop our slot, after ending whatever of ours still streams from it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from ...errors import CopyFailed, LandbridgeError
+from ...errors import CopyFailed, LandbridgeError, ReplicationFailed
 from ...postgres.basebackup import (
     ArchiveStart,
     BackupEnd,
@@ -14,16 +16,17 @@ from ...postgres.basebackup import (
     BackupOptions,
     BackupStart,
     Tablespace,
-)  # fmt: skip
+)
 from ...postgres.lsn import Lsn
 from ...postgres.replication import ReplicationConnection
 from . import manifest
-from .compression import NONE, Compression, Method, decompressor
+from .compression import Compression, Method
 from .destination import Destination
-from .files import FileWriter, Sums
+from .failures import corrupt_page
+from .files import Archive, FileWriter, Sums
+from .line import candidates
 from .meter import Meter
 from .model import CopyResult, CopySpec, Phase, Report
-from .tar import TarReader
 from .wal import WalReceiver
 
 
@@ -38,9 +41,8 @@ class PlainEngine:
         destination = Destination(spec.path, spec.task, Path(spec.folder))
         meter.enter(Phase.PREPARING)
         destination.prepare()
-        with ReplicationConnection.connect(
-            spec.conninfo, application_name=f"{spec.slot}_copy"
-        ) as conn:
+        name = f"{spec.slot}_copy"
+        with ReplicationConnection.connect(spec.conninfo, application_name=name) as conn:
             identifier, _, _ = conn.identify_system()
             if identifier != spec.system_identifier:
                 raise CopyFailed(
@@ -48,7 +50,18 @@ class PlainEngine:
                     f" {identifier}, not {spec.system_identifier})",
                     id="copy.other_cluster",
                 )
-            return _Copy(spec, conn, meter, destination).run(NONE)
+            meter.enter(Phase.MEASURING)
+            *others, last = candidates(spec, conn.version)
+            for compression in others:
+                with suppress(_CompressionRefused):
+                    return _Copy(spec, conn, meter, destination).run(compression)
+            return _Copy(spec, conn, meter, destination).run(last)
+
+
+class _CompressionRefused(CopyFailed):
+    """The source does not compress like that; nothing was copied yet."""
+
+    id = "copy.compression_unsupported"
 
 
 class _Copy:
@@ -63,28 +76,18 @@ class _Copy:
         self._destination = destination
         self._sums: Sums = {}
         self._tablespaces: dict[str, str] = {}
-        self._manifest = b""
+        self._manifest = bytearray()
 
     def run(self, compression: Compression) -> CopyResult:
+        """Copy everything and check it; raises _CompressionRefused before the first byte."""
         begun = time.monotonic()
         self._meter.compression = str(compression)
         self._meter.enter(Phase.CHECKPOINT)
         events = self._conn.base_backup(self._options(compression))
-        start = next(events)
-        assert isinstance(start, BackupStart)
+        start = self._first(events, compression)
         self._meter.total = start.size
-        with ReplicationConnection.connect(
-            self._spec.conninfo, application_name=f"{self._spec.slot}_copy_wal"
-        ) as wal_conn:
-            wal = self._receive_wal(wal_conn, start)
-            try:
-                end = self._receive(events, wal, compression.method)
-                self._meter.enter(Phase.WAL)
-                wal.finish(end.lsn)
-            except (LandbridgeError, OSError) as error:
-                first = wal.error or error
-                wal.stop()
-                raise first from None
+        self._claim(start.tablespaces)
+        wal, end = self._transfer(events, start, compression.method)
         self._verify(wal)
         if self._spec.sync:
             self._meter.enter(Phase.SYNCING)
@@ -113,23 +116,68 @@ class _Copy:
             max_rate=None if rate is None else min(max(rate // 1024, 32), 1048576),
         )
 
-    def _receive_wal(self, conn: ReplicationConnection, start: BackupStart) -> WalReceiver:
-        wal = WalReceiver(
-            conn, self._spec.slot, start.lsn, start.timeline, self._destination.data / "pg_wal",
-            sync=self._spec.sync, on_failure=self._conn.abort,
-        )  # fmt: skip
-        wal.fetch_history()
-        wal.start()
-        return wal
+    def _first(self, events: Iterator[BackupEvent], compression: Compression) -> BackupStart:
+        try:
+            start = next(events)
+        except ReplicationFailed as error:
+            # 42601, 0A000, 22023: the options were understood as far as the compression.
+            refused = error.sqlstate in ("42601", "0A000", "22023")
+            if not refused or compression.method is Method.NONE:
+                raise
+            while self._conn.next_result(None) is not None:
+                pass
+            raise _CompressionRefused(
+                f"the source does not compress with {compression}: {error.message}",
+                remedy="Use --compression auto or none.",
+            ) from None
+        assert isinstance(start, BackupStart)
+        return start
+
+    def _claim(self, tablespaces: tuple[Tablespace, ...]) -> None:
+        """Take a folder for each tablespace, before the first byte arrives."""
+        for tablespace in tablespaces:
+            # One without an absolute location lies in the data directory itself (15+).
+            if tablespace.oid is None or not Path(tablespace.location).is_absolute():
+                continue
+            target = self._spec.tablespaces.get(tablespace.location, tablespace.location)
+            if target in self._tablespaces.values():
+                raise CopyFailed(
+                    f"two tablespaces would lie in {target}", id="copy.tablespace_conflict"
+                )
+            self._destination.claim(Path(target))
+            self._destination.link(tablespace.oid, Path(target))
+            self._tablespaces[tablespace.location] = target
+
+    def _transfer(
+        self, events: Iterator[BackupEvent], start: BackupStart, method: Method
+    ) -> tuple[WalReceiver, BackupEnd]:
+        """Receive files here and WAL in a thread; the first error of the two is raised."""
+        name = f"{self._spec.slot}_copy_wal"
+        with ReplicationConnection.connect(self._spec.conninfo, application_name=name) as conn:
+            wal = WalReceiver(
+                conn, self._spec.slot, start.lsn, start.timeline,
+                self._destination.data / "pg_wal",
+                sync=self._spec.sync, on_failure=self._conn.abort,
+            )  # fmt: skip
+            wal.fetch_history()
+            wal.start()
+            try:
+                end = self._receive(events, wal, method)
+                self._meter.enter(Phase.WAL)
+                wal.finish(end.lsn)
+            except (LandbridgeError, OSError) as error:
+                first = wal.error or error
+                wal.stop()
+                raise first from None
+            return wal, end
 
     def _receive(
         self, events: Iterator[BackupEvent], wal: WalReceiver, method: Method
     ) -> BackupEnd:
-        """Take everything up to the end of the backup."""
-        meter = self._meter
+        """Take every event up to the end of the backup."""
+        meter, notices = self._meter, self._conn.notices
         meter.enter(Phase.COPYING)
-        manifest_pieces: list[bytes] = []
-        archive: _Archive | None = None
+        archive: Archive | None = None
         for event in events:
             if isinstance(event, memoryview):
                 meter.wire += len(event)
@@ -138,33 +186,32 @@ class _Copy:
                     meter.wal_received = wal.received - wal.start_lsn
                     meter.tick()
                 else:
-                    manifest_pieces.append(bytes(event))
+                    self._manifest += event
+                if notices:
+                    _heed(notices)
                 continue
             if archive is not None:
                 archive.close()
                 archive = None
             if isinstance(event, ArchiveStart):
-                archive = _Archive(self._writer(event.tablespace), method)
+                archive = Archive(self._writer(event.tablespace), method)
             elif isinstance(event, BackupEnd):
-                self._manifest = b"".join(manifest_pieces)
                 return event
-        raise CopyFailed("the base backup ended without an end", id="copy.bad_stream")
+        raise CopyFailed("the base backup has no end", id="copy.bad_stream")
 
     def _writer(self, tablespace: Tablespace) -> FileWriter:
         data, account = self._destination.data, self._destination.account
         if tablespace.oid is None:
             return FileWriter(data, "", self._sums, account)
         prefix = f"pg_tblspc/{tablespace.oid}/"
-        target = Path(self._spec.tablespaces.get(tablespace.location, tablespace.location))
-        self._destination.claim(target)
-        self._destination.link(tablespace.oid, target)
-        self._tablespaces[tablespace.location] = str(target)
-        return FileWriter(target, prefix, self._sums, account)
+        target = self._tablespaces.get(tablespace.location, data / prefix)
+        return FileWriter(Path(target), prefix, self._sums, account)
 
     def _verify(self, wal: WalReceiver) -> None:
+        """Hold files and WAL against the manifest, and keep it; there is none before 13."""
         if not self._manifest:
             return
-        for needed in manifest.verify(self._manifest, self._sums):
+        for needed in manifest.verify(bytes(self._manifest), self._sums):
             covered = wal.start_lsn <= needed.start and needed.end <= wal.received
             if needed.timeline != wal.timeline or not covered:
                 raise CopyFailed(
@@ -172,24 +219,13 @@ class _Copy:
                     f" {wal.start_lsn} to {Lsn(wal.received)} of {wal.timeline} arrived",
                     id="copy.wal_missing",
                 )
-        self._destination.write_manifest(self._manifest)
+        self._destination.write_manifest(bytes(self._manifest))
 
 
-class _Archive:
-    """One tar stream on its way into files."""
-
-    def __init__(self, writer: FileWriter, method: Method) -> None:
-        self._tar = TarReader(writer)
-        self._unpack = None if method is Method.NONE else decompressor(method)
-
-    def feed(self, piece: memoryview) -> int:
-        """Take the next piece; the number of uncompressed bytes in it."""
-        if self._unpack is not None:
-            piece = memoryview(self._unpack.decompress(piece))
-        self._tar.feed(piece)
-        return len(piece)
-
-    def close(self) -> None:
-        self._tar.close()
-        if self._unpack is not None and not self._unpack.eof:
-            raise CopyFailed("the compressed stream ended too early", id="copy.bad_stream")
+def _heed(notices: list[str]) -> None:
+    """Take the source's warnings: a damaged page ends the copy at once, others are logged."""
+    while notices:
+        notice = notices.pop(0)
+        print(f"warning of the source: {notice}", flush=True)
+        if re.search("checksum verification failed", notice):
+            raise corrupt_page(notice)
