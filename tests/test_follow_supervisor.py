@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from fix_following import Following, notes, started
 from fix_servers import Servers, Source, fill
 from landbridge.migration.task import Task
+from landbridge.postgres.cluster import Cluster
+from landbridge.postgres.distribution import find
 
 
 def restart_with(source: Source, setting: str) -> None:
@@ -120,3 +124,44 @@ def test_destination_promoted_by_somebody_ends_the_following(
         task.cluster().signal_promotion()
         assert getattr(following.failed(), "id", "") == "follow.destination_promoted"
     assert task.cluster().process() is not None
+
+
+@pytest.fixture
+def small_disk(servers: Servers) -> Iterator[Callable[[str], None]]:
+    """A file system of 96 MB at `small` in the servers' folder; call it with a new size."""
+    folder = servers.root / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a small file system")
+
+    def resize(size: str) -> None:
+        options = f"remount,size={size}"
+        subprocess.run(["mount", "-o", options, str(folder)], check=True, capture_output=True)
+
+    try:
+        folder.chmod(0o755)
+        yield resize
+    finally:
+        for pid_file in folder.glob("*/postmaster.pid"):
+            Cluster(pid_file.parent, find(15), 0).stop("immediate")
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk_is_told_and_following_goes_on_when_there_is_space(
+    servers: Servers, state_dir: Path, small_disk: Callable[[str], None]
+) -> None:
+    source = servers.source(15)
+    fill(source, 100)
+    task = started(servers, source, state_dir, name="small/destination")
+    with Following(task) as following:
+        following.until(lambda s: s.caught_up)
+        source.sql(
+            "INSERT INTO items SELECT i, repeat('x', 100) FROM generate_series(1000, 300000) i"
+        )
+        following.until(lambda s: "follow.disk_full" in notes(task), seconds=60)
+        small_disk("1g")
+        following.until(lambda s: s.caught_up, seconds=60)
+    assert notes(task).count("follow.disk_full") == 1
+    with task.cluster().connect() as conn:
+        assert conn.execute("SELECT count(*) FROM items").fetchone() == (299_101,)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from fix_following import copied, sample_until
+from fix_following import Following, copied, sample_until, started
 from fix_servers import MIGRATOR_PASSWORD, Servers, fill
 from landbridge.errors import LandbridgeError
 from landbridge.migration.follow import Follower
 from landbridge.migration.standby import reconfigure, start_standby, undo_standby
 from landbridge.migration.states import Replication
+from landbridge.postgres.cluster import Cluster
 
 
 @pytest.mark.parametrize("major", [10, 12, 15, 18])
@@ -48,24 +49,48 @@ def test_standby_starts_on_the_copy_and_follows(
 
 def test_password_lies_in_no_file_but_passfiles(servers: Servers, state_dir: Path) -> None:
     source = servers.source(15)
-    task = copied(servers, source, state_dir)
-    start_standby(task)
+    task = started(servers, source, state_dir)
     cluster = task.cluster()
-    holders = [
+    with Following(task) as following:
+        following.until(lambda s: s.caught_up)
+        processes = [
+            (folder / name).read_bytes()
+            for folder in processes_of(cluster)
+            for name in ("cmdline", "environ")
+        ]
+    words = (MIGRATOR_PASSWORD.encode(), MIGRATOR_PASSWORD.encode("latin-1"))
+    assert not any(word in text for word in words for text in processes)
+    holders = {
         path.name
         for root in (cluster.side, cluster.data, state_dir)
         for path in root.rglob("*")
-        if path.is_file()
-        and path.suffix != ".pgpass"
-        and path.name != "primary.pgpass"
-        and any(
-            word in path.read_bytes()
-            for word in (MIGRATOR_PASSWORD.encode(), MIGRATOR_PASSWORD.encode("latin-1"))
+        if path.is_file() and any(escaped(word) in path.read_bytes() for word in words)
+    }
+    assert holders == {"source.pgpass", "primary.pgpass"}
+    assert (cluster.side / "primary.pgpass").stat().st_mode & 0o777 == 0o600
+
+
+def processes_of(cluster: Cluster) -> list[Path]:
+    """The /proc folders of our server and its lasting children, and of nobody else."""
+    postmaster = cluster.process()
+    assert postmaster is not None
+    folder = Path(f"/proc/{postmaster.pid}")
+    children = (folder / f"task/{postmaster.pid}/children").read_text().split()
+    lasting = [
+        Path(f"/proc/{pid}")
+        for pid in children
+        if any(
+            word in Path(f"/proc/{pid}/cmdline").read_bytes()
+            for word in (b"walreceiver", b"startup", b"checkpointer")
         )
     ]
-    assert holders == []
-    passfile = cluster.side / "primary.pgpass"
-    assert passfile.stat().st_mode & 0o777 == 0o600
+    assert len(lasting) == 3
+    return [folder, *lasting]
+
+
+def escaped(word: bytes) -> bytes:
+    """The part of the password that every way of quoting leaves alone."""
+    return word.partition(b":")[2].partition(b"\\")[0]
 
 
 def test_partial_copy_is_refused(servers: Servers, state_dir: Path) -> None:

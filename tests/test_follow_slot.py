@@ -1,0 +1,157 @@
+"""Our slot on the source: lost, made again, or given up to protect the source's disk."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from fix_following import Following, notes, started
+from fix_servers import Servers, Source, fill
+from fix_wire import Wire
+from landbridge.migration.follow import Sample
+from landbridge.migration.states import Replication
+from landbridge.migration.task import Task
+from landbridge.postgres.lsn import Lsn
+from landbridge.postgres.process import wait_until
+
+#: A source that forgets WAL at once when nobody holds it.
+FORGETFUL: dict[str, str | int] = {"max_wal_size": "32MB", "min_wal_size": "32MB"}
+
+
+def slots(source: Source) -> list[str]:
+    return [name for (name,) in source.sql("SELECT slot_name FROM pg_replication_slots")]
+
+
+def take_slot_away(source: Source, task: Task) -> None:
+    """Drop the slot although the standby streams from it."""
+
+    def dropped() -> bool:
+        source.sql(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+            " WHERE active_pid IS NOT NULL"
+        )
+        source.sql(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+            " WHERE active_pid IS NULL"
+        )
+        return slots(source) == []
+
+    assert wait_until(dropped, 20, every=0.001)
+
+
+def write_wal(source: Source, megabytes: int) -> None:
+    """Write at least so much WAL, in segments of 16 MB."""
+    for _ in range(megabytes // 16):
+        source.sql("INSERT INTO items VALUES (-1, 'x')")
+        source.sql("DELETE FROM items WHERE id = -1")
+        source.sql("SELECT pg_switch_wal()")
+
+
+@pytest.mark.parametrize("major", [10, 15])
+def test_slot_that_was_dropped_is_made_again(servers: Servers, state_dir: Path, major: int) -> None:
+    source = servers.source(major)
+    fill(source, 100)
+    task = started(servers, source, state_dir)
+    with Following(task) as following:
+        following.until(lambda s: s.caught_up)
+        take_slot_away(source, task)
+        source.sql("INSERT INTO items VALUES (-1, 'later')")
+        following.until(lambda s: "follow.slot_recreated" in notes(task))
+        following.until(lambda s: s.caught_up)
+    assert slots(source) == [task.slot]
+
+
+def test_slot_whose_wal_is_gone_ends_the_following(servers: Servers, state_dir: Path) -> None:
+    source = servers.source(15, settings=FORGETFUL)
+    fill(source, 100)
+    task = started(servers, source, state_dir)
+    task.cluster().stop()
+    source.sql(f"SELECT pg_drop_replication_slot('{task.slot}')")
+    write_wal(source, 96)
+    source.sql("CHECKPOINT")
+    task.cluster().start()
+    with Following(task) as following:
+        assert getattr(following.failed(), "id", "") == "follow.slot_lost"
+
+
+def test_slot_that_the_source_has_broken_ends_the_following(
+    servers: Servers, state_dir: Path
+) -> None:
+    source = servers.source(15, settings={**FORGETFUL, "max_slot_wal_keep_size": "16MB"})
+    fill(source, 100)
+    task = started(servers, source, state_dir)
+    task.cluster().stop()
+    write_wal(source, 128)
+    source.sql("CHECKPOINT")
+    assert source.sql("SELECT wal_status FROM pg_replication_slots") == [("lost",)]
+    task.cluster().start()
+    with Following(task) as following:
+        assert getattr(following.failed(), "id", "") == "follow.slot_lost"
+
+
+@pytest.mark.parametrize("major", [11, 15])
+def test_source_is_protected_when_the_wal_budget_is_spent(
+    servers: Servers, state_dir: Path, wires: type[Wire], major: int
+) -> None:
+    source = servers.source(major)
+    fill(source, 100)
+    wire = wires(source.port)
+    # Only the stream's line is cut; the tool still reaches the source, as it would from
+    # a destination whose own disk stands still.
+    task = started(servers, source, state_dir, wal_budget=64 * 2**20)
+    with Following(task) as following:
+        following.until(lambda s: s.caught_up)
+        cluster = task.cluster()
+        hold_stream(cluster.data, wire)
+        cluster.restart()
+        following.until(lambda s: s.state is Replication.STREAMING)
+        wire.cut()
+        write_wal(source, 48)
+        seen = following.until(lambda s: (s.wal_kept_bytes or 0) > 32 * 2**20)
+        assert seen.wal_budget_bytes == 64 * 2**20
+        assert seen.wal_hours_left is not None and seen.wal_hours_left < 1
+        write_wal(source, 32)
+        assert getattr(following.failed(), "id", "") == "follow.wal_budget_exceeded"
+    assert slots(source) == []
+    assert "follow.wal_budget" in notes(task)
+
+
+def test_migration_is_protected_with_alarms(
+    servers: Servers, state_dir: Path, wires: type[Wire]
+) -> None:
+    source = servers.source(15)
+    fill(source, 100)
+    wire = wires(source.port)
+    task = started(
+        servers, source, state_dir, wal_budget=64 * 2**20, wal_policy="protect-migration"
+    )
+    with Following(task) as following:
+        following.until(lambda s: s.caught_up)
+        hold_stream(task.cluster().data, wire)
+        task.cluster().restart()
+        following.until(lambda s: s.state is Replication.STREAMING)
+        wire.cut()
+        for megabytes in (48, 16, 32):
+            write_wal(source, megabytes)
+            ((end,),) = source.sql("SELECT pg_current_wal_flush_lsn()::text")
+            following.until(partial(seen_up_to, Lsn.parse(end)))
+        wire.mend()
+        following.until(lambda s: s.caught_up)
+    assert notes(task).count("follow.wal_budget") == 3
+    assert slots(source) == [task.slot]
+
+
+def seen_up_to(end: Lsn, sample: Sample) -> bool:
+    return sample.source_lsn is not None and sample.source_lsn >= end
+
+
+def hold_stream(data: Path, wire: Wire) -> None:
+    """Lead the standby's stream, and nothing else, over the wire."""
+    name = "postgresql.conf" if (data / "standby.signal").exists() else "recovery.conf"
+    path = data / name
+    text = path.read_text()
+    changed = text.replace(f"port={wire.target}", f"port={wire.port}")
+    assert changed != text
+    path.write_text(changed)
