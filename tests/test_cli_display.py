@@ -53,7 +53,7 @@ def until_synchronizing(task: Task) -> None:
 def until_promoted(task: Task) -> None:
     until_synchronizing(task)
     task.journal.enter(State.FENCING)
-    step(task, "fence", lsn="0/ABCDEF8", next_xid=777)
+    step(task, "fence", fence_lsn="0/ABCDEF8", fence_next_xid=777)
     task.journal.enter(State.DRAINED)
     at = "2026-01-01T10:00:00.{:06}+00:00"
     task.journal.append(
@@ -104,7 +104,7 @@ def test_lag_is_a_curve_and_wal_has_hours_left(task: Task) -> None:
     text = drawn(view)
     assert "150 MB, at 75 MB/s, zstd:3, 40 MB over the wire" in text
     assert "▁▅█▂" in text and "highest 8 kB" in text and view.max_lag == 8192
-    assert "16 MB of 16 GB" in text and "4 h 30 min left" in text
+    assert "16 MB of 16 GB" in text and "a cut line would fill in 4 h 30 min" in text
     assert "lag 1 kB, 4 ms" in text
 
 
@@ -131,7 +131,7 @@ def test_point_of_no_return_is_one_line_with_the_switchover_in_milliseconds(task
     assert text.count("POINT OF NO RETURN") == 1
     assert "+9.8 ms read-only confirmed" in text
     assert "+52 ms destination writable" in text
-    assert "nothing after 0/ABCDEF8" in text
+    assert "nothing acknowledged after 0/ABCDEF8" in text
     assert "writes stood still for 52 ms" in text
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import SwitchoverRefused
 
 if TYPE_CHECKING:
+    from ..migration.switchover import Guardrail
     from ..migration.task import Task
     from .output import Output
 
@@ -20,26 +21,22 @@ def guardrails(task: Task, out: Output) -> None:
     """
     from ..migration.switchover import preflight
 
-    found = [_as_dict(rail) for rail in preflight(task)]
+    found = preflight(task)
     _show(found, out)
-    refusals = [f"{rail['text']} [{rail['id']}]" for rail in found if rail["level"] == "error"]
+    refusals = [rail for rail in found if rail.blocks]
     if refusals:
         raise SwitchoverRefused(
-            "; ".join(refusals), remedy="Nothing was changed. Repair it and ask again."
+            "; ".join(f"{rail.text} [{rail.id}]" for rail in refusals),
+            remedy=" ".join(rail.remedy for rail in refusals if rail.remedy) or None,
         )
 
 
-def _as_dict(rail: Any) -> dict[str, Any]:
-    level = getattr(rail.level, "value", rail.level)
-    return {"id": rail.id, "level": level, "text": rail.text, "facts": rail.facts}
-
-
-def _show(found: list[dict[str, Any]], out: Output) -> None:
+def _show(found: list[Guardrail], out: Output) -> None:
     from rich.table import Table
     from rich.text import Text
 
     grid = Table.grid(padding=(0, 2, 0, 0))
     for rail in found:
-        sign, style = _SIGN.get(rail["level"], ("·", "dim"))
-        grid.add_row(Text(f"  {sign}", style=style), Text(rail["text"]), Text(rail["id"], "dim"))
+        sign, style = _SIGN.get(rail.level.value, ("·", "dim"))
+        grid.add_row(Text(f"  {sign}", style=style), Text(rail.text), Text(rail.id, "dim"))
     out.show(grid)

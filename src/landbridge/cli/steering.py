@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import LandbridgeError, SwitchoverUndone
 from ..migration import worker
-from ..migration.states import State
+from ..migration.fence.manual import signal_file
 from .display.follow import follow
 from .display.view import View
 from .running import run_here
@@ -42,12 +42,12 @@ def say_fenced(view: View) -> None:
 
     Raises LandbridgeError (switchover.not_fencing) where none waits for that.
     """
-    if view.state is not State.FENCING or view.request.fence != "manual":
+    if not view.live.get("statements"):
         raise LandbridgeError(
             f"task {view.task.id} does not wait for a manual fence: {view.label}",
             id="switchover.not_fencing",
         )
-    (view.task.folder / "switchover" / "fenced").touch()
+    signal_file(view.task).touch()
 
 
 def _see_through(view: View, out: Output, until: Callable[[View], bool]) -> View:

@@ -84,8 +84,8 @@ def _synchronizing(view: View, live: dict[str, Any]) -> str:
 
 
 def _fencing(view: View, _live: dict[str, Any]) -> str:
-    fenced = view.steps.get("fence", {})
-    return f"{view.request.fence}" + (f", nothing after {fenced['lsn']}" if fenced else "")
+    lsn = view.steps.get("fence", {}).get("fence_lsn")
+    return view.request.fence + (f", nothing acknowledged after {lsn}" if lsn else "")
 
 
 def _drained(view: View, _live: dict[str, Any]) -> str:
@@ -97,12 +97,15 @@ def _promoted(view: View, _live: dict[str, Any]) -> str:
     return "" if outage is None else f"writes stood still for {units.milliseconds(outage)}"
 
 
+def say_fenced(view: View) -> str:
+    """The command by which a person says that the manual fence stands."""
+    return f"landbridge switchover {view.task.id} --fenced"
+
+
 def switchover_steps(view: View) -> list[tuple[str, float]]:
     """What the switchover did, each with its milliseconds after writes were closed."""
     found = view.switchover
-    begun = view.running.get("promote") or view.steps.get("promote") or {}
-    closing = begun.get("closing")
-    if closing is None:
+    if (closing := found.get("closing")) is None:
         return []
     moments = {
         "read-only confirmed": found.get("fenced"),
@@ -144,7 +147,8 @@ def wal_kept(live: dict[str, Any]) -> str:
     if live.get("wal_rate"):
         text += f", source writes {units.rate(live['wal_rate'])}"
     if live.get("wal_hours_left") is not None:
-        text += f", {units.duration(live['wal_hours_left'] * 3600)} left without us"
+        left = units.duration(live["wal_hours_left"] * 3600)
+        text += f", which a cut line would fill in {left}"
     return text
 
 

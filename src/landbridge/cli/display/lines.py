@@ -26,6 +26,8 @@ def _text(view: View, entry: dict[str, Any]) -> str | None:
         if state is State.PROMOTED:
             return "POINT OF NO RETURN: the destination accepts writes, nothing is undone"
         return ROW[state].label
+    if kind == "note" and entry.get("id") == "fence.by_hand":
+        return _statements(view, entry)
     if kind == "note" and entry.get("id") not in UNREMARKABLE:
         level = entry.get("level", "info")
         sign = "" if level == "info" else f"{level}: "
@@ -37,6 +39,14 @@ def _text(view: View, entry: dict[str, Any]) -> str | None:
     if kind == "signal":
         return f"  asked for: {entry.get('signal') or entry.get('name') or entry.get('topic')}"
     return None
+
+
+def _statements(view: View, entry: dict[str, Any]) -> str:
+    """Of a manual fence: statements to be run by hand, one a line."""
+    lines = ["stop the applications, or run these statements on the source:"]
+    lines += [str(statement) for statement in entry["statements"]]
+    lines.append(f"then say so with: {details.say_fenced(view)}")
+    return "  " + "\n    ".join(lines)
 
 
 def _step_text(view: View, name: str) -> str | None:

@@ -76,12 +76,12 @@ def _detail(view: View, phase: Phase) -> Text:
 
 def _figures(view: View) -> RenderableType | None:
     live = view.live
+    if live.get("statements"):
+        return _instructions(view)
     if view.state is State.COPYING and live.get("copied") is not None:
         return _bar(live)
     if view.state is State.SYNCHRONIZING:
         return _following(view)
-    if view.state is State.FENCING and live.get("statements"):
-        return _instructions(live)
     return _switchover(view)
 
 
@@ -123,11 +123,11 @@ def _switchover(view: View) -> RenderableType | None:
     return line
 
 
-def _instructions(live: dict[str, Any]) -> RenderableType:
+def _instructions(view: View) -> RenderableType:
     """The statements of a manual fence, to be run by the person in front of us."""
-    statements = live["statements"]
-    lines = [Text("Fence the source now, with these statements:", style="bold yellow")]
-    lines += [Text(f"  {statement}", no_wrap=True) for statement in statements]
+    lines = [Text("Stop the applications, or run these statements on the source:", "bold yellow")]
+    lines += [Text(f"  {statement}") for statement in view.live["statements"]]
+    lines += [Text(f"Then say so with: {details.say_fenced(view)}", "bold yellow")]
     return Group(*lines)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATH = tuple(row.state for row in TABLE if row.stage is not None)
 
 #: Notes for the record that nobody needs to read while watching.
-UNREMARKABLE = ("worker.started",)
+UNREMARKABLE = ("worker.started", "fence.by_hand")
 
 
 class Mark(Enum):
@@ -159,9 +159,10 @@ class View:
     @property
     def switchover(self) -> dict[str, Any]:
         """Moments of the switchover under way or done: fields of SwitchoverResult."""
-        done = read_json(self.task.folder / "switchover" / "result.json")
-        begun = self.steps.get("promote") or self.running.get("promote") or {}
-        return {**begun, **(done or {})}
+        result = read_json(self.task.folder / "switchover" / "result.json") or {}
+        if (ended := self.steps.get("promote")) is not None:
+            return {**ended, "promoted": ended["at"], **result}
+        return {**self.running.get("promote", {}), **result}
 
     def attachment(self, name: str) -> dict[str, Any] | None:
         """A result that lies beside the journal, e.g. `verification`."""
