@@ -7,11 +7,22 @@
 
 from .assess import assess
 from .facts import DestinationPlan, Facts
+from .fixes import apply_fixes
 from .gather import gather
+from .html import render_html
 from .model import Finding, Fix, Level, Report
 from .terminal import render_terminal
 
 __all__ = [
-    "DestinationPlan", "Facts", "Finding", "Fix", "Level", "Report", "assess", "gather",
+    "DestinationPlan",
+    "Facts",
+    "Finding",
+    "Fix",
+    "Level",
+    "Report",
+    "apply_fixes",
+    "assess",
+    "gather",
+    "render_html",
     "render_terminal",
-]  # fmt: skip
+]

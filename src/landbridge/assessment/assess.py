@@ -24,7 +24,8 @@ def assess(facts: Facts) -> Report:
         elif (why := _refused(facts, missing)) is not None:
             verdicts = [_could_not_see(facts, why)]
         else:
-            skipped.append(Skipped(check.id, check.title, check.group, _why_skipped(facts)))
+            why_not = _why_skipped(facts, missing)
+            skipped.append(Skipped(check.id, check.title, check.group, why_not))
             continue
         findings.extend(_finding(check, verdict) for verdict in verdicts)
     findings.sort(key=lambda f: _ORDER[f.group])
@@ -70,12 +71,18 @@ def _could_not_see(facts: Facts, why: str) -> Verdict:
     )
 
 
-def _why_skipped(facts: Facts) -> str:
+def _why_skipped(facts: Facts, missing: str) -> str:
+    if missing.startswith("plan."):
+        return "nothing was given to compare"
+    if missing.startswith("reached."):
+        return "an earlier step of the way failed"
+    if missing == "destination.programs":
+        return "this host has no server programs of the source's major"
     if facts.source is None:
         return "the source could not be looked into"
-    if facts.destination.programs is None:
-        return "this host has no server programs of the source's major"
-    return f"PostgreSQL {facts.source.server.major} has no such thing, or none was given"
+    if missing == "fence.rights":
+        return "the account for the fence cannot log in"
+    return f"PostgreSQL {facts.source.server.major} or this host cannot tell"
 
 
 def _source(facts: Facts) -> dict[str, Any]:

@@ -33,11 +33,15 @@ class DestinationPlan:
     fence: str = "sync"
     wal_policy: str = "protect-source"
     archive_command: str | None = None
+    reindex: bool = False
+    """Whether indexes whose order changes shall be rebuilt after the promotion."""
+    hba_given: bool = False
+    """Whether the user brings pg_hba lines of their own for the destination."""
     reserved_roles: tuple[str, ...] = ()
     """Role names that the destination's own service needs."""
-    source_cidrs: tuple[str, ...] = ()
+    source_cidrs: tuple[str, ...] | None = None
     """Address blocks of the source's network, where somebody knows them."""
-    cidrs: tuple[str, ...] = ()
+    cidrs: tuple[str, ...] | None = None
     """Address blocks of the destination's network."""
 
 
@@ -81,3 +85,5 @@ class Facts:
     source: SourceFacts | None = None
     """None if the login failed."""
     fence: FenceAccount | None = None
+    source_free: int | None = None
+    """Free bytes on the source's disk, where that can be seen."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,20 +11,22 @@ from typing import Any
 
 import psycopg
 
+from ..errors import ServerFailed
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import discover
-from ..postgres.facts import account, activity, databases
-from ..postgres.facts.ask import Asker, first_line, prepare_session
+from ..postgres.facts.account import read_fence_rights
+from ..postgres.facts.activity import WalSample
 from ..postgres.facts.connect import (
     Reached,
     address_in,
+    refused,
     try_address,
     try_login,
     try_replication,
-)  # fmt: skip
-from ..postgres.facts.directory import look_at
-from ..postgres.facts.programs import read_programs
-from ..postgres.facts.server import read_server
+)
+from ..postgres.facts.directory import free_space, look_at, system_identifier
+from ..postgres.facts.programs import Programs, read_programs
+from ..postgres.facts.read import open_asker, read_source
 from ..postgres.facts.source import SourceFacts
 from ..postgres.osaccount import OsAccount
 from .facts import DestinationFacts, DestinationPlan, Facts, FenceAccount
@@ -44,23 +45,32 @@ def gather(
     """Look at the source, the way to it, and the place here. Changes nothing anywhere.
 
     An unreachable source is a fact (`Facts.reached`), never an exception. Takes about
-    `sample` seconds, plus what the source takes to answer.
+    `sample` seconds, or as long as the source takes to answer.
     """
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     reached, conn = _reach(source)
-    found: SourceFacts | None = None
+    found, here = None, None
     if conn is not None:
         with closing(conn):
-            found = _read_source(source, conn, sample)
+            try:
+                ask = open_asker(conn)
+                begin = WalSample(ask)
+                found = read_source(source, ask)
+                # The write rate is sampled while the scratch server of the canary is made.
+                here = _read_destination(destination, found)
+                found = replace(found, wal=begin.rate(ask, sample))
+            except psycopg.Error as problem:
+                found, reached = None, replace(reached, login=refused(source, 0.0, problem))
     return Facts(
         plan=destination,
         user=source.user,
         address=f"{source.host}:{source.port}",
         started=started,
         reached=reached,
-        destination=_read_destination(destination, found),
+        destination=here or _read_destination(destination, None),
         source=found,
         fence=_read_fence(source, fence_as) if found else None,
+        source_free=_source_free(found) if found else None,
     )
 
 
@@ -71,60 +81,11 @@ def _reach(source: Conninfo) -> tuple[Reached, psycopg.Connection[Any] | None]:
     login, conn = try_login(source)
     replication = try_replication(source)
     seen = address_in(login.message) or address_in(replication.message) or ours
-    if conn is not None:
-        row = conn.execute("SELECT host(inet_client_addr())").fetchone()
-        seen = row[0] if row else seen
     return Reached(address, port, login, replication, seen, theirs), conn
-
-
-def _read_source(source: Conninfo, conn: psycopg.Connection[Any], sample: float) -> SourceFacts:
-    prepare_session(conn)
-    ask = Asker(conn)
-    begin = activity.WalSample(ask)
-    names = databases.read_databases(ask)
-    facts = SourceFacts(
-        server=read_server(ask),
-        account=account.read_account(ask),
-        roles=account.read_roles(ask),
-        overrides=account.read_overrides(ask),
-        databases=names,
-        tablespaces=databases.read_tablespaces(ask),
-        sessions=activity.read_sessions(ask),
-        prepared=activity.read_prepared(ask),
-        slots=activity.read_slots(ask),
-        standbys=activity.read_standbys(ask),
-        subscriptions=activity.read_subscriptions(ask),
-        archiver=activity.read_archiver(ask),
-    )
-    unseen = dict(ask.unseen)
-    contents = tuple(_read_contents(source, names or (), unseen))
-    return replace(facts, contents=contents, wal=begin.rate(ask, sample), unseen=unseen)
-
-
-def _read_contents(
-    source: Conninfo, names: tuple[databases.Database, ...], unseen: dict[str, str]
-) -> Iterator[databases.Contents]:
-    """Look into every database that lets us in."""
-    for database in names:
-        if not database.connectable:
-            continue
-        attempt, conn = try_login(source.with_(dbname=database.name))
-        if conn is None:
-            unseen[f"database {database.name}"] = attempt.message
-            continue
-        with closing(conn):
-            try:
-                prepare_session(conn)
-                ask = Asker(conn)
-                yield databases.read_contents(ask, database.name)
-                unseen |= ask.unseen
-            except psycopg.Error as problem:
-                unseen[f"database {database.name}"] = first_line(problem)
 
 
 def _read_destination(plan: DestinationPlan, source: SourceFacts | None) -> DestinationFacts:
     servers = OsAccount.for_servers()
-    here = discover()
     spaces = {
         t.location: look_at(Path(plan.tablespaces.get(t.location, t.location)), servers)
         for t in (source.tablespaces if source else None) or ()
@@ -133,10 +94,23 @@ def _read_destination(plan: DestinationPlan, source: SourceFacts | None) -> Dest
     return DestinationFacts(
         directory=look_at(plan.data, servers),
         tablespaces=spaces,
-        programs=read_programs(plan.distribution) if plan.distribution else None,
-        majors=tuple(sorted({d.major for d in here})),
+        programs=_read_programs(plan, source),
+        majors=tuple(sorted({d.major for d in discover()})),
         port_taken=_port_taken(plan.port),
     )
+
+
+def _read_programs(plan: DestinationPlan, source: SourceFacts | None) -> Programs | None:
+    if plan.distribution is None:
+        return None
+    if source is None or plan.distribution.major != source.server.major:
+        return read_programs(plan.distribution)
+    libraries, locales = source.libraries(), source.locales()
+    try:
+        return read_programs(plan.distribution, libraries, locales, source.orders())
+    except ServerFailed as problem:
+        found = read_programs(plan.distribution, libraries, locales)
+        return replace(found, canary_failed=problem.message)
 
 
 def _port_taken(port: int) -> bool:
@@ -157,6 +131,15 @@ def _read_fence(source: Conninfo, fence_as: Conninfo | None) -> FenceAccount:
     rights = None
     if conn is not None:
         with closing(conn):
-            prepare_session(conn)
-            rights = account.read_fence_rights(Asker(conn))
+            try:
+                rights = read_fence_rights(open_asker(conn))
+            except psycopg.Error as problem:
+                attempt = refused(as_whom, 0.0, problem)
     return FenceAccount(as_whom.user, fence_as is not None, attempt, rights)
+
+
+def _source_free(source: SourceFacts) -> int | None:
+    """Free bytes on the source's disk, which we see only if it is on this very host."""
+    data = Path(source.server.value("data_directory") or "/nonexistent")
+    same = source.server.system_identifier
+    return free_space(data) if same and system_identifier(data) == same else None

@@ -73,11 +73,20 @@ def hba_line(facts: Facts, database: str) -> str:
     server = facts.source.server if facts.source else None
     scram = server is not None and server.value("password_encryption") == "scram-sha-256"
     method = "scram-sha-256" if scram else "md5"
-    user = facts.user if _PLAIN.fullmatch(facts.user) else ident(facts.user)
+    user = hba_name(facts.user)
     if seen is None:
         return f"local {database} {user} {method}"
     mask = 128 if ":" in seen else 32
     return f"host {database} {user} {seen}/{mask} {method}"
+
+
+def hba_name(name: str) -> str:
+    """The name of a role as it stands in pg_hba.conf.
+
+    >>> hba_name("ann"), hba_name("all"), hba_name("odd name")
+    ('ann', '"all"', '"odd name"')
+    """
+    return name if _PLAIN.fullmatch(name) else ident(name)
 
 
 def hba_fix(facts: Facts, *databases: str) -> Fix:

@@ -55,7 +55,11 @@ def _finding(finding: Finding) -> list[RenderableType]:
     row = Table.grid(padding=(0, 1))
     row.add_column(width=10, no_wrap=True)
     row.add_column()
-    head = Text.assemble((finding.id, "bold"), ("  " + finding.title, "dim"))
+    if finding.level is Level.OK:
+        said = Text.assemble((finding.id, "bold"), (f"  {finding.cause}", "dim"))
+        row.add_row(Text(mark, style=style), said)
+        return [row]
+    head = Text.assemble((finding.id, "bold"), (f"  {finding.title}", "dim"))
     row.add_row(Text(mark, style=style), head)
     row.add_row("", Text(finding.cause))
     if finding.remedy:

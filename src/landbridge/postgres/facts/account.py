@@ -8,7 +8,11 @@ from datetime import datetime
 from .ask import Asker
 
 #: What a fence changes by ALTER SYSTEM.
-FENCE_PARAMETERS = ("default_transaction_read_only", "synchronous_standby_names")
+FENCE_PARAMETERS = (
+    "default_transaction_read_only",
+    "synchronous_standby_names",
+    "synchronous_commit",
+)
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,37 @@ class FenceRights:
 
     name: str
     superuser: bool
+    database: str = "postgres"
+    """The one it works from; rights on functions are a database's own."""
     alter_system: tuple[str, ...] = ()
     """Those of FENCE_PARAMETERS that it may ALTER SYSTEM (15+ can grant that)."""
     reload: bool = False
     terminate: bool = False
     """Member of pg_signal_backend; sessions of superusers stay out of its reach."""
+
+
+@dataclass(frozen=True)
+class HbaLine:
+    """A line of pg_hba.conf, which superusers alone may read."""
+
+    type: str
+    databases: tuple[str, ...]
+    users: tuple[str, ...]
+    address: str
+    method: str
+
+
+def read_hba(ask: Asker) -> tuple[HbaLine, ...] | None:
+    rows = ask.rows(
+        "hba",
+        "SELECT type, database, user_name, coalesce(address || coalesce(' ' || netmask, ''), '')"
+        " AS address, auth_method AS method FROM pg_hba_file_rules WHERE error IS NULL",
+    )
+    if rows is None:
+        return None
+    return tuple(
+        HbaLine(r.type, tuple(r.database), tuple(r.user_name), r.address, r.method) for r in rows
+    )
 
 
 def read_account(ask: Asker) -> Account | None:
@@ -97,6 +127,7 @@ def read_fence_rights(ask: Asker) -> FenceRights | None:
     row = ask.row(
         "fence",
         "SELECT current_user::text AS name, rolsuper AS superuser,"
+        " current_database()::text AS database,"
         " has_function_privilege('pg_reload_conf()', 'execute') AS reload,"
         " pg_has_role('pg_signal_backend', 'usage') AS terminate"
         " FROM pg_roles WHERE rolname = current_user",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
 
-from .ask import Asker
+from .ask import Asker, first_line
+from .collations import Collation, TextIndex, read_collations, read_text_indexes
+
+#: Seconds that one database's indexes may be looked at.
+AMCHECK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,21 +88,16 @@ class Publication:
 
 
 @dataclass(frozen=True)
-class TextIndex:
-    """An index whose order depends on a collation of libc or ICU."""
+class IndexHealth:
+    """What amcheck says about a sample of a database's B-tree indexes."""
 
-    name: str
-    collations: list[str]
-    size: int
     database: str
-
-
-@dataclass(frozen=True)
-class Jobs:
-    """A scheduler inside a database that would start running on the copy."""
-
-    extension: str
-    database: str
+    installed: bool
+    allowed: bool
+    """Whether our account may run it."""
+    checked: int = 0
+    broken: tuple[tuple[str, str], ...] = ()
+    """(index, what is wrong with it)."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,9 @@ class Contents:
     unlogged: tuple[Unlogged, ...] = ()
     foreign_servers: tuple[ForeignServer, ...] = ()
     publications: tuple[Publication, ...] = ()
+    collations: tuple[Collation, ...] = ()
     text_indexes: tuple[TextIndex, ...] = ()
+    indexes: IndexHealth | None = None
 
 
 def read_databases(ask: Asker) -> tuple[Database, ...] | None:
@@ -163,8 +166,11 @@ def read_tablespaces(ask: Asker) -> tuple[Tablespace, ...] | None:
 
 
 def read_contents(ask: Asker, database: str) -> Contents:
-    """Look into the database that `ask` is connected to; what is refused stays empty
-    and is named in `ask.unseen`."""
+    """Look into the database that `ask` is connected to.
+
+    What is refused stays empty and is named in `ask.unseen`.
+    """
+    used = read_collations(ask, database)
     return Contents(
         database,
         extensions=ask.many(
@@ -197,29 +203,45 @@ def read_contents(ask: Asker, database: str) -> Contents:
             "SELECT pubname::text AS name, current_database()::text AS database"
             " FROM pg_publication ORDER BY 1",
         ) or (),
-        text_indexes=_text_indexes(ask, database),
+        collations=used,
+        text_indexes=read_text_indexes(ask, database, used),
+        indexes=_check_indexes(ask, database),
     )  # fmt: skip
 
 
-def _text_indexes(ask: Asker, database: str) -> tuple[TextIndex, ...]:
-    """The user's indexes with a key ordered by the rules of libc or ICU.
-
-    C, POSIX, C.UTF-8 and the builtin provider order by code point and never change. A
-    key under the database's default collation counts if that one is none of them.
-    """
-    provider = sql.SQL("d.datlocprovider" if ask.major >= 15 else "'c'")
-    query = sql.SQL(
-        "SELECT i.indexrelid::regclass::text AS name,"
-        " array_agg(DISTINCT co.collname::text) AS collations,"
-        " pg_relation_size(i.indexrelid) AS size, current_database()::text AS database"
-        " FROM pg_index i CROSS JOIN unnest(i.indcollation::oid[]) c"
-        " JOIN pg_collation co ON co.oid = c JOIN pg_class r ON r.oid = i.indrelid"
-        " JOIN pg_database d ON d.datname = current_database()"
-        " WHERE i.indexrelid >= 16384 AND r.relpersistence <> 't'"
-        " AND CASE WHEN co.collprovider <> 'd' THEN co.collprovider = 'i'"
-        " OR co.collprovider = 'c' AND co.collcollate NOT IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8')"
-        " ELSE {provider} = 'i' OR {provider} = 'c'"
-        " AND d.datcollate NOT IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') END"
-        " GROUP BY i.indexrelid ORDER BY 3 DESC, 1"
-    ).format(provider=provider)
-    return ask.many(f"text indexes in {database}", TextIndex, query) or ()
+def _check_indexes(ask: Asker, database: str) -> IndexHealth | None:
+    """Run bt_index_check on the smallest user indexes, for about AMCHECK_SECONDS at most."""
+    fact = f"index health in {database}"
+    found = ask.row(
+        fact,
+        "SELECT n.nspname::text AS schema, has_schema_privilege(n.oid, 'usage')"
+        " AND has_function_privilege(p.oid, 'execute') AS allowed"
+        " FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace"
+        " WHERE proname = 'bt_index_check' AND pronargs = 1",
+    )
+    if found is None:
+        return None if fact in ask.unseen else IndexHealth(database, False, False)
+    if not found.allowed:
+        return IndexHealth(database, True, False)
+    names = ask.rows(
+        fact,
+        "SELECT i.indexrelid AS oid, i.indexrelid::regclass::text AS name FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam"
+        " WHERE amname = 'btree' AND indisvalid AND indisready AND c.relpersistence = 'p'"
+        " AND i.indexrelid >= 16384 ORDER BY pg_relation_size(i.indexrelid) LIMIT 100",
+    )
+    check = sql.SQL("SELECT {schema}.bt_index_check(%s::oid::regclass)").format(
+        schema=sql.Identifier(found.schema)
+    )
+    begin, checked, broken = time.monotonic(), 0, []
+    for index in names or ():
+        if time.monotonic() - begin > AMCHECK_SECONDS:
+            break
+        try:
+            ask.conn.execute(check, [index.oid])
+        except psycopg.errors.IndexCorrupted as problem:
+            broken.append((index.name, first_line(problem)))
+        except psycopg.Error:
+            continue  # dropped meanwhile, or too large for our statement timeout
+        checked += 1
+    return IndexHealth(database, True, True, checked, tuple(broken))

@@ -87,6 +87,14 @@ def system_identifier(data: Path) -> str | None:
     return str(struct.unpack("=Q", head)[0]) if len(head) == 8 else None
 
 
+def free_space(path: Path) -> int | None:
+    """Free bytes on the file system of a path, or None if we cannot get there."""
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None
+
+
 def _occupant(path: Path) -> tuple[Occupant, tuple[str, ...]]:
     try:
         names = sorted(p.name for p in path.iterdir() if p.name != "lost+found")

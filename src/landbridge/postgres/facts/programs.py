@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..distribution import Distribution
+from .collations import LocalOrder, Order, local_orders
+from .timezones import local_timezones
 
 _ASKED = ("block_size", "wal_block_size", "segment_size", "wal_segment_size")
 
@@ -36,6 +38,10 @@ class Programs:
     missing_locales: tuple[str, ...] = ()
     """Those locales of the source that this host's C library does not have."""
     timezone_data: Mapping[str, float] = field(default_factory=dict)
+    orders: Mapping[Order, LocalOrder] = field(default_factory=dict)
+    """How these programs sort, for each order that indexes of the source rely on."""
+    canary_failed: str | None = None
+    """Why that could not be found out."""
 
     @property
     def major(self) -> int:
@@ -50,8 +56,10 @@ def read_programs(
     distribution: Distribution,
     libraries: frozenset[str] = frozenset(),
     locales: frozenset[str] = frozenset(),
+    orders: frozenset[Order] = frozenset(),
 ) -> Programs:
-    """Facts about a distribution, with an answer for each library and locale asked about."""
+    """Facts about a distribution, with an answer for each library, locale and order asked
+    about. Raises ServerFailed if orders were asked about and its initdb fails."""
     return Programs(
         version=distribution.version,
         origin=distribution.origin,
@@ -63,7 +71,9 @@ def read_programs(
         compiled=compiled_sizes(distribution),
         extensions=distribution.extensions,
         libraries={name: distribution.has_library(name) for name in sorted(libraries)},
+        timezone_data=local_timezones(distribution),
         missing_locales=tuple(sorted(name for name in locales if not has_locale(name))),
+        orders=local_orders(distribution, sorted(orders, key=repr)),
     )
 
 
@@ -74,7 +84,7 @@ def compiled_sizes(distribution: Distribution) -> dict[str, int]:
         (Path(folder) / "postgresql.conf").touch()
         for name in _ASKED:
             answer = subprocess.run(
-                [distribution.bin / "postgres", "-D", folder, "-C", name],
+                [distribution.bin / "postgres", "-C", name, "-D", folder],
                 capture_output=True, text=True, env=distribution.environment, check=False,
             )  # fmt: skip
             with contextlib.suppress(ValueError):

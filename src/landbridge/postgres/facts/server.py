@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .ask import Asker
+from .timezones import read_timezones
 
 _BYTES = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -25,6 +26,7 @@ class Setting:
     boot: str | None = None
     pending_restart: bool = False
     context: str = "user"
+    category: str = ""
 
     @property
     def bytes(self) -> int:
@@ -67,7 +69,7 @@ class ServerFacts:
     upstream: str | None = None
     """host:port it replicates from, if it is a standby that streams."""
     timezone_data: Mapping[str, float] = field(default_factory=dict)
-    """Probe name (timezones.py) -> UTC offset in hours that this server computes."""
+    """Zone of a rule in timezones.py -> UTC offset in hours that this server computes."""
 
     @property
     def major(self) -> int:
@@ -102,7 +104,7 @@ def read_server(ask: Asker) -> ServerFacts:
     settings = ask.rows(
         "server.settings",
         "SELECT name, setting AS value, unit, source AS origin, sourcefile AS file,"
-        " boot_val AS boot, pending_restart, context FROM pg_settings",
+        " boot_val AS boot, pending_restart, context, category FROM pg_settings",
     )
     known = {row.name: Setting(**row._asdict()) for row in settings or []}
     upstream = None
@@ -124,6 +126,7 @@ def read_server(ask: Asker) -> ServerFacts:
         round_trip=round_trip,
         unix_socket=bool(basic and basic.unix_socket),
         upstream=upstream.address if upstream else None,
+        timezone_data=read_timezones(ask),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .account import Account, Override, Role
+from .account import Account, HbaLine, Override, Role
 from .activity import (
     Archiver,
     PreparedTransaction,
@@ -15,8 +15,11 @@ from .activity import (
     Subscription,
     WalRate,
 )  # fmt: skip
+from .collations import Order
 from .databases import Contents, Database, Tablespace
+from .line import Line
 from .server import ServerFacts
+from .tls import Tls
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class SourceFacts:
     subscriptions: tuple[Subscription, ...] | None = None
     archiver: Archiver | None = None
     wal: WalRate | None = None
+    hba: tuple[HbaLine, ...] | None = None
+    line: Line | None = None
+    tls: Tls | None = None
+    auth_method: str | None = None
     unseen: Mapping[str, str] = field(default_factory=dict)
     """Name of a fact -> why the server did not tell it."""
 
@@ -44,3 +51,40 @@ class SourceFacts:
     def size(self) -> int:
         """Bytes of all databases that could be measured."""
         return sum(d.size or 0 for d in self.databases or ())
+
+    def libraries(self) -> frozenset[str]:
+        """Every library that functions, settings, roles or databases of the source name."""
+        named = {lib.path for c in self.contents for lib in c.libraries}
+        for name in LIBRARY_SETTINGS:
+            named |= set(split_list(self.server.value(name)))
+        for override in self.overrides or ():
+            if override.name in LIBRARY_SETTINGS:
+                named |= set(split_list(override.value))
+        return frozenset(named)
+
+    def locales(self) -> frozenset[str]:
+        """Every locale of the C library that databases and indexes rely on."""
+        named = {locale for d in self.databases or () for locale in (d.collate, d.ctype)}
+        named |= {o.locale for o in self.orders() if o.provider == "c"}
+        return frozenset(named - {"C", "POSIX", ""})
+
+    def orders(self) -> frozenset[Order]:
+        """Every way to sort text that user indexes rely on."""
+        return frozenset(c.order for contents in self.contents for c in contents.collations)
+
+
+#: Settings that name libraries to load.
+LIBRARY_SETTINGS = (
+    "shared_preload_libraries",
+    "session_preload_libraries",
+    "local_preload_libraries",
+)
+
+
+def split_list(value: str) -> list[str]:
+    """The entries of a comma-separated setting.
+
+    >>> split_list('pg_stat_statements, "auto_explain"')
+    ['pg_stat_statements', 'auto_explain']
+    """
+    return [part.strip().strip('"') for part in value.split(",") if part.strip()]

@@ -1,0 +1,137 @@
+"""What of the source's configuration comes along, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from ..facts import Facts
+from ..lines import conf_line
+from ..model import Fix, Verdict, info, passed, warning
+from ._of import listing, programs, server
+
+#: A standby with less than its source does not start, or pauses
+#: (PostgreSQL documentation, Hot Standby, Administrator's Overview).
+HOT_STANDBY = (
+    "max_connections",
+    "max_prepared_transactions",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_locks_per_transaction",
+)
+_FILES = ("config_file", "hba_file", "ident_file")
+_SET = ("configuration file", "command line", "environment variable", "global")
+#: Categories of pg_settings that belong to a host: nothing of them is carried over.
+_OF_THE_HOST = (
+    "Connections and Authentication /",
+    "Reporting and Logging /",
+    "Replication /",
+    "Error Handling",
+)
+#: Written by Landbridge, told by another check, or able to hold a secret.
+_ELSEWHERE = frozenset(
+    (
+        "listen_addresses", "port", "unix_socket_directories", "hba_file", "ident_file",
+        "max_connections", "max_wal_senders", "primary_conninfo", "primary_slot_name",
+        "promote_trigger_file", "synchronous_standby_names", "ssl_passphrase_command",
+        "krb_server_keyfile",
+    )
+)  # fmt: skip
+
+
+def hot_standby(facts: Facts) -> Iterator[Verdict]:
+    of = server(facts)
+    values, lower = {}, []
+    for name in HOT_STANDBY:
+        wanted = facts.plan.settings.get(name, "")
+        own = int(wanted) if wanted.isdigit() else 0
+        values[name] = max(own, of.number(name))
+        if wanted and own < of.number(name):
+            lower.append(f"{name} = {wanted} (the source has {of.number(name)})")
+    if lower:
+        yield warning(
+            f"The settings given for the destination are lower than the source's: "
+            f"{', '.join(lower)}. A standby does not run with less, so the source's values hold"
+            " until the promotion, and yours from the next restart after it.",
+            "Nothing to repair, if that is what you want; otherwise raise them.",
+            Fix("conf", "destination", tuple(conf_line(n, str(v)) for n, v in values.items())),
+            values=values,
+        )
+    else:
+        said = ", ".join(f"{n} {v}" for n, v in values.items())
+        yield passed(f"the destination gets at least the source's: {said}", values=values)
+
+
+def files(facts: Facts) -> Iterator[Verdict]:
+    of = server(facts)
+    data = of.value("data_directory")
+    outside = {name: of.value(name) for name in _FILES if of.value(name)}
+    outside = {n: f for n, f in outside.items() if data and not _within(f, data)}
+    main = of.value("config_file")
+    auto = f"{data}/postgresql.auto.conf"
+    included = sorted({s.file for s in of.settings.values() if s.file} - {main, auto})
+    if outside or included:
+        said = []
+        if outside:
+            said.append(f"outside the data directory {data}: {', '.join(outside.values())}")
+        if included:
+            said.append(f"included: {listing(included)}")
+        yield info(
+            f"The source's configuration is not all in its data directory ({'; '.join(said)}), so"
+            " a copy would not start with it. Landbridge writes the destination's configuration"
+            " itself.",
+            "Nothing to repair. What lies in those files beside settings (certificates, service"
+            " files, passwords) has to be brought by you.",
+            outside=outside,
+            included=included,
+        )
+
+
+def _within(file: str, folder: str) -> bool:
+    return PurePosixPath(folder) in PurePosixPath(file).parents
+
+
+def tls(facts: Facts) -> Iterator[Verdict]:
+    of = server(facts)
+    if of.value("ssl") != "on" or facts.plan.settings.get("ssl") == "on":
+        yield passed("the destination offers what the source offers")
+        return
+    used = {n: of.value(n) for n in ("ssl_cert_file", "ssl_key_file", "ssl_ca_file") if of.value(n)}
+    without = "" if programs(facts).tls else " Its server programs here are built without TLS."
+    yield warning(
+        "The source offers TLS; its certificate is made for another host and is not carried over,"
+        f" so the destination will not offer TLS and clients with sslmode=require will fail."
+        f"{without}",
+        "Give the destination a certificate for its own name.",
+        Fix(
+            "shell",
+            "destination",
+            (
+                "landbridge migrate ... --set ssl=on --set ssl_cert_file=/path/server.crt"
+                " --set ssl_key_file=/path/server.key",
+            ),
+        ),
+        source=used,
+    )
+
+
+def left(facts: Facts) -> Iterator[Verdict]:
+    """Settings of the source that the destination does not get."""
+    found = {
+        s.name: s.value
+        for s in server(facts).settings.values()
+        if s.origin in _SET
+        and s.category.startswith(_OF_THE_HOST)
+        and s.value != s.boot
+        and s.name not in _ELSEWHERE
+        and not s.name.startswith("ssl")
+        and s.name not in facts.plan.settings
+    }
+    if found:
+        yield info(
+            f"{len(found)} settings that belong to the source's host (connections, logging,"
+            f" replication) are not carried over: {listing(found)}.",
+            "Give those you want with --set NAME=VALUE; paths have to exist here.",
+            Fix("conf", "destination", tuple(conf_line(n, v) for n, v in sorted(found.items()))),
+            settings=sorted(found),
+        )
