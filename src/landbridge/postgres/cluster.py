@@ -9,6 +9,7 @@ trusts whoever can open it: the account that owns the data directory, and root.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import signal
@@ -117,38 +118,41 @@ class Cluster:
     def start(self, timeout: float = 60.0) -> None:
         """Start the server, detached, and wait until it accepts connections or stands by.
 
-        Waits as long as the server makes progress in recovery; `timeout` bounds the
-        time without any. Raises ServerFailed with the server's own last words.
+        A server that is starting already is waited for. Waits as long as recovery makes
+        progress; `timeout` bounds the seconds without any. Raises ServerFailed with the
+        server's own last words.
         """
-        if self.process() is not None:
-            return
-        self._make_socket_dir()
         begin = self.log.stat().st_size if self.log.exists() else 0
-        process = start_detached(
-            [self.distribution.program("postgres"), "-D", self.data],
-            output=self.log,
-            environment=self.distribution.environment,
-            account=self.account,
-        )
+        process = self.process() or self._launch()
 
         def settled() -> bool:
             status = self._pid_file_status(process.pid)
             return status in ("ready", "standby") or not process.alive()
 
+        sign = self._sign_of_life(process)
         while not wait_until(settled, timeout):
-            if not self._log_grew(begin):
+            if (now := self._sign_of_life(process)) == sign:
                 self.stop("immediate")
                 raise ServerFailed(
                     f"the server on {self.data} was not ready within {timeout:.0f} s:"
                     f" {self.last_words(begin)}",
                     id="server.start_timeout",
                 )
-            begin = self.log.stat().st_size
+            sign = now
         if not process.alive():
             raise ServerFailed(
                 f"the server on {self.data} did not start: {self.last_words(begin)}",
                 id="server.start_failed",
             )
+
+    def _launch(self) -> ProcessId:
+        self._make_socket_dir()
+        return start_detached(
+            [self.distribution.program("postgres"), "-D", self.data],
+            output=self.log,
+            environment=self.distribution.environment,
+            account=self.account,
+        )
 
     def stop(self, mode: str = "fast", timeout: float = 60.0) -> None:
         """Stop the server (`smart`, `fast` or `immediate`) and wait; kill it after `timeout`."""
@@ -231,8 +235,17 @@ class Cluster:
                 return " ".join((match[1], *more))
         return lines[-1] if lines else "it wrote nothing to its log"
 
-    def _log_grew(self, begin: int) -> bool:
-        return self.log.exists() and self.log.stat().st_size > begin
+    def _sign_of_life(self, process: ProcessId) -> tuple[int, list[bytes]]:
+        """Changes while a start makes progress: the log's size, what the children say they do.
+
+        The startup process names the WAL segment it replays in its title, in the log it
+        says nothing for as long as recovery lasts.
+        """
+        titles = []
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+            titles = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.split()]
+        return self.log.stat().st_size if self.log.exists() else 0, titles
 
     def _pid_file(self) -> list[str]:
         try:
