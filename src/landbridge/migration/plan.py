@@ -106,6 +106,9 @@ def destination_plan(request: Request) -> DestinationPlan:
         max_rate=request.max_rate,
         fence=request.fence,
         wal_policy=request.wal_policy,
+        archive_command=request.archive_command,
+        reindex=request.reindex,
+        hba_given=request.hba_file is not None,
     )
 
 
