@@ -14,6 +14,7 @@ import procedure_world
 from landbridge.errors import (
     AssessmentFailed,
     CopyFailed,
+    FollowFailed,
     LandbridgeError,
     SwitchoverRefused,
     SwitchoverUndone,
@@ -83,6 +84,7 @@ def test_an_assessment_with_errors_fails_and_undoes_nothing(tmp_path: Path) -> N
     world.failures["assess"] = [AssessmentFailed("two errors")]
     assert Worker(task, world).end() is State.FAILED
     assert world.log == ["assess"]
+    assert (task.folder / "evidence.html").exists()
     first = task.journal.first_error()
     assert first and first["id"] == "assessment.errors"
 
@@ -140,7 +142,7 @@ def test_a_failure_to_start_undoes_backwards(tmp_path: Path) -> None:
 def test_a_failure_of_the_following_ends_the_migration(tmp_path: Path) -> None:
     task = new_task(tmp_path)
     world = World(task)
-    world.failures["follow"] = [LandbridgeError("slot lost", id="follow.slot_lost")]
+    world.failures["follow"] = [FollowFailed("slot lost", id="follow.slot_lost")]
     assert Worker(task, world).end() is State.FAILED
     assert world.log[-2:] == ["undo-start", "undo-copy"]
     first = task.journal.first_error()

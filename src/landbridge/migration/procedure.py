@@ -25,7 +25,7 @@ from typing import Any
 import psycopg
 
 from ..engine import Context, error_of, facts_of
-from ..errors import LandbridgeError, MigrationCancelled
+from ..errors import FollowFailed, LandbridgeError, MigrationCancelled
 from ..postgres.process import wait_until
 from .journal import now
 from .states import TABLE, State
@@ -68,8 +68,9 @@ class Procedure:
             self._synchronize(ctx)
         except LandbridgeError as error:
             self._put_away(ctx, error)
-            return
-        self._finish(ctx)
+        else:
+            self._finish(ctx)
+        ctx.step("evidence", self._write_evidence)
 
     # Running a step
 
@@ -199,6 +200,7 @@ class Procedure:
             thread.join()
 
     def _follow(self, ctx: Context, stop: threading.Event) -> None:
+        """Watch until `stop`; only a FollowFailed ends the migration."""
         run = self._steps["synchronize"].run
         assert run is not None
         told = False
@@ -207,14 +209,14 @@ class Procedure:
                 with _foreign_errors("follow"):
                     run(self.task, self._control(ctx, stop))
                 return
+            except FollowFailed as error:
+                self._order(ctx, FOLLOW_FAILED, error=facts_of(error))
+                return
             except LandbridgeError as error:
-                if not error.retryable:
-                    self._order(ctx, FOLLOW_FAILED, error=facts_of(error))
-                    return
                 if not told:
                     self.journal.note("follow.interrupted", error.message, level="alarm")
             except Exception:
-                logging.getLogger(__name__).exception("the watching failed")
+                logging.getLogger("dbos").exception("the watching failed")
                 if not told:
                     text = "The watching failed by a defect of ours and is begun again."
                     self.journal.note("follow.defect", text, level="alarm")
@@ -322,6 +324,13 @@ class Procedure:
                 return
             except LandbridgeError as error:
                 self._wait_after(ctx, self._hold(ctx, error, "finish"))
+
+    def _write_evidence(self) -> None:
+        """The evidence once more, now that the end itself is in the journal."""
+        from .evidence import write_evidence
+
+        with _foreign_errors("evidence"):
+            write_evidence(self.task)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AssessmentFailed
+from ..errors import AssessmentFailed, MigrationCancelled
 from .states import State
 from .task import Task, write_json
 
@@ -91,8 +91,14 @@ def copy(task: Task, control: Control) -> Facts:
 
 
 def undo_copy(task: Task) -> None:
+    """End the copier, remove the copy, drop the slot."""
     from .copying import CopyJob
+    from .follow.slot import drop_slot
 
+    if _promoted_by_hand(task):
+        with task.conninfo().connect() as conn:
+            drop_slot(conn, task.slot)
+        return
     CopyJob(task).undo()
 
 
@@ -107,9 +113,26 @@ def start(task: Task, control: Control) -> Facts:
 
 
 def undo_start(task: Task) -> None:
+    """Stop the destination and remove it."""
     from .standby import undo_standby
 
+    if _promoted_by_hand(task):
+        task.journal.note(
+            "undo.promoted_by_hand",
+            f"Somebody promoted the destination; {task.request.data} is left as it is,"
+            " because it may hold writes of its own.",
+            level="alarm",
+        )
+        return
     undo_standby(task)
+
+
+def _promoted_by_hand(task: Task) -> bool:
+    """Whether the destination, once started as a standby, is one no more."""
+    from .fence.promotion import left_recovery
+
+    ended = (e["name"] for e in task.journal.entries() if e.get("phase") == "end")
+    return "start" in ended and left_recovery(task.cluster())
 
 
 def follow(task: Task, control: Control) -> Facts:
@@ -126,6 +149,7 @@ def drain(task: Task, control: Control) -> Facts:
 
     if task.request.verify == "before" and task.state is State.SYNCHRONIZING:
         _verify_before(task, control)
+        _catch_up(task, control)
     return dict(plain(switch_over(task)))
 
 
@@ -143,6 +167,21 @@ def _verify_before(task: Task, control: Control) -> None:
             " the switchover was not begun",
             remedy="See verification.json in the task's folder.",
         )
+
+
+def _catch_up(task: Task, control: Control) -> None:
+    """Follow until the destination, which the comparison held back, is close again."""
+    from .follow import Follower
+
+    stop = threading.Event()
+
+    def look(sample: Sample) -> None:
+        if control.cancelled():
+            raise MigrationCancelled("cancelled after the comparison")
+        if sample.caught_up:
+            stop.set()
+
+    Follower(task).run(stop, look)
 
 
 def undo_drain(task: Task) -> None:

@@ -63,7 +63,7 @@ def build(task: Task) -> dict[str, Any]:
         "settings": _settings(request),
         "states": _states(entries),
         "steps": steps(entries),
-        "full_copy": read_json(task.folder / "copy/result.json"),
+        "full_copy": (read_json(task.folder / "copy/result.json") or {}).get("result"),
         "switchover": (switchover := read_json(task.folder / "switchover/result.json")),
         "diverged": switchover and switchover["diverged"],
         "verification": read_json(task.folder / "verification.json"),
