@@ -96,6 +96,6 @@ def hba_fix(facts: Facts, *databases: str) -> Fix:
     return Fix("hba", "source", tuple(hba_line(facts, d) for d in databases), file=file or None)
 
 
-def conf_line(name: str, value: str) -> str:
+def conf_line(name: str, value: str | int) -> str:
     """A line of postgresql.conf."""
     return f"{name} = {quote(value)}"

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..postgres.units import count
 from .model import Finding, Fix, Level, Report
 
 _MARK = {
@@ -42,11 +43,11 @@ def verdict(report: Report) -> Text:
     """The one line that says whether it will work."""
     errors, warnings = len(report.errors), len(report.warnings)
     rest = (
-        f"{_count(warnings, 'warning')}, {len(report.of(Level.INFO))} info,"
+        f"{count(warnings, 'warning')}, {len(report.of(Level.INFO))} info,"
         f" {len(report.of(Level.OK))} passed, {len(report.skipped)} skipped"
     )
     if errors:
-        return Text(f"✗ {_count(errors, 'error')} in the way; {rest}", style="bold red")
+        return Text(f"✗ {count(errors, 'error')} in the way; {rest}", style="bold red")
     return Text(f"✓ Nothing stands in the way; {rest}", style="bold green")
 
 
@@ -87,7 +88,3 @@ def describe(fix: Fix) -> str:
     restart = ", then restart it" if fix.needs_restart else ""
     automatic = " (Landbridge can do this)" if fix.automatic else ""
     return f"{place}{restart}{automatic}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -62,3 +62,12 @@ def milliseconds(ms: float | None) -> str:
     if ms is None:
         return "-"
     return f"{ms:.1f}".removesuffix(".0") + " ms" if ms < 9.95 else f"{ms:.0f} ms"
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> count(1, "table"), count(12345, "row")
+    ('1 table', '12,345 rows')
+    """
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...postgres.units import count
 from ..facts import Facts
 from ..lines import literal, source_sql
 from ..model import Verdict, error, passed, warning
@@ -24,8 +25,8 @@ def prepared(facts: Facts) -> Iterator[Verdict]:
         f"{p.gid} of {p.owner} in {p.database}, {ago(p.age_seconds)} old" for p in found
     )
     yield error(
-        f"{len(found)} prepared transactions: {names}. They survive the fence and exist on both"
-        " sides afterwards, where each could be committed; the switchover is blocked by them.",
+        f"{count(len(found), 'prepared transaction')}: {names}. They survive the fence and"
+        " exist on both sides afterwards, where each could be committed; the switchover is blocked by them.",
         "Have their transaction manager end them, or end them by hand.",
         *(
             source_sql(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...postgres.facts.collations import Collation, LocalOrder, TextIndex
-from ...postgres.units import size
+from ...postgres.units import count, size
 from ..facts import Facts
 from ..lines import ident
 from ..model import Fix, Verdict, error, info, passed, warning
@@ -14,8 +14,7 @@ from ._of import listing, programs, source
 
 def order(facts: Facts) -> Iterator[Verdict]:
     """The canary: the same strings, sorted on both sides."""
-    here = programs(facts)
-    used = _used(facts)
+    here, used = programs(facts), _used(facts)
     if not used:
         yield passed("no index depends on the order of libc or ICU")
         return
@@ -27,45 +26,41 @@ def order(facts: Facts) -> Iterator[Verdict]:
         return
     broken = [c for c in used if _differs(c, here.orders.get(c.order))]
     for collation in broken:
-        indexes = _indexes(facts, collation)
-        said = (
-            f"Collation {_name(collation)} of database {collation.database} sorts differently on"
-            f" the destination (version {collation.actual or 'unknown'} there,"
-            f" {_version(here.orders.get(collation.order))} here):"
-            f" {len(indexes)} indexes, {size(sum(i.size for i in indexes))}, would be out of order:"
-            f" {listing(i.name for i in indexes)}."
-        )
-        fixes = (
-            Fix("shell", "destination", ("landbridge migrate ... --reindex",)),
-            Fix(
-                "sql",
-                "destination",
-                tuple(f"REINDEX INDEX {index.name};" for index in indexes),
-                database=collation.database,
-            ),
-        )
-        data = {
-            "database": collation.database,
-            "collation": collation.name,
-            "indexes": [i.name for i in indexes],
-        }
-        if facts.plan.reindex:
-            yield warning(
-                f"{said} They are rebuilt after the promotion (--reindex).",
-                "Expect wrong answers from them on the standby until then.",
-                **data,
-            )
-        else:
-            yield error(
-                said,
-                "Have them rebuilt right after the promotion (--reindex), or take server programs"
-                " with the same libraries; until then they give wrong answers.",
-                *fixes,
-                **data,
-            )
+        yield _out_of_order(facts, collation, here.orders[collation.order])
     if not broken:
         compared = sum(c.fingerprint is not None for c in used)
         yield passed(f"{compared} of {len(used)} collations in use were compared and sort alike")
+
+
+def _out_of_order(facts: Facts, collation: Collation, local: LocalOrder) -> Verdict:
+    indexes = _indexes(facts, collation)
+    total = size(sum(i.size for i in indexes))
+    said = (
+        f"Collation {_name(collation)} of database {collation.database} sorts differently on the"
+        f" destination (version {collation.actual or 'unknown'} there, {local.version or 'unknown'}"
+        f" here): {count(len(indexes), 'index', 'indexes')}, {total} in all, would be out of"
+        f" order: {listing(i.name for i in indexes)}."
+    )
+    data = {
+        "database": collation.database,
+        "collation": collation.name,
+        "indexes": [i.name for i in indexes],
+    }
+    if facts.plan.reindex:
+        return warning(
+            f"{said} They are rebuilt after the promotion (--reindex).",
+            "Expect wrong answers from them on the standby until then.",
+            **data,
+        )
+    rebuild = tuple(f"REINDEX INDEX {index.name};" for index in indexes)
+    return error(
+        said,
+        "Have them rebuilt right after the promotion (--reindex), or take server programs with the"
+        " same libraries; until then they give wrong answers.",
+        Fix("shell", "destination", ("landbridge migrate ... --reindex",)),
+        Fix("sql", "destination", rebuild, database=collation.database),
+        **data,
+    )
 
 
 def version(facts: Facts) -> Iterator[Verdict]:
@@ -188,7 +183,3 @@ def _indexes(facts: Facts, collation: Collation) -> list[TextIndex]:
 def _name(collation: Collation) -> str:
     kind = "ICU" if collation.order.provider == "i" else "libc"
     return f"{collation.name} ({kind} {collation.order.locale})"
-
-
-def _version(local: LocalOrder | None) -> str:
-    return (local.version if local else None) or "unknown"

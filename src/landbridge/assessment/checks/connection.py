@@ -52,44 +52,65 @@ def login(facts: Facts) -> Iterator[Verdict]:
 
 
 def replication(facts: Facts) -> Iterator[Verdict]:
+    """Tried for real: pg_hba.conf cannot be read, and `all` does not cover replication.
+
+    From 12 on the server counts its WAL senders before it looks at the role and at
+    pg_hba.conf, so one refusal may hide the others; whatever else is known to be missing
+    is repaired in the same go.
+    """
     attempt = facts.reached.replication
     assert attempt is not None
     if attempt.ok:
         yield passed("a replication connection opens")
         return
+    cause, remedy, fixes = _why_no_replication(facts, attempt)
+    yield error(cause, remedy, *fixes, message=attempt.message, refusal=_value(attempt.refusal))
+
+
+def _why_no_replication(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, ...]]:
     said = f"A replication connection is refused: {attempt.message}."
-    data = {"message": attempt.message, "refusal": _value(attempt.refusal)}
+    account = facts.source.account if facts.source else None
+    lacking = account is not None and not (account.replication or account.superuser)
+    attribute = (_give(facts.user, "REPLICATION"),) if lacking else ()
+    hba = (hba_fix(facts, "replication"), source_sql(RELOAD))
     if attempt.refusal is Refusal.NO_REPLICATION:
-        yield error(
+        return (
             f"{said} The role {facts.user} does not have the REPLICATION attribute.",
             "Give it the attribute (as a superuser; from 16 on a role with CREATEROLE and"
             " REPLICATION may do it too).",
-            source_sql(
-                f"ALTER ROLE {ident(facts.user)} REPLICATION;",
-                undo=(f"ALTER ROLE {ident(facts.user)} NOREPLICATION;",),
-                automatic=True,
-            ),
-            **data,
+            attribute or (_give(facts.user, "REPLICATION"),),
         )
-    elif attempt.refusal is Refusal.NO_HBA_LINE:
-        yield error(
+    if attempt.refusal is Refusal.NO_HBA_LINE:
+        return (
             f"{said} Lines for database `all` do not cover replication.",
-            "Add this line to pg_hba.conf, above any line that rejects, and reload.",
-            hba_fix(facts, "replication"),
-            source_sql(RELOAD),
-            **data,
+            "Add this line to pg_hba.conf, above any line that rejects, and reload."
+            + (" The role needs the REPLICATION attribute too." if lacking else ""),
+            (*hba, *attribute),
         )
-    elif attempt.refusal is Refusal.NO_WALSENDER:
-        yield error(
+    if attempt.refusal is Refusal.NO_WALSENDER:
+        return (
             f"{said} All WAL sender processes are taken, or there are none"
-            " (wal_level = minimal needs max_wal_senders = 0).",
-            "Raise max_wal_senders and restart the source; see also wal.level.",
-            alter_system(facts, {"max_wal_senders": "10"}, needs_restart=True),
-            **data,
+            " (wal_level = minimal goes with max_wal_senders = 0)."
+            + (f" The role {facts.user} lacks REPLICATION too." if lacking else ""),
+            "Raise max_wal_senders and restart the source. Whether pg_hba.conf admits a"
+            " replication connection shows only then; make sure that it has this line.",
+            (
+                alter_system(facts, {"max_wal_senders": "10"}, needs_restart=True),
+                *attribute,
+                *hba,
+            ),
         )
-    else:
-        cause, remedy, fixes = _why_refused(facts, attempt)
-        yield error(cause, remedy, *fixes, **data)
+    cause, remedy, fixes = _why_refused(facts, attempt)
+    return cause, remedy, (*fixes, *attribute)
+
+
+def _give(user: str, attribute: str) -> Fix:
+    """A role attribute, and the way back."""
+    return source_sql(
+        f"ALTER ROLE {ident(user)} {attribute};",
+        undo=(f"ALTER ROLE {ident(user)} NO{attribute};",),
+        automatic=True,
+    )
 
 
 def createrole(facts: Facts) -> Iterator[Verdict]:
@@ -97,15 +118,11 @@ def createrole(facts: Facts) -> Iterator[Verdict]:
     if account.createrole or account.superuser:
         yield passed(f"{account.name} has CREATEROLE")
         return
-    name = ident(account.name)
     yield error(
         f"The role {account.name} does not have CREATEROLE.",
         "Give it the attribute.",
-        source_sql(
-            f"ALTER ROLE {name} CREATEROLE;", undo=(f"ALTER ROLE {name} NOCREATEROLE;",),
-            automatic=True,
-        ),
-    )  # fmt: skip
+        _give(account.name, "CREATEROLE"),
+    )
 
 
 def monitor(facts: Facts) -> Iterator[Verdict]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...postgres.facts.databases import ForeignServer
-from ...postgres.units import size
+from ...postgres.units import count, size
 from ..facts import Facts
 from ..lines import ident, source_sql
 from ..model import Verdict, error, info, passed, warning
@@ -61,8 +61,8 @@ def unlogged(facts: Facts) -> Iterator[Verdict]:
         return
     total = sum(u.size for u in found)
     yield warning(
-        f"{len(found)} unlogged tables ({size(total)}) arrive empty, because their contents are"
-        " not in the WAL: "
+        f"{count(len(found), 'unlogged table')} ({size(total)}) will be empty on arrival, because"
+        " such contents are not in the WAL: "
         + listing(f"{u.database}.{u.name} ({size(u.size)})" for u in found)
         + ".",
         "Make those logged whose contents are needed (this rewrites the table under an exclusive"

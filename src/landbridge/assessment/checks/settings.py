@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from ...postgres.units import count
 from ..facts import Facts
 from ..lines import conf_line
 from ..model import Fix, Verdict, info, passed, warning
@@ -40,21 +41,19 @@ _ELSEWHERE = frozenset(
 
 
 def hot_standby(facts: Facts) -> Iterator[Verdict]:
-    of = server(facts)
-    values, lower = {}, []
-    for name in HOT_STANDBY:
-        wanted = facts.plan.settings.get(name, "")
-        own = int(wanted) if wanted.isdigit() else 0
-        values[name] = max(own, of.number(name))
-        if wanted and own < of.number(name):
-            lower.append(f"{name} = {wanted} (the source has {of.number(name)})")
+    """The destination takes the larger of its own and the source's value."""
+    of, given = server(facts), facts.plan.settings
+    own = {n: int(given[n]) for n in HOT_STANDBY if given.get(n, "").isdigit()}
+    values = {n: max(own.get(n, 0), of.number(n)) for n in HOT_STANDBY}
+    lower = {n: v for n, v in own.items() if v < of.number(n)}
     if lower:
+        said = ", ".join(f"{n} = {v} (the source has {of.number(n)})" for n, v in lower.items())
         yield warning(
-            f"The settings given for the destination are lower than the source's: "
-            f"{', '.join(lower)}. A standby does not run with less, so the source's values hold"
-            " until the promotion, and yours from the next restart after it.",
-            "Nothing to repair, if that is what you want; otherwise raise them.",
-            Fix("conf", "destination", tuple(conf_line(n, str(v)) for n, v in values.items())),
+            f"Settings given for the destination are lower than the source's: {said}. A standby"
+            " does not run with less, so the source's values hold until the promotion, and yours"
+            " from the next restart after it.",
+            "Nothing to repair if that is what you want; otherwise give at least these.",
+            Fix("conf", "destination", tuple(conf_line(n, values[n]) for n in lower)),
             values=values,
         )
     else:
@@ -129,7 +128,7 @@ def left(facts: Facts) -> Iterator[Verdict]:
     }
     if found:
         yield info(
-            f"{len(found)} settings that belong to the source's host (connections, logging,"
+            f"{count(len(found), 'setting')} of the source's host (connections, logging,"
             f" replication) are not carried over: {listing(found)}.",
             "Give those you want with --set NAME=VALUE; paths have to exist here.",
             Fix("conf", "destination", tuple(conf_line(n, v) for n, v in sorted(found.items()))),

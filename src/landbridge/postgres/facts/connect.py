@@ -76,6 +76,10 @@ _PATTERNS: tuple[tuple[str, Refusal], ...] = (
 )  # fmt: skip
 
 
+#: What libpq puts before the server's words, once for each address and mode it tried.
+_PREFIX = re.compile(r"(connection failed: )?connection to server (at|on socket) .*? failed: ")
+
+
 def classify(message: str) -> Refusal:
     """What a connection failure means.
 
@@ -169,7 +173,7 @@ def try_login(conninfo: Conninfo) -> tuple[Attempt, psycopg.Connection[Any] | No
 
 def refused(conninfo: Conninfo, begin: float, problem: Exception) -> Attempt:
     """The failed attempt that an exception of psycopg stands for, with its words masked."""
-    text = " ".join(str(problem).split())
+    text = _PREFIX.sub("", " ".join(str(problem).split()))
     if conninfo.password is not None and conninfo.password.reveal():
         text = text.replace(conninfo.password.reveal(), "********")
     return Attempt(False, time.monotonic() - begin, classify(text), text)
@@ -181,7 +185,7 @@ def address_in(message: str) -> str | None:
     >>> address_in('no pg_hba.conf entry for host "10.1.2.3", user "u", database "d"')
     '10.1.2.3'
     """
-    match = re.search(r'host "([0-9a-fA-F.:]+)"', message)
+    match = re.search(r"pg_hba\.conf.*?[\"“»«„「]([0-9a-fA-F.:]+)[\"”«»“」]", message)
     return match[1] if match else None
 
 
