@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -105,14 +105,18 @@ def _distribution(source: Conninfo) -> Distribution | None:
 
 def _apply(
     report: Report, source: Conninfo, fence_as: Conninfo | None, out: Output
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     from ..assessment import apply_fixes
 
     applied = apply_fixes(report, fence_as or source)
     for done in applied:
-        out.show(f"[green]✔[/] applied for {done['id']}:")
-        out.show(*(f"    {line}\n" for line in done["lines"]))
-        out.show("  taken back with:", *(f"\n    {line}" for line in done["undo"]), "\n")
+        restart = ", which takes effect when the source is restarted"
+        out.line(f"Applied for {done['id']}{restart if done['needs_restart'] else ''}:")
+        for line in done["lines"]:
+            out.line(f"    {line}")
+        out.line("  Taken back with:")
+        for line in done["undo"]:
+            out.line(f"    {line}")
     return applied
 
 
@@ -123,7 +127,7 @@ def _write_html(report: Report, path: Path, out: Output) -> None:
     out.show(f"Report: {path.absolute()}")
 
 
-def _say(report: Report, applied: list[dict[str, object]], out: Output, all_checks: bool) -> int:
+def _say(report: Report, applied: list[dict[str, Any]], out: Output, all_checks: bool) -> int:
     from ..assessment import render_terminal
 
     out.result({**report.as_dict(), "applied": applied}, render_terminal(report, all=all_checks))

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import units
+from ..display.details import compression_words
 from . import data
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _moved(result: dict[str, Any]) -> Text:
     text = Text.assemble(
         f"PostgreSQL {result['postgres']['version']}, ", (units.size(copy["bytes"]), "bold"),
         f" in {units.duration(seconds)}, {units.rate(copy['bytes'] / seconds)}",
-        f", {copy['compression']}",
+        *(f", {words}" for words in compression_words(copy)),
     )  # fmt: skip
     if copy["wire_bytes"] and copy["wire_bytes"] < 0.95 * copy["bytes"]:
         text.append(f" ({units.size(copy['wire_bytes'])} over the wire)")

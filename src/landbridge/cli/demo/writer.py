@@ -42,13 +42,17 @@ class Writer:
     def run(self) -> None:
         """Write until `ended` is set or our parent is gone."""
         parent, number, due = os.getppid(), 0, time.monotonic()
-        while not self.ended and os.getppid() == parent:
+        while os.getppid() == parent and self.write(number + 1):
             number += 1
-            if not self.write(number):
-                return
             # A late row is not made up for: after an outage there is no burst.
             due = max(due + self.interval, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
+        self.close()
+
+    def close(self) -> None:
+        """End the session and the record."""
+        self._forget()
+        os.close(self._file)
 
     def write(self, number: int) -> bool:
         """Commit one row and record its acknowledgement; False if we were ended before."""

@@ -37,14 +37,15 @@ def _copying(view: View, live: dict[str, Any]) -> str:
     parts = [units.size(done.get("bytes"))]
     if done.get("seconds"):
         parts.append(f"at {units.rate(done['bytes'] / done['seconds'])}")
-    parts += _compression(done)
+    parts += compression_words(done)
     wire = done.get("wire_bytes")
     if wire and wire < 0.95 * (done.get("bytes") or 0):
         parts.append(f"{units.size(wire)} over the wire")
     return ", ".join(parts)
 
 
-def _compression(facts: dict[str, Any]) -> list[str]:
+def compression_words(facts: dict[str, Any]) -> list[str]:
+    """How a copy was compressed, or that it was not; empty while unknown."""
     method = facts.get("compression")
     return [] if not method else ["not compressed" if method == "none" else str(method)]
 
@@ -60,7 +61,7 @@ def copy_progress(live: dict[str, Any]) -> str:
         parts.append(units.rate(live["rate"]))
     if live.get("eta") is not None:
         parts.append(f"{units.duration(live['eta'])} left")
-    parts += _compression(live)
+    parts += compression_words(live)
     return ", ".join(parts)
 
 
