@@ -21,11 +21,13 @@ def synchronizing_task(
     *,
     wire: int | None = None,
     fence_as: bool = True,
+    settings: dict[str, str | int] | None = None,
     **request: Any,
 ) -> Task:
     """A task in SYNCHRONIZING whose destination streams from `source`, over port `wire` if given.
 
-    `request` overrides fields of the task's request (fence, time_limit, ...).
+    `settings` are the standby's; `request` overrides fields of the task's request (fence,
+    time_limit, ...).
     """
     port = wire or source.port
     data, own_port = servers.destination()
@@ -45,7 +47,7 @@ def synchronizing_task(
     task = Tasks(state_dir).create(Request(**fields | request), accounts)
     standby = servers.adopt(task.cluster())
     _copy(source, standby, task.slot)
-    _follow(source, standby, task.slot, port)
+    _follow(source, standby, task.slot, port, settings or {})
     for state in (State.COPYING, State.STARTING, State.SYNCHRONIZING):
         task.journal.enter(state)
     return task
@@ -76,7 +78,9 @@ def _copy(source: Source, standby: Cluster, slot: str) -> None:
     assert answer.returncode == 0, answer.stderr
 
 
-def _follow(source: Source, standby: Cluster, slot: str, port: int) -> None:
+def _follow(
+    source: Source, standby: Cluster, slot: str, port: int, more: dict[str, str | int]
+) -> None:
     passfile = standby.account.make_dir(standby.side) / "source.pgpass"
     source.conninfo().write_passfile(passfile)
     standby.account.own(passfile)
@@ -86,7 +90,11 @@ def _follow(source: Source, standby: Cluster, slot: str, port: int) -> None:
         "primary_slot_name": slot,
         "recovery_target_timeline": "latest",
     }
-    base: dict[str, str | int] = {**QUICK, "hot_standby": "on", "wal_retrieve_retry_interval": 200}
+    base: dict[str, str | int] = {
+        **QUICK,
+        "hot_standby": "on",
+        "wal_retrieve_retry_interval": 200,
+    } | more
     if standby.distribution.major >= 12:
         standby.configure(base | settings, ["host all all 127.0.0.1/32 md5"])
         standby.account.write(standby.data / "standby.signal", "")

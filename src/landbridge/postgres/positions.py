@@ -73,15 +73,17 @@ def identity(conn: Connection) -> Identity:
     A primary's timeline is read from the name of the segment it writes, because its
     control file keeps the old one until the first checkpoint after a promotion.
     """
-    system = _one(conn, "SELECT system_identifier::text FROM pg_control_system()")
-    if in_recovery(conn):
-        timeline = _one(
-            conn,
-            "SELECT coalesce((SELECT received_tli FROM pg_stat_wal_receiver),"
-            " (SELECT timeline_id FROM pg_control_checkpoint()))",
-        )
-    else:
-        timeline = int(_one(conn, "SELECT pg_walfile_name(pg_current_wal_lsn())")[:8], 16)
+    text = _one(
+        conn,
+        """
+        SELECT system_identifier || ' ' || CASE WHEN pg_is_in_recovery()
+            THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                          (SELECT timeline_id FROM pg_control_checkpoint()))
+            ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
+        FROM pg_control_system()
+        """,
+    )
+    system, timeline = text.split()
     return Identity(system, int(timeline))
 
 

@@ -32,5 +32,5 @@ class Fence(Protocol):
     def lift(self) -> None:
         """Put the source back as it was; also for an attempt that another process began."""
 
-    def release(self) -> bool:
-        """After the promotion: what need not stay. False when something had to be kept."""
+    def release(self) -> str | None:
+        """After the promotion, take back what need not stay; what had to stay, in words."""

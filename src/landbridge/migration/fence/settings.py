@@ -39,7 +39,7 @@ def remember(conn: Connection, names: Iterable[str]) -> dict[str, str | None]:
     return {name: found.get(name) for name in names}
 
 
-def put(conn: Connection, values: Mapping[str, str | None]) -> None:
+def put(conn: Connection, values: Mapping[str, str | None], *, reload: bool = True) -> None:
     """ALTER SYSTEM SET each setting (RESET where None), then reload once.
 
     The postmaster acts on the reload some time after this returned.
@@ -50,6 +50,12 @@ def put(conn: Connection, values: Mapping[str, str | None]) -> None:
             conn.execute(sql.SQL("ALTER SYSTEM RESET {}").format(setting))
         else:
             conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(setting, sql.Literal(value)))
+    if reload:
+        reload_conf(conn)
+
+
+def reload_conf(conn: Connection) -> None:
+    """Have the server read its configuration."""
     conn.execute("SELECT pg_reload_conf()")
 
 

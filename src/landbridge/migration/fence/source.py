@@ -8,8 +8,10 @@ slips past a fence: clients that override it, apply workers, COMMIT PREPARED.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -17,7 +19,8 @@ from psycopg import sql
 from ...errors import SwitchoverUndone
 from ...postgres.conninfo import Conninfo
 from ...postgres.lsn import Lsn
-from ...postgres.positions import Connection, flush_lsn, server_major
+from ...postgres.positions import Connection, Identity, server_major
+from ...postgres.process import wait_until
 from ..task import Task
 from .attempt import Deadline
 from .settings import is_superuser
@@ -25,11 +28,12 @@ from .settings import is_superuser
 #: Roles whose sessions are never ended, as in the vendor's own termination statement.
 SERVICE_ROLES = ("replicator", "monitor", "pgsql", "aurora")
 #: Seconds a source may take, once fenced, until nobody writes to it any more.
-PATIENCE = 3.0
-
+PATIENCE = 2.0
+#: Sessions that are not ours; `client` ones are those that a switchover ends.
 _SESSIONS = """
 SELECT pid, usename AS "user", application_name AS application, client_addr::text AS address,
-       backend_type AS type, backend_xid IS NOT NULL AS writing, backend_start AS started
+       backend_type AS type, backend_xid IS NOT NULL AS writing, backend_start, xact_start,
+       backend_type = 'client backend' AND NOT usename = ANY(%(services)s) AS client
 FROM pg_stat_activity
 WHERE pid <> pg_backend_pid()
   AND (backend_type = 'client backend' OR backend_xid IS NOT NULL)
@@ -37,42 +41,40 @@ WHERE pid <> pg_backend_pid()
 """
 
 _STILLNESS = """
-SELECT {next_xid}::text, (SELECT count(*) FROM pg_prepared_xacts),
-       (SELECT coalesce(json_agg(s), '[]') FROM ({sessions}) s WHERE writing)
+SELECT {next_xid}::text, pg_current_wal_flush_lsn()::text,
+       (SELECT system_identifier::text FROM pg_control_system()),
+       pg_walfile_name(pg_current_wal_lsn()), (SELECT count(*) FROM pg_prepared_xacts),
+       (SELECT coalesce(json_agg(s), '[]') FROM ({sessions}) s
+        WHERE writing OR client AND {since} < %(fenced)s)
 """
 
+_OVERRIDES = """
+SELECT {next_xid}::text, count(*) FILTER (WHERE xact_start <= %(fenced)s),
+       coalesce(json_agg(s) FILTER (WHERE writing AND xact_start > %(fenced)s), '[]')
+FROM ({sessions}) s
+"""
+
+# Only a superuser may end a superuser's session.
 _TERMINATE = """
-SELECT count(pg_terminate_backend(s.pid)) FROM ({sessions}) s
-LEFT JOIN pg_roles r ON r.rolname = s."user"
-WHERE NOT coalesce(s."user", '') = ANY(%(services)s)
+SELECT pid, pg_terminate_backend(pid) FROM ({sessions}) s LEFT JOIN pg_roles r ON rolname = "user"
+WHERE (client OR writing AND NOT coalesce("user", '') = ANY(%(services)s))
   AND (%(superuser)s OR r.rolsuper IS FALSE)
 """
 
 
 @dataclass(frozen=True)
 class Stillness:
-    """What still moves on the source."""
+    """Where the source stands, and what still moves on it; one question, one round trip."""
 
     next_xid: int
+    lsn: Lsn
+    """Up to where WAL is on disk."""
+    identity: Identity
     prepared: int
     """Prepared transactions, which anybody may commit at any time."""
-    writers: tuple[dict[str, Any], ...]
-    """Sessions of others with a transaction that wrote: pid, user, application, address, type."""
-
-    def who(self) -> str:
-        """The writers in a few words, for a message."""
-        names = {
-            f"{w['user'] or w['type']} ({w['application'] or 'unnamed'})" for w in self.writers
-        }
-        return ", ".join(sorted(names)) or "sessions that ended meanwhile"
-
-
-@dataclass(frozen=True)
-class FencePoint:
-    """Where the source stood still: everything acknowledged lies before `lsn`."""
-
-    lsn: Lsn
-    next_xid: int
+    movers: tuple[dict[str, Any], ...]
+    """Sessions of others that wrote, or that may because they are older than the fence:
+    pid, user, application, address, type, writing."""
 
 
 class SourceSide:
@@ -82,6 +84,11 @@ class SourceSide:
         self.task = task
         self.account = account
         self.deadline = deadline
+        self.terminates = True
+        """Whether sessions are ended by us; otherwise their transactions must end."""
+        self.ended: set[int] = set()
+        """Process ids of the sessions that were ended."""
+        self._fenced: datetime | None = None
         self.ours = sorted({account.user, task.conninfo().user})
         self.control = deadline.watch(self.fresh())
         # Our own commits must not wait for the standby that they help to make synchronous.
@@ -94,54 +101,106 @@ class SourceSide:
     def close(self) -> None:
         self.control.close()
 
-    def stillness(self) -> Stillness:
-        """Next transaction id, prepared transactions and writers, in one question."""
-        next_xid = (
-            "pg_snapshot_xmax(pg_current_snapshot())"
-            if server_major(self.control) >= 13
-            else "txid_snapshot_xmax(txid_current_snapshot())"
-        )
-        query = sql.SQL(_STILLNESS).format(next_xid=sql.SQL(next_xid), sessions=sql.SQL(_SESSIONS))
-        row = self.control.execute(query, {"ours": self.ours}).fetchone()
+    def note_fenced(self, conn: Connection) -> None:
+        """A session (transaction, if we end none) begun from now on cannot write."""
+        row = conn.execute("SELECT clock_timestamp()").fetchone()
         assert row is not None
-        return Stillness(int(row[0]), row[1], tuple(row[2]))
+        self._fenced = row[0]
 
-    def terminate(self) -> int:
-        """End all client sessions, and whatever else writes, but ours and the services'.
+    def stillness(self) -> Stillness:
+        """Ask for all of it at once."""
+        since = sql.Identifier("backend_start" if self.terminates else "xact_start")
+        query = self._query(_STILLNESS, since=since)
+        row = self.control.execute(query, self._values()).fetchone()
+        assert row is not None
+        xid, lsn, system, segment, prepared, movers = row
+        return Stillness(
+            next_xid=int(xid),
+            lsn=Lsn.parse(lsn),
+            identity=Identity(system, int(segment[:8], 16)),
+            prepared=prepared,
+            movers=tuple(movers),
+        )
 
-        Walsenders go on, so the stream to the destination is never interrupted.
-        Returns how many sessions were ended.
+    def refuse_overrides(self, seconds: float) -> None:
+        """Watch for writes in transactions begun after the source became read-only.
+
+        Raises SwitchoverUndone (fence.overridden) when a session is seen in one, or when,
+        with all older transactions gone, the next transaction id grows.
         """
-        query = sql.SQL(_TERMINATE).format(sessions=sql.SQL(_SESSIONS))
-        row = self.control.execute(
-            query,
-            {
-                "ours": self.ours,
-                "services": list(SERVICE_ROLES),
-                "superuser": is_superuser(self.control),
-            },
-        ).fetchone()
+        query = self._query(_OVERRIDES)
+        end, quiet_at = time.monotonic() + seconds, None
+        while time.monotonic() < end:
+            row = self.control.execute(query, self._values()).fetchone()
+            assert row is not None
+            next_xid, older, overriding = int(row[0]), row[1], row[2]
+            if overriding or (quiet_at is not None and next_xid > quiet_at):
+                raise SwitchoverUndone(
+                    "clients write to the source although it is read-only by default:"
+                    f" {who(overriding)}",
+                    id="fence.overridden",
+                    remedy="Stop these clients, or take the fence `lockout`, which no client"
+                    " can get past.",
+                    retryable=False,
+                )
+            if quiet_at is None and not older:
+                quiet_at = next_xid
+
+    def clients(self) -> int:
+        """How many client sessions are open that a switchover would end."""
+        query = self._query("SELECT count(*) FROM ({sessions}) s WHERE client")
+        row = self.control.execute(query, self._values()).fetchone()
         assert row is not None
         return int(row[0])
 
-    def settle(self) -> FencePoint:
-        """Write out everything acknowledged so far, and note where that ends.
+    def terminate(self) -> None:
+        """End all client sessions, and whatever else writes, but ours and the services'.
+
+        Walsenders go on, so the stream to the destination is never interrupted.
+        """
+        if self.terminates:
+            values = self._values() | {"superuser": is_superuser(self.control)}
+            ended = self.control.execute(self._query(_TERMINATE), values)
+            self.ended |= {pid for pid, _ in ended}
+
+    def _query(self, template: LiteralString, **parts: sql.Composable) -> sql.Composed:
+        modern = server_major(self.control) >= 13
+        next_xid = sql.SQL(
+            "pg_snapshot_xmax(pg_current_snapshot())"
+            if modern
+            else "txid_snapshot_xmax(txid_current_snapshot())"
+        )
+        sessions = sql.SQL(_SESSIONS)
+        return sql.SQL(template).format(next_xid=next_xid, sessions=sessions, **parts)
+
+    def _values(self) -> dict[str, Any]:
+        return {"ours": self.ours, "services": list(SERVICE_ROLES), "fenced": self._fenced}
+
+    def settle(self) -> Stillness:
+        """Have everything acknowledged so far on disk; where that leaves the source.
 
         Commits of clients with synchronous_commit=off reach the disk up to 0.6 s later by
         themselves; the commit of a message of ours takes them along at once.
         """
         try:
             self.control.execute("SELECT pg_logical_emit_message(true, 'landbridge', 'fence')")
-        except psycopg.errors.InsufficientPrivilege:
-            self._wait_flushed()
-        return FencePoint(flush_lsn(self.control), self.stillness().next_xid)
+        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+            self.wait_flushed()
+        return self.stillness()
 
-    def _wait_flushed(self) -> None:
+    def wait_flushed(self) -> None:
+        """Wait for all that is inserted, but not beyond the time that commits take by themselves.
+
+        Within three times wal_writer_delay (PostgreSQL documentation, "Asynchronous Commit");
+        what is no commit may stay unwritten on an idle server.
+        """
         query = "SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn"
-        inserted = self.control.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
-        while self.control.execute(query, inserted).fetchone() != (True,):
-            self.deadline.check()
-            time.sleep(0.001)
+        row = self.control.execute(
+            "SELECT pg_current_wal_insert_lsn()::text, 3 * setting::float / 1000"
+            " FROM pg_settings WHERE name = 'wal_writer_delay'"
+        ).fetchone()
+        assert row is not None
+        wait_until(lambda: self.control.execute(query, row[:1]).fetchone() == (True,), row[1])
 
 
 class Patience:
@@ -155,9 +214,15 @@ class Patience:
         if time.monotonic() > self._end:
             raise SwitchoverUndone(
                 f"the source was still written to {PATIENCE:.0f} s after it was fenced,"
-                f" by {still.who()}",
+                f" by {who(still.movers)}",
                 id="switchover.still_writing",
                 remedy="Stop these clients, or take the fence `lockout`, which no client"
                 " can override.",
                 retryable=False,
             )
+
+
+def who(sessions: Iterable[dict[str, Any]]) -> str:
+    """Sessions in a few words, for a message: their roles and application names."""
+    names = {f"{s['user'] or s['type']} ({s['application'] or 'unnamed'})" for s in sessions}
+    return ", ".join(sorted(names)) or "sessions that have ended since"

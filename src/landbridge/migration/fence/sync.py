@@ -19,12 +19,18 @@ from ...postgres.positions import Connection
 from ...postgres.process import wait_until
 from ..task import Task
 from .attempt import Attempt
-from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, put, remember, require, show
+from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, put, reload_conf, remember, require, show
 from .source import PATIENCE, SourceSide
 
 #: A commit as large as this cannot be written, sent and replayed unseen.
 _PROBE_BYTES = 1 << 20
 _WEAK = ("off", "local")
+#: Seconds for which clients, still connected, are watched for overriding the fence.
+_OBSERVE = 0.01
+#: Seconds without a writer after which commits need not wait any more.
+_QUIET = 1.0
+#: Seconds after which commits go on waiting, because writers keep coming.
+_RELEASE_WITHIN = 4.0
 
 
 class SyncFence:
@@ -50,27 +56,30 @@ class SyncFence:
             self.source.deadline.check()
             time.sleep(0.001)
         self._see_a_commit_wait()
+        # Written now, which costs two fsyncs, and read with the reload that closes.
+        put(control, {READ_ONLY: "on"}, reload=False)
 
     def close_writes(self) -> None:
         """Make new transactions read-only, and prove it by a session opened afterwards."""
-        control = self.source.control
-        put(control, {READ_ONLY: "on"})
-        # The postmaster reads the configuration before it tells its children: once our
-        # session sees the value, every session opened from now on has it.
-        seen = wait_until(lambda: _server_value(control, READ_ONLY) == "on", PATIENCE, 0.0002)
+        reload_conf(self.source.control)
+        if not wait_until(self._new_sessions_read_only, PATIENCE, 0.001):
+            raise SwitchoverUndone(
+                f"{READ_ONLY} is off for a new session of {self.source.account.user}"
+                " although the server was told otherwise",
+                id="fence.not_effective",
+                remedy=f"Look for {READ_ONLY} in ALTER ROLE/DATABASE settings and on the"
+                " server's command line.",
+            )
+        self.source.refuse_overrides(_OBSERVE)
+
+    def _new_sessions_read_only(self) -> bool:
         with self.source.fresh() as conn:
-            if not seen or show(conn, READ_ONLY) != "on":
-                raise SwitchoverUndone(
-                    f"{READ_ONLY} is off for a new session of {self.source.account.user}"
-                    " although the server was told otherwise",
-                    id="fence.not_effective",
-                    remedy=f"Look for {READ_ONLY} in ALTER ROLE/DATABASE settings and on the"
-                    " server's command line.",
-                )
+            self.source.note_fenced(conn)
+            return show(conn, READ_ONLY) == "on"
 
     def check(self) -> None:
         """Raise SwitchoverUndone (fence.broken) when the fence does not stand any more."""
-        if show(self.source.control, READ_ONLY) != "on" or not self._is_synchronous():
+        if _server_value(self.source.control, READ_ONLY) != "on" or not self._is_synchronous():
             raise SwitchoverUndone(
                 "the destination is no longer a synchronous standby of a read-only source",
                 id="fence.broken",
@@ -81,22 +90,37 @@ class SyncFence:
         if self.attempt.settings:
             put(self.source.control, self.attempt.settings)
 
-    def release(self) -> bool:
+    def release(self) -> str | None:
         """After the promotion: commits need not wait any more; read-only stays.
 
         Whoever waits for the standby now would be acknowledged by this, so waiting sessions
-        are ended first. False, and the setting is kept, while others keep coming.
+        are ended first; while others keep coming the setting stays, and nothing is
+        acknowledged.
         """
-        patience = time.monotonic() + PATIENCE
-        while self.source.stillness().writers:
-            if time.monotonic() > patience:
-                return False
-            self.source.terminate()
+        end = time.monotonic() + _RELEASE_WITHIN
+        while not self._nobody_came():
+            if time.monotonic() > end:
+                return (
+                    f"somebody still writes to the source; {SYNC_NAMES} stays there, so that no"
+                    " commit is acknowledged. When these clients are gone: ALTER SYSTEM RESET"
+                    f" {SYNC_NAMES}; SELECT pg_reload_conf()"
+                )
         put(
             self.source.control,
             {name: old for name, old in self.attempt.settings.items() if name != READ_ONLY},
         )
-        return True
+        return None
+
+    def _nobody_came(self) -> bool:
+        """End all sessions; whether nobody has tried to write since for a while."""
+        self.source.terminate()
+        before = self.source.stillness().next_xid
+
+        def came() -> bool:
+            still = self.source.stillness()
+            return bool(still.movers) or still.next_xid != before
+
+        return not wait_until(came, _QUIET, 0.05)
 
     def _is_synchronous(self) -> bool:
         row = self.source.control.execute(

@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from ...errors import LandbridgeError
+from ...errors import LandbridgeError, SwitchoverUndone
 from ...postgres.conninfo import Conninfo
 from ..journal import now
 from ..states import State
 from ..task import Task, read_json, write_json
 from . import Fence
 from .attempt import Attempt, Deadline, folder
+from .lockout import LockoutFence
+from .manual import ManualFence
 from .promotion import left_recovery, promoted
 from .source import SourceSide
 from .sync import SyncFence
 
+_FENCES: dict[str, Callable[[Task, Attempt, SourceSide], Fence]] = {
+    "sync": SyncFence,
+    "lockout": LockoutFence,
+    "manual": ManualFence,
+}
 #: Seconds that one try at putting the source back may take.
 _TRY = 30.0
 
 
 def make_fence(task: Task, attempt: Attempt, source: SourceSide) -> Fence:
     """The fence of this attempt."""
-    return {"sync": SyncFence}[attempt.fence](task, attempt, source)
+    return _FENCES[attempt.fence](task, attempt, source)
 
 
-def account_of(task: Task) -> Conninfo:
-    """Whom the fence acts as: the fence account, without one the migration account."""
-    return task.conninfo("fence_as" if task.request.fence_as else "source")
+def account_of(task: Task, attempt: Attempt) -> Conninfo:
+    """Whom the fence acts as: the fence account, or where a person fences our own."""
+    return task.conninfo("source" if attempt.fence == "manual" else "fence_as")
 
 
 def settle_attempt(task: Task, *, by: str) -> bool:
@@ -45,41 +55,51 @@ def settle_attempt(task: Task, *, by: str) -> bool:
     # Without the line of intent nobody asked for a promotion, and the server need not stop.
     if (promoted if attempt.intent(task) else left_recovery)(task.cluster()):
         return True
-    undo(task, attempt, by=by, reason="nobody completed the switchover within its time limit")
+    told = SwitchoverUndone(
+        f"the switchover was not completed within its time limit; put back by the {by}",
+        id="switchover.time_limit",
+    )
+    undo(task, attempt, told, by=by)
     return False
 
 
-def undo(task: Task, attempt: Attempt, *, by: str, reason: str) -> None:
-    """Lift the fence over a fresh connection, journal it, and be back in synchronization.
+def undo(
+    task: Task,
+    attempt: Attempt,
+    told: BaseException,
+    *,
+    by: str,
+    source: SourceSide | None = None,
+) -> None:
+    """Lift the fence, journal why, and be back in synchronization.
 
-    Raises LandbridgeError (switchover.undo_pending) when the source cannot be reached.
+    Over `source` if that session still works, otherwise over a new one. Raises
+    LandbridgeError (switchover.undo_pending) when the source cannot be reached.
     """
-    deadline = Deadline(time.time() + _TRY)
-    try:
-        source = SourceSide(task, account_of(task), deadline)
-        try:
-            make_fence(task, attempt, source).lift()
-        finally:
-            source.close()
-    except (LandbridgeError, psycopg.Error) as error:
-        raise LandbridgeError(
-            f"the source could not be put back yet: {' '.join(str(error).split())}",
-            id="switchover.undo_pending",
-            remedy="The guard keeps trying until the source answers; `landbridge resume`"
-            " tries at once.",
-            retryable=True,
-        ) from None
-    finally:
-        deadline.disarm()
-    task.journal.append("step", name="fence", phase="undone", by=by, reason=reason)
-    task.journal.enter(State.SYNCHRONIZING)
-    if by != "worker":
-        write_json(_notice(task), {"at": now(), "reason": reason, "by": by})
+    if source is None or not _lifted(task, attempt, source):
+        _lift_anew(task, attempt)
+    journal = task.journal
+    undone = as_undone(told)
+    if isinstance(undone, LandbridgeError):
+        journal.append("error", **undone.as_dict())
+        if by == "guard":
+            write_json(_notice(task), {"at": now(), **undone.as_dict()})
+    journal.append("step", name="fence", phase="undone", by=by)
+    journal.enter(State.SYNCHRONIZING)
     attempt.close(task)
 
 
-def take_notice(task: Task) -> dict[str, Any] | None:
-    """What undid the caller's attempt while the caller was dead; told once.
+def as_undone(error: BaseException) -> BaseException:
+    """What the caller sees for whatever ended an attempt that was put back."""
+    if isinstance(error, SwitchoverUndone) or not isinstance(
+        error, psycopg.Error | OSError | LandbridgeError
+    ):
+        return error
+    return SwitchoverUndone(f"the switchover was put back: {_text(error)}", id="switchover.failed")
+
+
+def take_notice(task: Task) -> SwitchoverUndone | None:
+    """Why the guard put the caller's attempt back while the caller was dead; told once.
 
     Nobody is told of it who asked for the switchover anew in the meantime.
     """
@@ -88,12 +108,44 @@ def take_notice(task: Task) -> dict[str, Any] | None:
         return None
     drop_notice(task)
     later = (e for e in task.journal.entries() if e["kind"] == "signal" and e["at"] > notice["at"])
-    return None if any(later) else notice
+    if any(later):
+        return None
+    return SwitchoverUndone(notice["message"], id=notice["id"], remedy=notice["remedy"])
 
 
 def drop_notice(task: Task) -> None:
+    """Forget it: the migration is being cancelled."""
     _notice(task).unlink(missing_ok=True)
 
 
-def _notice(task: Task) -> Any:
+def _lifted(task: Task, attempt: Attempt, source: SourceSide) -> bool:
+    try:
+        make_fence(task, attempt, source).lift()
+    except (psycopg.Error, LandbridgeError):
+        return False
+    return True
+
+
+def _lift_anew(task: Task, attempt: Attempt) -> None:
+    deadline = Deadline(time.time() + _TRY)
+    try:
+        with closing(SourceSide(task, account_of(task, attempt), deadline)) as source:
+            make_fence(task, attempt, source).lift()
+    except (LandbridgeError, psycopg.Error) as error:
+        raise LandbridgeError(
+            f"the source could not be put back yet: {_text(error)}",
+            id="switchover.undo_pending",
+            remedy="The guard keeps trying until the source answers; `landbridge resume`"
+            " tries at once.",
+            retryable=True,
+        ) from None
+    finally:
+        deadline.disarm()
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _notice(task: Task) -> Path:
     return folder(task) / "undone.json"

@@ -1,0 +1,121 @@
+"""The fence `lockout`: the source's pg_hba.conf admits our own accounts alone.
+
+No client can get past it, but none can read either. The file is read and written on the
+source through large objects, which keep every byte; the transaction is rolled back, so
+that nothing of it stays in the database.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ...errors import SwitchoverUndone
+from ...postgres.positions import Connection
+from ...postgres.process import wait_until
+from ..task import Task
+from .attempt import Attempt, folder
+from .hba import lock_out, read_rules, server_admits
+from .settings import show
+from .source import PATIENCE, SourceSide
+
+
+class LockoutFence:
+    """Replaces pg_hba.conf and puts it back; its content is kept in the attempt's folder."""
+
+    def __init__(self, task: Task, attempt: Attempt, source: SourceSide) -> None:
+        self.task = task
+        self.attempt = attempt
+        self.source = source
+        self._kept = folder(task) / "hba.original"
+        self._text = b""
+
+    def prepare(self) -> None:
+        """Keep the file as it is, and make the one that replaces it."""
+        control = self.source.control
+        if self.attempt.hba_file is None:
+            path = show(control, "hba_file")
+            _write_private(self._kept, read_server_file(control, path))
+            self.attempt.hba_file = path
+            self.attempt.save(self.task)
+        else:
+            self.lift()
+        lines = lock_out(read_rules(control), self.source.ours, server_admits(control))
+        before = (b"# " + line for line in self._kept.read_bytes().splitlines())
+        text = [line.encode() for line in (*lines, "# Before, this file was:")]
+        self._text = b"\n".join((*text, *before)) + b"\n"
+
+    def close_writes(self) -> None:
+        """Replace the file, and prove by a new session of ours that it is in force."""
+        control = self.source.control
+        assert self.attempt.hba_file is not None
+        write_server_file(control, self.attempt.hba_file, self._text)
+        read_rules(control)
+        asked = control.execute("SELECT clock_timestamp(), pg_reload_conf()").fetchone()
+        assert asked is not None
+
+        def in_force() -> bool:
+            # The postmaster reads the settings and the rules in one go, between which it
+            # starts no session: one that has the settings of now is under the rules of now.
+            with self.source.fresh() as conn:
+                query = "SELECT pg_conf_load_time() >= %s"
+                return conn.execute(query, [asked[0]]).fetchone() == (True,)
+
+        if not wait_until(in_force, PATIENCE, 0.001):
+            raise SwitchoverUndone(
+                "the source does not act on a reload of its configuration",
+                id="fence.not_effective",
+            )
+        self.source.note_fenced(control)
+
+    def check(self) -> None:
+        """Raise SwitchoverUndone (fence.broken) when the file is not ours any more."""
+        assert self.attempt.hba_file is not None
+        if read_server_file(self.source.control, self.attempt.hba_file) != self._text:
+            raise SwitchoverUndone(
+                "somebody changed pg_hba.conf of the source during the switchover",
+                id="fence.broken",
+            )
+
+    def lift(self) -> None:
+        """Write the file back as it was, byte by byte, and have it read."""
+        if self.attempt.hba_file is None:
+            return
+        control = self.source.control
+        write_server_file(control, self.attempt.hba_file, self._kept.read_bytes())
+        control.execute("SELECT pg_reload_conf()")
+
+    def release(self) -> str:
+        """Nothing is released: the source stays closed."""
+        return (
+            f"{self.attempt.hba_file} on the source still admits nobody but our accounts;"
+            " the file as it was before stands at its end as a comment"
+        )
+
+
+def read_server_file(conn: Connection, path: str) -> bytes:
+    """A file's content on the server's host, through a transaction that leaves nothing."""
+    try:
+        conn.execute("BEGIN READ WRITE")
+        row = conn.execute("SELECT lo_get(lo_import(%s))", [path]).fetchone()
+    finally:
+        conn.execute("ROLLBACK")
+    assert row is not None
+    return bytes(row[0])
+
+
+def write_server_file(conn: Connection, path: str, content: bytes) -> None:
+    """Replace a file's content on the server's host; its owner and mode stay."""
+    try:
+        conn.execute("BEGIN READ WRITE")
+        conn.execute("SELECT lo_export(lo_from_bytea(0, %s), %s)", [content, path])
+    finally:
+        conn.execute("ROLLBACK")
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(fd)

@@ -1,0 +1,160 @@
+"""What follows a promotion: the source released, divergence looked for, the result written."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Self
+
+import psycopg
+
+from ...errors import LandbridgeError
+from ...postgres.lsn import Lsn
+from ...postgres.positions import identity
+from ..divergence import diverged, fork_of
+from ..journal import now
+from ..states import State
+from ..task import Task, read_json, write_json
+from .attempt import Attempt, Deadline, folder
+from .source import SourceSide
+from .undo import account_of, make_fence
+
+#: Seconds within which the source must answer after a promotion.
+_WITHIN = 30.0
+
+
+@dataclass(frozen=True)
+class SwitchoverResult:
+    """What a completed switchover did; times in UTC, ISO 8601."""
+
+    fence: str
+    fence_lsn: str
+    """Everything that the source ever acknowledged lies before it."""
+    fence_next_xid: int
+    promote_next_xid: int
+    """Next transaction id of the source immediately before the promotion: the same."""
+    system_identifier: str
+    timeline_before: int
+    timeline_after: int
+    started: str
+    fenced: str
+    drained: str
+    promoted: str
+    released: str
+    write_outage_ms: float
+    """From just before the source was told to refuse writes until the destination was seen
+    to accept them; an upper bound when our process died in between."""
+    sessions_terminated: int
+    undo_possible_until: str
+    """The point of no return."""
+    diverged: list[dict[str, Any]] = field(default_factory=list)
+    """Commits of the source that the destination does not have: xid, lsn, at."""
+
+    @classmethod
+    def load(cls, task: Task) -> Self | None:
+        """The result of the task's completed switchover, if there is one."""
+        raw = read_json(_path(task))
+        return None if raw is None else cls(**raw)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def milliseconds(begin: str, end: str) -> float:
+    """Milliseconds between two times of the journal."""
+    spent = datetime.fromisoformat(end) - datetime.fromisoformat(begin)
+    return round(spent.total_seconds() * 1000, 1)
+
+
+def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
+    """Write down that the destination is promoted, and put the source to rest.
+
+    The source never makes this fail: the destination is in charge already. What could
+    not be done there is said in the journal as an alarm.
+    """
+    intent = attempt.intent(task)
+    assert intent is not None
+    ended = _promotion_end(task, attempt) or end_promotion(task, intent)
+    task.journal.enter(State.PROMOTED)
+    cluster = task.cluster()
+    with cluster.connect() as conn:
+        timeline = identity(conn).timeline
+    fork = fork_of(cluster, timeline)
+    task.journal.append("step", name="release", phase="begin", fork_lsn=str(fork))
+    lost = _put_to_rest(task, attempt, fork, intent["timeline_before"])
+    task.journal.append("step", name="release", phase="end")
+    result = SwitchoverResult(
+        fence=attempt.fence,
+        fence_lsn=intent["fence_lsn"],
+        fence_next_xid=intent["fence_next_xid"],
+        promote_next_xid=intent["promote_next_xid"],
+        system_identifier=intent["system_identifier"],
+        timeline_before=intent["timeline_before"],
+        timeline_after=timeline,
+        started=attempt.started,
+        fenced=intent["fenced"],
+        drained=intent["drained"],
+        promoted=ended["at"],
+        released=now(),
+        write_outage_ms=ended["write_outage_ms"],
+        sessions_terminated=intent["sessions_terminated"],
+        undo_possible_until=intent["at"],
+        diverged=lost,
+    )
+    write_json(_path(task), result.as_dict())
+    attempt.close(task)
+    return result
+
+
+def end_promotion(task: Task, intent: dict[str, Any]) -> dict[str, Any]:
+    """Journal that the destination was seen to accept writes; returns the entry."""
+    return task.journal.append(
+        "step",
+        durable=False,
+        name="promote",
+        phase="end",
+        write_outage_ms=milliseconds(intent["closing"], now()),
+    )
+
+
+def _promotion_end(task: Task, attempt: Attempt) -> dict[str, Any] | None:
+    entries = (e for e in task.journal.entries() if e["at"] >= attempt.started)
+    ends = (e for e in entries if (e.get("name"), e.get("phase")) == ("promote", "end"))
+    return next(ends, None)
+
+
+def _put_to_rest(task: Task, attempt: Attempt, fork: Lsn, timeline: int) -> list[dict[str, Any]]:
+    deadline = Deadline(time.time() + _WITHIN)
+    found: list[dict[str, Any]] = []
+    try:
+        with closing(SourceSide(task, account_of(task, attempt), deadline)) as source:
+            kept = make_fence(task, attempt, source).release()
+            source.wait_flushed()
+            found = diverged(task, source.control, fork, timeline)
+    except (LandbridgeError, psycopg.Error) as error:
+        task.journal.note(
+            "switchover.source_not_looked_at",
+            "After the promotion the source did not answer, so it was neither released from its"
+            f" fence nor searched for later commits: {' '.join(str(error).split())}",
+            level="alarm",
+        )
+        return found
+    finally:
+        deadline.disarm()
+    if kept:
+        task.journal.note("switchover.fence_kept", f"{kept}.", level="warning")
+    if found:
+        task.journal.note(
+            "switchover.diverged",
+            f"The source committed {len(found)} transactions after the fork at {fork} that the"
+            " destination does not have; none that waited for the destination was acknowledged.",
+            level="alarm",
+            diverged=found,
+        )
+    return found
+
+
+def _path(task: Task) -> Any:
+    return folder(task) / "result.json"

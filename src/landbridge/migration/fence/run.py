@@ -1,0 +1,118 @@
+"""One attempt from the fence to the promotion, in this process."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+from ...errors import SwitchoverUndone
+from ...postgres.positions import identity
+from .. import guard
+from ..journal import now
+from ..states import State
+from ..task import Task
+from .attempt import Attempt, Deadline
+from .outcome import end_promotion
+from .promotion import Destination
+from .source import Patience, SourceSide, Stillness
+from .undo import account_of, make_fence, undo
+
+
+def run(task: Task, attempt: Attempt) -> None:
+    """Everything up to the promotion; returns when the destination accepts writes.
+
+    What fails on the source is put back before it is raised, over the session that is open.
+    """
+    task.journal.enter(State.FENCING)
+    deadline = Deadline(attempt.deadline)
+    try:
+        deadline.check()
+        guard.start(task)
+        with (
+            closing(Destination(task.cluster())) as destination,
+            closing(SourceSide(task, account_of(task, attempt), deadline)) as source,
+        ):
+            try:
+                facts = _drain(task, attempt, source, destination)
+            except BaseException as error:
+                undo(task, attempt, error, by="worker", source=source)
+                raise
+            _promote(task, facts, destination)
+    finally:
+        deadline.disarm()
+
+
+def _drain(
+    task: Task, attempt: Attempt, source: SourceSide, destination: Destination
+) -> dict[str, Any]:
+    """Fence, and drain until the destination has everything; the facts for the record."""
+    fence = make_fence(task, attempt, source)
+    task.journal.append("step", name="fence", phase="begin", fence=attempt.fence)
+    fence.prepare()
+    closed_from = now()
+    fence.close_writes()
+    fenced = now()
+    facts = _prove(_stand_still(source, destination), destination)
+    fence.check()
+    source.deadline.check()
+    task.journal.append("step", durable=False, name="fence", phase="end", **facts)
+    return {
+        **facts,
+        "closing": closed_from,
+        "fenced": fenced,
+        "drained": now(),
+        "sessions_terminated": len(source.ended),
+    }
+
+
+def _stand_still(source: SourceSide, destination: Destination) -> tuple[Stillness, Stillness]:
+    """End sessions and drain, again and again, until nothing has moved meanwhile.
+
+    The source at the fence, and again when the destination had replayed all up to there.
+    """
+    patience = Patience()
+    while True:
+        source.terminate()
+        still = source.stillness()
+        if not still.movers:
+            point = source.settle()
+            destination.drain(point.lsn, source.deadline)
+            still = source.stillness()
+            if still.next_xid == point.next_xid and not still.movers:
+                return point, still
+        patience.spend(still)
+
+
+def _prove(source: tuple[Stillness, Stillness], destination: Destination) -> dict[str, Any]:
+    """Same cluster, same timeline, and nothing that could still be committed on both sides.
+
+    Raises SwitchoverUndone: switchover.other_cluster, switchover.prepared_transactions.
+    """
+    point, still = source
+    there = identity(destination.conn)
+    if still.identity != there:
+        raise SwitchoverUndone(
+            f"the destination follows {there}, the source is {still.identity}",
+            id="switchover.other_cluster",
+            retryable=False,
+        )
+    if still.prepared:
+        raise SwitchoverUndone(
+            f"the source has {still.prepared} prepared transactions, which could be committed"
+            " on both sides",
+            id="switchover.prepared_transactions",
+        )
+    return {
+        "fence_lsn": str(point.lsn),
+        "fence_next_xid": point.next_xid,
+        "promote_next_xid": still.next_xid,
+        "system_identifier": there.system_identifier,
+        "timeline_before": there.timeline,
+    }
+
+
+def _promote(task: Task, facts: dict[str, Any], destination: Destination) -> None:
+    task.journal.enter(State.DRAINED, durable=False)
+    intent = task.journal.append("step", name="promote", phase="begin", **facts)
+    destination.promote()
+    end_promotion(task, intent)
