@@ -215,11 +215,7 @@ STEPS: tuple[Step, ...] = (
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON; positions and paths as text.
-
-    >>> plain({"lsn": Lsn.parse("0/10"), "states": (State.COPYING,)})
-    {'lsn': '0/10', 'states': ['copying']}
-    """
+    """A value as JSON: enumerations by their value, positions and paths as text."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, dict):

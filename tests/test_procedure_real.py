@@ -1,0 +1,201 @@
+"""The whole procedure on real servers under a live writer, and the worker killed on its way."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from fix_servers import Servers, Source, fill, majors
+from landbridge.errors import LandbridgeError
+from landbridge.migration import plan, worker
+from landbridge.migration.states import State
+from landbridge.migration.task import Task, Tasks
+from landbridge.postgres.conninfo import Conninfo
+from landbridge.postgres.process import wait_until
+
+_LATER = (State.DRAINED, State.PROMOTED)
+#: Cheap destination: the tests kill workers, never the machine.
+CHEAP = {"fsync": "off", "shared_buffers": "16MB", "autovacuum": "off"}
+
+
+class Writer:
+    """Commits numbered rows wherever it may write, and remembers each acknowledgement."""
+
+    def __init__(self, source: Source, task: Task) -> None:
+        source.sql("CREATE ROLE app LOGIN PASSWORD 'app-pass'")
+        source.sql("CREATE TABLE ledger (n bigint PRIMARY KEY)")
+        source.sql("ALTER TABLE ledger OWNER TO app")
+        there = Conninfo.parse(f"host=127.0.0.1 port={task.request.port} user=app dbname=postgres")
+        self._doors = itertools.cycle(
+            [source.conninfo("app", "app-pass"), there.with_password("app-pass")]
+        )
+        self.acknowledged: list[int] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        numbers = itertools.count(1)
+        while not self._stop.is_set():
+            try:
+                with next(self._doors).connect(connect_timeout=2) as conn:
+                    while not self._stop.is_set():
+                        number = next(numbers)
+                        conn.execute("INSERT INTO ledger VALUES (%s)", [number])
+                        self.acknowledged.append(number)
+            except (psycopg.Error, LandbridgeError):
+                time.sleep(0.005)
+
+    def end(self) -> set[int]:
+        self._stop.set()
+        self._thread.join()
+        return set(self.acknowledged)
+
+
+def begin(servers: Servers, major: int, state_dir: Path, **options: Any) -> tuple[Source, Task]:
+    """A prepared source with some data, and a task to move it."""
+    source = servers.source(major)
+    fill(source, 5_000)
+    data, port = servers.destination()
+    request = plan.make_request(
+        source.conninfo(), data, port, fence_as=source.admin(), settings=CHEAP, sync=False,
+        **options,
+    )  # fmt: skip
+    task = plan.create_task(Tasks(state_dir), request, source.conninfo(), fence_as=source.admin())
+    return source, task
+
+
+def nothing_lost(source: Source, task: Task, writer: Writer) -> None:
+    """Every acknowledged row is at the destination, and the source writes no more."""
+    before = len(writer.acknowledged)
+    assert wait_until(lambda: len(writer.acknowledged) > before + 20, 10), "no writes afterwards"
+    acknowledged = writer.end()
+    with task.cluster().connect() as conn:
+        found = {n for (n,) in conn.execute("SELECT n FROM ledger")}
+        assert conn.execute("SELECT count(*) FROM items").fetchone() == (5_000,)
+    assert not acknowledged - found
+    assert source.sql("SHOW default_transaction_read_only") == [("on",)]
+    assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+    assert not (task.folder / "secrets").exists()
+    assert (task.folder / "evidence.html").exists()
+
+
+@pytest.mark.parametrize("major", [m for m in (11, 18) if m in majors()])
+def test_a_cluster_moves_under_a_live_writer(servers: Servers, state_dir: Path, major: int) -> None:
+    source, task = begin(servers, major, state_dir, switchover="auto")
+    writer = Writer(source, task)
+    assert worker.run(task) is State.FINISHED, task.journal.first_error()
+    nothing_lost(source, task, writer)
+
+
+@contextmanager
+def detached(task: Task) -> Iterator[int]:
+    """A detached worker's pid; it is killed at the latest when the block ends."""
+    process = worker.detach(task)
+    try:
+        yield process.pid
+    finally:
+        process.send(signal.SIGKILL)
+        assert wait_until(lambda: not process.alive(), 10)
+
+
+def kill_when(task: Task, reached: Callable[[], bool]) -> None:
+    """Let a worker of its own work until `reached`, then kill it at once."""
+    with detached(task) as pid:
+        assert wait_until(reached, 60, every=0.0005), task.state
+        os.kill(pid, signal.SIGKILL)
+
+
+def entered(task: Task, state: State) -> Callable[[], bool]:
+    wanted = f'"state": "{state.value}"'
+    return lambda: wanted in task.journal.path.read_text()
+
+
+def finished(task: Task) -> None:
+    """Work on the task, asking for the switchover as often as it is put back."""
+    for _ in range(3):
+        if task.state is State.SYNCHRONIZING:
+            worker.request_switchover(task)
+        stop = threading.Event()
+        thread = threading.Thread(target=worker.run, args=(task,), kwargs={"stop": stop})
+        thread.start()
+        began = task.journal.path.stat().st_size
+        wait_until(lambda: not thread.is_alive() or put_back(task, began), 90)  # noqa: B023
+        stop.set()
+        thread.join()
+        if task.state is State.FINISHED:
+            return
+    raise AssertionError(f"{task.state}: {task.journal.first_error()}")
+
+
+def put_back(task: Task, began: int) -> bool:
+    return any(e["kind"] == "error" for e in task.journal.entries(began))
+
+
+def test_a_worker_killed_on_every_stretch_of_the_way_is_continued(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = begin(servers, 15, state_dir, max_rate=12_000_000, time_limit=15.0)
+    writer = Writer(source, task)
+    kill_when(task, lambda: "assess" in task.journal.path.read_text())
+    kill_when(task, (task.folder / "copy/progress.json").exists)
+    copier = (task.folder / "copy/child.json").read_text()
+    kill_when(task, entered(task, State.STARTING))
+    assert (task.folder / "copy/child.json").read_text() == copier, "the copy was begun twice"
+    kill_when(task, lambda: bool(task.read_live().get("caught_up")))
+    finished(task)
+    nothing_lost(source, task, writer)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [State.FENCING, *(pytest.param(s, marks=pytest.mark.slow) for s in _LATER)],
+    ids=lambda state: state.value,
+)
+def test_a_worker_killed_in_the_switchover_is_continued(
+    servers: Servers, state_dir: Path, state: State
+) -> None:
+    source, task = begin(servers, 15, state_dir, switchover="auto", time_limit=15.0)
+    writer = Writer(source, task)
+    kill_when(task, entered(task, state))
+    finished(task)
+    nothing_lost(source, task, writer)
+
+
+def test_a_worker_killed_in_the_fence_and_never_resumed_leaves_a_writable_source(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = begin(servers, 15, state_dir, switchover="auto", time_limit=4.0)
+    writer = Writer(source, task)
+    kill_when(task, lambda: '"fence", "phase": "begin"' in task.journal.path.read_text())
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 15)
+    before = len(writer.acknowledged)
+    assert wait_until(lambda: len(writer.acknowledged) > before + 20, 10)
+    worker.request_cancel(task)
+    assert worker.run(task) is State.CANCELLED
+    assert not Path(task.request.data).exists()
+    assert source.sql("SHOW synchronous_standby_names") == [("",)]
+    assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+    acknowledged = writer.end()
+    assert {n for (n,) in source.sql("SELECT n FROM ledger")} >= acknowledged
+
+
+def test_cancel_while_copying_leaves_nothing(servers: Servers, state_dir: Path) -> None:
+    source, task = begin(servers, 15, state_dir, max_rate=3_000_000)
+    with detached(task):
+        assert wait_until((task.folder / "copy/progress.json").exists, 60)
+        worker.request_cancel(task)
+        assert wait_until(lambda: task.state is State.CANCELLED, 20), task.state
+    assert not Path(task.request.data).exists()
+    assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+    assert not (task.folder / "secrets").exists()
