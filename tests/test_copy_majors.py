@@ -114,7 +114,7 @@ def test_writes_during_the_copy_are_in_it(servers: Servers, state_dir: Path) -> 
     job.start_or_adopt()
     rows = 0
     with source.connect() as conn:
-        while job.progress() is None or job._child() is not None:
+        while job.progress() is None or job.child() is not None:
             conn.execute("INSERT INTO written SELECT generate_series(1, 20000)")
             rows += 20000
     result = job.wait(lambda _: None, lambda: False)

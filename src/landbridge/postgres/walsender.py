@@ -16,10 +16,9 @@ from typing import Any, Self
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import make_conninfo
 
-from ..errors import ReplicationFailed
-from .conninfo import Conninfo, unreachable
+from ..errors import ReplicationFailed, ServerUnreachable
+from .conninfo import Conninfo
 
 # Message of the server -> (id, remedy). At connect time there is no SQLSTATE (measured), and
 # "no slot free" shares its SQLSTATE with other limits, so the message decides.
@@ -49,9 +48,10 @@ class Walsender:
     Not thread-safe, apart from `abort`, which makes a wait in another thread fail.
     """
 
-    def __init__(self, conninfo: Conninfo, pgconn: pq.abc.PGconn) -> None:
+    def __init__(self, conninfo: Conninfo, connection: psycopg.Connection[Any]) -> None:
         self.conninfo = conninfo
-        self.pgconn = pgconn
+        self._connection = connection
+        self.pgconn = pgconn = connection.pgconn
         self.notices: list[str] = []
         """Warnings of the server, in order, primary message only."""
         pgconn.nonblocking = 1
@@ -66,13 +66,10 @@ class Walsender:
         Raises ReplicationFailed when replication is refused (no_hba_line, no_privilege,
         no_walsender) and ServerUnreachable for every other reason.
         """
-        arguments = conninfo.keywords(replication="true", **more)
-        pgconn = pq.PGconn.connect(make_conninfo(**arguments).encode())
-        if pgconn.status == pq.ConnStatus.OK:
-            return cls(conninfo, pgconn)
-        error = unreachable(conninfo, pgconn.get_error_message())
-        pgconn.finish()
-        raise _known(error.message) or error
+        try:
+            return cls(conninfo, conninfo.connect(replication="true", **more))
+        except ServerUnreachable as error:
+            raise _known(error.message) or error from None
 
     @property
     def version(self) -> int:
@@ -129,11 +126,14 @@ class Walsender:
 
     def abort(self) -> None:
         """Make every wait on this connection fail at once; may be called from any thread."""
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.pgconn.socket)) as it:
+        with (
+            contextlib.suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(self.pgconn.socket)) as it,
+        ):
             it.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self.pgconn.finish()
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self

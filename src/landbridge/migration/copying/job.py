@@ -46,14 +46,14 @@ class CopyJob:
         again from nothing. Raises LandbridgeError when it cannot be begun, CopyFailed
         (copy.destination_not_empty, copy.destination_in_use) before anything was changed.
         """
-        if self._result() is not None or self._child() is not None:
+        if self._result() is not None or self.child() is not None:
             return
         self._set_aside()
         self._destination.check()
         self._drop_slot()
         with ReplicationConnection.connect(self.task.conninfo()) as conn:
             conn.create_physical_slot(self.task.slot)
-        write_json(self.folder / "spec.json", self._spec().as_dict())
+        write_json(self.folder / "spec.json", self.spec().as_dict())
         self._start()
 
     def progress(self) -> CopyProgress | None:
@@ -67,7 +67,7 @@ class CopyJob:
         Raises CopyFailed with the first cause, or with id copy.cancelled after it ended
         the child because `cancelled` said so.
         """
-        child = self._child()
+        child = self.child()
         if child is not None:
             self._watch(child, report, cancelled)
         result = self._result()
@@ -78,9 +78,10 @@ class CopyJob:
 
     def cancel(self) -> None:
         """End the child, if there is one."""
-        child = self._child()
+        child = self.child()
         if child is not None:
             child.end_group()
+            wait_until(lambda: self.child() is None, 10)
 
     def undo(self) -> None:
         """Leave nothing: no child, no copy, no slot; an empty cluster set aside is back."""
@@ -93,7 +94,7 @@ class CopyJob:
                 there.rename(here)
         self._drop_slot()
 
-    def _spec(self) -> CopySpec:
+    def spec(self) -> CopySpec:
         request = self.task.request
         return CopySpec(
             task=self.task.id,
@@ -136,16 +137,25 @@ class CopyJob:
             return None
         return fd
 
-    def _child(self) -> ProcessId | None:
-        """The living child, whoever started it."""
-        lock = self._lock()
-        if lock is not None:
-            os.close(lock)
-            return None
-        path = self.folder / "child.json"
-        wait_until(path.exists, 10)
-        raw = read_json(path)
-        return None if raw is None else ProcessId(**raw)
+    def child(self) -> ProcessId | None:
+        """The living child, whoever started it; None once it is gone with all its threads."""
+        found: ProcessId | None = None
+
+        def settled() -> bool:
+            nonlocal found
+            lock = self._lock()
+            if lock is not None:
+                os.close(lock)
+                found = None
+                return True
+            # Held: by a child that has not written its name yet, by one that lives, or by
+            # the last thread of one that was killed.
+            raw = read_json(self.folder / "child.json")
+            found = ProcessId(**raw) if raw else None
+            return found is not None and found.alive()
+
+        wait_until(settled, 10)
+        return found
 
     def _watch(self, child: ProcessId, report: Report, cancelled: Callable[[], bool]) -> None:
         try:
@@ -154,15 +164,15 @@ class CopyJob:
             return
         last: CopyProgress | None = None
         try:
-            while child.alive():
+            while not select.select([handle], [], [], _LOOK)[0]:
                 if cancelled():
                     self.cancel()
                     raise CopyFailed("the copy was cancelled", id="copy.cancelled")
-                select.select([handle], [], [], _LOOK)
                 progress = self.progress()
                 if progress is not None and progress != last:
                     last = progress
                     report(progress)
+            child.alive()  # reaps it, if it is our own
         finally:
             os.close(handle)
 

@@ -20,11 +20,11 @@ from ...postgres.basebackup import (
 from ...postgres.lsn import Lsn
 from ...postgres.replication import ReplicationConnection
 from . import manifest
+from .choice import candidates
 from .compression import Compression, Method
 from .destination import Destination
 from .failures import corrupt_page
 from .files import Archive, FileWriter, Sums
-from .line import candidates
 from .meter import Meter
 from .model import CopyResult, CopySpec, Phase, Report
 from .wal import WalReceiver

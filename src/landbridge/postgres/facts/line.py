@@ -17,6 +17,8 @@ BUDGET = 0.3
 STALL = 5.0
 _BLOCK = 256 * 1024
 _FIRST = 64 * 1024
+# Bytes that no buffer on the way swallows at once.
+_SURE = 16 * 1024**2
 #: Bytes that do not compress, made once and sent again and again: a compressor on the way
 #: would have to remember 256 kB to profit.
 _QUERY: LiteralString = (
@@ -43,11 +45,13 @@ class Line:
     """Smoothed round trip of the kernel, in seconds."""
 
 
-def measure_line(conn: psycopg.Connection[Any]) -> Line:
+def measure_line(conn: psycopg.Connection[Any], enough: float = float("inf")) -> Line:
     """Send growing blocks until one takes a fifth of a second; at most about BUDGET in all.
 
     The time counts from the first byte of a block that arrives to its last, so that neither
-    latency nor making the block is part of it. Raises psycopg.Error if the server refuses.
+    latency nor making the block is part of it. Whoever only asks whether the line is faster
+    than `enough` bytes per second gets an answer sooner. Raises psycopg.Error if the server
+    refuses.
     """
     size, spent, rate = _FIRST, 0.0, 0.0
     while True:
@@ -56,7 +60,8 @@ def measure_line(conn: psycopg.Connection[Any]) -> Line:
             return Line(None, count, **_tcp(conn))
         spent += seconds
         rate = count / seconds if seconds else rate
-        if seconds > BUDGET / 2 or spent > BUDGET or not rate:
+        sure = rate > enough and count >= _SURE
+        if seconds > BUDGET / 2 or spent > BUDGET or sure or not rate:
             return Line(rate or None, count, **_tcp(conn))
         size = max(size * 2, int(min(size * 16, rate * (BUDGET - spent))))
 

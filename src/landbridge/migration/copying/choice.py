@@ -1,20 +1,16 @@
-"""A short measurement of the line, and the compression that suits it."""
+"""Which compression suits the line and the source."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from ...errors import CopyFailed
 from ...postgres.conninfo import unreachable
+from ...postgres.facts.line import measure_line
 from .compression import NONE, Compression, Method
 from .model import CopySpec
-
-#: Seconds a measurement may take.
-BUDGET = 0.5
 
 # Measured on 4 cores, loopback, 4 GB of mixed data: zstd with two workers passes 6.8 Gbit/s
 # of data and costs the source twice the CPU, so from this speed on nothing is to be won.
@@ -24,20 +20,6 @@ _FAST = 5e9
 _LEVEL_3_BELOW = 2e9
 # gzip:1 passes about 1.6 Gbit/s of data on one core of the source.
 _GZIP_BELOW = 1.2e9
-
-_ROW = 64 * 1024  # 1024 times sha512
-# 1 MB of noise, in rows that repeat only after all of it: more than a compressor on the
-# way (zstd:1, 512 kB) remembers. sha512 exists from 11 on, compression from 15.
-_NOISE = """
-    DECLARE noise NO SCROLL CURSOR FOR
-    WITH noise AS MATERIALIZED (
-        SELECT array_agg(block) AS blocks
-        FROM (SELECT string_agg(sha512(random()::text::bytea), '') AS block
-              FROM generate_series(1, 16) AS k, generate_series(1, 1024) AS i
-              GROUP BY k) AS made)
-    SELECT blocks[1 + (a + b) % 16]
-    FROM noise, generate_series(1, 4000) AS a, generate_series(1, 4000) AS b
-"""
 
 
 def candidates(spec: CopySpec, version: int) -> list[Compression]:
@@ -77,34 +59,19 @@ def choose(speed: float, methods: set[Method]) -> list[Compression]:
     return [c for c in wanted if c.method in methods] + [NONE]
 
 
-def measure(conn: psycopg.Connection[Any]) -> float:
-    """Speed of the line in bytes per second, from noise the source sends for up to 0.5 s.
-
-    Ever larger amounts are asked for, so that nothing has to be broken off; the last one,
-    the least disturbed by the line's start, counts.
-    """
-    begun = time.perf_counter()
-    with conn.transaction():
-        conn.execute(_NOISE)
-        rows = 1
-        while True:
-            first = last = 0.0
-            # The first row takes the time to make it; the clock runs from its arrival.
-            fetch = sql.SQL("FETCH {} FROM noise").format(sql.Literal(rows + 1))
-            for _ in conn.cursor().stream(fetch, binary=True):
-                last = time.perf_counter()
-                first = first or last
-            speed = rows * _ROW / max(last - first, 1e-9)
-            left = BUDGET - (last - begun)
-            if 4 * (last - first) > left or (speed * 8 > _FAST and rows >= 256):
-                return speed
-            rows *= 4
-
-
 def _speed(conn: psycopg.Connection[Any], max_rate: int | None) -> float:
+    """Bytes per second the copy can have, measured unless the limit settles it."""
     if max_rate is not None and max_rate * 8 < _LEVEL_3_BELOW:
         return max_rate
-    return min(measure(conn), max_rate or float("inf"))
+    line = measure_line(conn, enough=_FAST / 8)
+    if line.rate is None:
+        raise CopyFailed(
+            f"the line to the source carried {line.bytes} bytes and then nothing",
+            id="copy.wire_dead",
+            remedy="Look at the line to the source.",
+            retryable=True,
+        )
+    return min(line.rate, max_rate or float("inf"))
 
 
 def _methods(conn: psycopg.Connection[Any]) -> set[Method]:
