@@ -36,6 +36,7 @@ def test_cut_line_says_since_when_and_resumes_by_itself(
         wire.mend()
         following.until(lambda s: s.caught_up, seconds=20)
         assert time.monotonic() - mended < 12
+        following.until(lambda s: "follow.reconnected" in notes(task))
     with task.cluster().connect() as conn:
         assert conn.execute("SELECT count(*) FROM items WHERE t = 'late'").fetchone() == (1001,)
     assert {"follow.disconnected", "follow.reconnected"} <= set(notes(task))

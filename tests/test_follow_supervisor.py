@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,8 +13,10 @@ import pytest
 from fix_following import Following, notes, started
 from fix_servers import Servers, Source, fill
 from landbridge.migration.task import Task
+from landbridge.migration.verify.hold import hold
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import find
+from landbridge.postgres.lsn import Lsn
 
 
 def restart_with(source: Source, setting: str) -> None:
@@ -86,16 +89,35 @@ def test_replay_paused_by_a_person_is_said_and_left_alone(
 def test_verification_may_stop_and_pause_the_standby(servers: Servers, state_dir: Path) -> None:
     source = servers.source(15)
     task = started(servers, source, state_dir)
-    marker = task.folder / "verifying"
     with Following(task) as following:
         following.until(lambda s: s.caught_up)
-        marker.touch()
-        task.cluster().stop()
-        down = following.until(lambda s: not s.standby_up)
-        following.until(lambda s: s is not down)
-        assert task.cluster().process() is None
-        marker.unlink()
+        with hold(task):
+            task.cluster().stop()
+            down = following.until(lambda s: not s.standby_up)
+            following.until(lambda s: s is not down)
+            assert task.cluster().process() is None
         following.until(lambda s: s.caught_up)
+
+
+def test_standby_left_held_by_a_dead_verification_is_let_go(
+    servers: Servers, state_dir: Path
+) -> None:
+    source = servers.source(15)
+    fill(source, 100)
+    task = started(servers, source, state_dir)
+    with hold(task) as held:
+        ((here,),) = source.sql("SELECT pg_current_wal_lsn()::text")
+        held.follow(Lsn.parse(here))
+        source.sql("INSERT INTO items SELECT i, 'some' FROM generate_series(1000, 2000) i")
+        ((target,),) = source.sql("SELECT pg_current_wal_lsn()::text")
+        source.sql("INSERT INTO items VALUES (-1, 'beyond the target')")
+        held.stop_at(Lsn.parse(target))
+        mark = json.loads((task.folder / "verifying").read_text())
+        mark["process"]["started"] += 1
+        (task.folder / "verifying").write_text(json.dumps(mark))
+        with Following(task) as following:
+            following.until(lambda s: s.caught_up)
+        (task.folder / "verifying").write_text(json.dumps(mark))
 
 
 def test_subscription_that_arrives_while_following_is_kept_still(

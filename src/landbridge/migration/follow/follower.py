@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 
 from ...errors import FollowFailed, LandbridgeError
 from ..standby.lifecycle import dbname
-from ..states import Replication, State
+from ..states import State
 from ..task import Task
 from .local import LocalView, LocalWatch
 from .measure import Measure
@@ -22,8 +23,8 @@ from .wal import WalGuard
 
 #: Seconds between two looks, while caught up and while not.
 _EVERY, _EVERY_BEHIND = 0.5, 0.25
-#: A stream down for so long is worth a note.
-_WORTH_A_NOTE = 3.0
+#: A stream down, or up again, for so long is worth a note.
+_WORTH_A_NOTE = timedelta(seconds=3)
 #: For so long the source may hold the slot for a stream that the standby has lost.
 _STALE_HOLDER = 3.0
 
@@ -53,7 +54,8 @@ class Follower:
         self._failure: Exception | None = None
         self._reachable = True
         self._down_since: float | None = None
-        self._told_down = False
+        self._up_since: datetime | None = None
+        self._told_up = True
 
     def sample(self) -> Sample:
         """Look at both sides now. Never raises for a side that does not answer."""
@@ -196,16 +198,21 @@ class Follower:
         )
 
     def _tell(self, sample: Sample) -> None:
-        """Note when the stream is gone, and when it is back; once each."""
-        down = sample.state is Replication.DISCONNECT
-        if down and not self._told_down and self._measure.down_for() > _WORTH_A_NOTE:
-            self._told_down = True
-            self.task.journal.note(
-                "follow.disconnected",
-                "The destination has lost the source; it goes on by itself when the line is back.",
-                level="warning",
-                since=sample.disconnected_since,
-            )
-        elif self._told_down and not down:
-            self._told_down = False
+        """Note when the stream is gone, and when it is back; not every flicker of it."""
+        since, now = sample.disconnected_since, datetime.now(UTC)
+        if since is not None:
+            self._up_since = None
+            if self._told_up and now - datetime.fromisoformat(since) > _WORTH_A_NOTE:
+                self._told_up = False
+                self.task.journal.note(
+                    "follow.disconnected",
+                    "The destination has lost the source; it goes on by itself when the line"
+                    " is back.",
+                    level="warning",
+                    since=since,
+                )
+            return
+        self._up_since = self._up_since or now
+        if not self._told_up and now - self._up_since > _WORTH_A_NOTE:
+            self._told_up = True
             self.task.journal.note("follow.reconnected", "The destination follows again.")

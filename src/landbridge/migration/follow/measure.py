@@ -97,12 +97,6 @@ class Measure:
             and local.quiet_seconds < _QUIET
         )
 
-    def down_for(self) -> float:
-        """Seconds since the last message of the source."""
-        if self._last_message is None:
-            return 0.0
-        return (datetime.now(UTC) - self._last_message).total_seconds()
-
     def _remember(self, local: LocalView | None) -> None:
         if local is None:
             return

@@ -7,22 +7,24 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from ...errors import LandbridgeError
 from ..standby import configuration
 from ..standby.lifecycle import raise_floors, reconfigure
 from ..standby.settings import keep_subscriptions_still
 from ..task import Task
+from ..verify.hold import is_held, left_held, release
 from .local import LocalView
 
 #: Seconds before each further attempt to start a standby that died; the last one repeats.
 _DELAYS = (0.0, 1.0, 2.0, 5.0, 10.0)
 #: Up for so long, a standby counts as healthy again and its attempts begin anew.
 _HEALTHY_AFTER = 60.0
+#: Bytes at the end of the log in which the reason is looked for.
+_LOG_TAIL = 8192
 #: So often the parameters are raised; then somebody has to look.
 _MOST_RAISES = 5
-#: Verification stops, restarts and pauses the standby itself while this file exists.
-VERIFYING = "verifying"
 
 
 class Supervisor:
@@ -47,18 +49,23 @@ class Supervisor:
         if self._job is not None and not self._job.done():
             return
         self._collect()
-        if (self._task.folder / VERIFYING).exists():
+        if is_held(self._task):
             self.paused = "the destination is being verified" if local and local.paused else None
+        elif left_held(self._task):
+            self._begin(partial(release, self._task))
         elif local is None:
             self._up_since = None
             if self._cluster.process() is None and time.monotonic() >= self._next_attempt:
                 self._revive()
         elif local.paused:
             self._begin(self._unpause)
-        else:
+        elif local.subscriptions_would_start:
+            self._begin(self._still)
+        elif local.receiver == "streaming":
             self._healthy()
-            if local.subscriptions_would_start:
-                self._begin(self._still)
+        else:
+            self.paused = None
+            self._disk_full(self._words())
 
     def close(self) -> None:
         """Wait for a repair under way; a server must not be left half started."""
@@ -87,20 +94,25 @@ class Supervisor:
 
     def _revive(self) -> None:
         """Start the standby again, later each time, and say once why it died."""
-        words = self._cluster.last_words(self._log_when_up)
-        free = shutil.disk_usage(self._cluster.data).free
-        if "No space left on device" in words:
-            self._note_once(
-                "follow.disk_full",
-                f"The destination's disk is full ({free // 2**20} MB free at"
-                f" {self._cluster.data}); it goes on by itself once there is space. {words}",
-            )
-        else:
+        words = self._words()
+        if not self._disk_full(words):
             self._note_once("follow.standby_died", f"The destination's server died: {words}")
         delay = _DELAYS[min(self._attempts + 1, len(_DELAYS) - 1)]
         self._attempts += 1
         self._next_attempt = time.monotonic() + delay
         self._begin(self._restart)
+
+    def _disk_full(self, words: str) -> bool:
+        """Whether a full disk is the cause, said once: of a death, or of a stream that ends."""
+        if "No space left on device" not in words:
+            return False
+        free = shutil.disk_usage(self._cluster.data).free
+        self._note_once(
+            "follow.disk_full",
+            f"The destination's disk is full ({free // 2**20} MB free at"
+            f" {self._cluster.data}); it goes on by itself once there is space. {words}",
+        )
+        return True
 
     def _restart(self) -> None:
         if self._raise_parameters("the destination's server had died of it"):
@@ -155,6 +167,10 @@ class Supervisor:
         if shape not in self._noted:
             self._noted.add(shape)
             self._task.journal.note(id, text, level="alarm")
+
+    def _words(self) -> str:
+        """The last complaint in the server's log since it was healthy."""
+        return self._cluster.last_words(max(self._log_when_up, self._log_size() - _LOG_TAIL))
 
     def _log_size(self) -> int:
         return self._cluster.log.stat().st_size if self._cluster.log.exists() else 0

@@ -23,19 +23,33 @@ from typing import Any
 
 import psycopg
 
-from ...errors import LandbridgeError
+from ...errors import LandbridgeError, VerificationFailed
+from ...postgres import positions
+from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn
-from ...postgres.process import ProcessId
+from ...postgres.process import ProcessId, wait_until
 from .. import standby
 from ..journal import now
 from ..standby.lifecycle import dbname
 from ..task import Task, read_json, write_json
+
+#: Seconds without any replay after which the standby is taken to be stuck.
+_STUCK = 60.0
+#: Replay may end this many bytes before a target: a record begins after its page's header.
+_PAGE_HEADER = 64
+#: So many bytes behind the source is close enough to look at the order of commits.
+_CLOSE = 1 << 20
 
 
 def is_held(task: Task) -> bool:
     """Whether a living process holds the task's standby for a verification."""
     mark = read_json(_path(task))
     return mark is not None and ProcessId(**mark["process"]).alive()
+
+
+def left_held(task: Task) -> bool:
+    """Whether a verification has died and left the standby held: `release` is called for."""
+    return _path(task).exists() and not is_held(task)
 
 
 def release(task: Task) -> None:
@@ -61,13 +75,37 @@ class Hold:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self._target: Lsn | None = None
+
+    def follow(self, goal: Lsn) -> None:
+        """Let the standby stream until it is close to `goal`, then pause its replay there.
+
+        It goes on receiving. Raises ServerFailed, VerificationFailed (verify.standby_stuck).
+        """
+        if self._target is not None:
+            standby.reconfigure(self.task, {})
+            self._target = None
+            _write(self.task, target=None)
+        cluster = self.task.cluster()
+        with cluster.connect(dbname(self.task)) as conn:
+            _wait_replayed(cluster, conn, Lsn(max(0, goal - _CLOSE)))
+            conn.execute("SELECT pg_wal_replay_pause()")
+            # The record in hand is still replayed.
+            seen: list[Lsn | None] = []
+
+            def still() -> bool:
+                seen.append(positions.replay_lsn(conn))
+                return len(seen) > 1 and seen[-1] == seen[-2]
+
+            wait_until(still, _STUCK, every=0.02)
 
     def stop_at(self, lsn: Lsn) -> None:
         """Restart the standby so that it replays what lies before `lsn`, and no more.
 
-        It may be up before it is there. Raises ServerFailed.
+        Raises ServerFailed, VerificationFailed (verify.standby_stuck).
         """
         _write(self.task, target=lsn)
+        self._target = lsn
         standby.reconfigure(
             self.task,
             {
@@ -76,21 +114,20 @@ class Hold:
                 "recovery_target_action": "pause",
             },
         )
+        cluster = self.task.cluster()
+        with cluster.connect(dbname(self.task)) as conn:
+            _wait_replayed(cluster, conn, lsn)
 
 
 @contextlib.contextmanager
 def hold(task: Task) -> Iterator[Hold]:
-    """Stop replay where it is now; at the end the standby streams again.
+    """Take hold of the standby; at the end it streams again.
 
     Raises LandbridgeError (verify.in_progress), ServerFailed.
     """
     release(task)
     _write(task, target=None)
     try:
-        with task.cluster().connect(dbname(task)) as conn:
-            # Nothing received later is replayed, so the replay cannot pass a position
-            # that is read on the source from now on.
-            conn.execute("SELECT pg_wal_replay_pause()")
         yield Hold(task)
     finally:
         _let_go(task, read_json(_path(task)))
@@ -106,6 +143,37 @@ def _let_go(task: Task, mark: dict[str, Any]) -> None:
     else:
         standby.reconfigure(task, {})
     _path(task).unlink(missing_ok=True)
+
+
+def _wait_replayed(cluster: Cluster, conn: psycopg.Connection[Any], lsn: Lsn) -> None:
+    """Wait until the standby has replayed what lies before `lsn`, as long as it proceeds."""
+    last = Lsn(-1)
+
+    def moved() -> bool:
+        nonlocal last
+        before, last = last, positions.replay_lsn(conn) or Lsn(0)
+        return last > before or _is_there(conn, last, lsn)
+
+    while not _is_there(conn, last, lsn):
+        if not wait_until(moved, _STUCK):
+            raise VerificationFailed(
+                f"the standby stays at {last} and does not reach {lsn}: {cluster.last_words()}",
+                id="verify.standby_stuck",
+                retryable=True,
+            )
+
+
+def _is_there(conn: psycopg.Connection[Any], replayed: Lsn, lsn: Lsn) -> bool:
+    """At a target; or nothing lies beyond it yet, and the standby will stop before that."""
+    if replayed >= lsn:
+        return True
+    state = (
+        "pg_get_wal_replay_pause_state() = 'paused'"
+        if positions.server_major(conn) >= 14
+        else "pg_is_wal_replay_paused()"
+    )
+    row = conn.execute(f"SELECT {state}".encode()).fetchone()
+    return row == (True,) and lsn - replayed <= _PAGE_HEADER
 
 
 def _write(task: Task, *, target: Lsn | None) -> None:
