@@ -10,7 +10,7 @@ from typing import Any
 from fix_servers import QUICK, Servers, Source, free_port
 from landbridge.migration.standby import start_standby
 from landbridge.migration.states import State
-from landbridge.migration.task import Request, Task, Tasks, write_json
+from landbridge.migration.task import Request, Task, Tasks, read_json, write_json
 from landbridge.postgres import positions
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.process import wait_until
@@ -41,6 +41,27 @@ class Lab:
         self.destination.signal_promotion()
         with self.destination.connect() as conn:
             assert wait_until(lambda: not positions.in_recovery(conn), 20)
+
+    def plant(self, statement: str, dbname: str = "postgres") -> None:
+        """Change the promoted destination as if it had come out of the copy that way."""
+        self.there(statement, dbname)
+        path = self.task.folder / "switchover/result.json"
+        with self.destination.connect() as conn:
+            write_json(path, read_json(path) | {"promote_next_xid": positions.next_xid(conn)})
+
+    def damage(self, table: str, block: int, old: bytes, new: bytes) -> None:
+        """Change bytes in a data file of the destination while its server is down."""
+        ((name,),) = self.there(f"SELECT pg_relation_filepath('{table}')")
+        self.there("CHECKPOINT")
+        self.destination.stop()
+        path = self.destination.data / name
+        content = path.read_bytes()
+        page = content[block * 8192 : (block + 1) * 8192]
+        assert old in page
+        path.write_bytes(
+            content[: block * 8192] + page.replace(old, new, 1) + content[(block + 1) * 8192 :]
+        )
+        self.destination.start()
 
     def there(self, statement: str, dbname: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement on the destination."""

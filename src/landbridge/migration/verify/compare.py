@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 import psycopg
@@ -14,10 +15,10 @@ import psycopg
 from ...postgres.positions import server_major
 from .result import TableResult
 from .sides import Connection, Held
-from .tables import Table, digest_query
+from .tables import Pair, Table, digest_query
 
-Report = Callable[[str, int, int], None]
-Pair = tuple[Table | None, Table | None]
+#: Seconds between two calls of the caller's tick while nothing is done.
+_TICK = 0.4
 
 
 class MovedOn(Exception):
@@ -26,6 +27,16 @@ class MovedOn(Exception):
     These are the operations that PostgreSQL does not show at an older moment
     (PostgreSQL documentation, "Caveats" of concurrency control).
     """
+
+
+@dataclass
+class Reading:
+    """One table, read on both sides."""
+
+    pair: Pair
+    result: TableResult
+    moved: str | None = None
+    """Why the table must be read again, at another moment."""
 
 
 class Comparison:
@@ -39,28 +50,40 @@ class Comparison:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
-    def run(
-        self, pairs: Sequence[Pair], report: Callable[[TableResult], None]
-    ) -> Iterator[tuple[TableResult, bool]]:
-        """Compare; yields each result with whether the table moved on and must be read again.
+    def run(self, pairs: Sequence[Pair], tick: Callable[[], None]) -> Iterator[Reading]:
+        """Compare, the largest first; yields each as it is done and calls `tick` meanwhile.
 
-        `report` is called from the reading threads as each table is done.
+        Raises psycopg.Error when a connection cannot be had, and what `tick` raises.
         """
         work: SimpleQueue[Pair] = SimpleQueue()
-        for pair in sorted(pairs, key=_size, reverse=True):
+        for pair in sorted(pairs, key=lambda p: p.pages, reverse=True):
             work.put(pair)
+        done: SimpleQueue[Reading] = SimpleQueue()
         workers = min(self.jobs, len(pairs))
+        # Half of the threads take tables; each hands the destination's half on.
         with ThreadPoolExecutor(2 * workers or 1) as pool:
-            # Half of the threads take tables; each hands the destination's half on.
-            loops = [pool.submit(self._work, work, pool, report) for _ in range(workers)]
+            loops = [pool.submit(self._work, work, done, pool) for _ in range(workers)]
             try:
-                for loop in loops:
-                    yield from loop.result()
+                for _ in pairs:
+                    yield _next(done, loops, tick)
             finally:
                 self.stop()
 
+    def join(self) -> tuple[Connection, Connection]:
+        """Another connection to each side, at the moments that are compared."""
+        source, destination = self._keep(self.source.join()), self._keep(self.destination.join())
+        return source, destination
+
+    def _keep(self, conn: Connection) -> Connection:
+        with self._lock:
+            if self._stopped.is_set():
+                conn.close()
+            else:
+                self._open.append(conn)
+        return conn
+
     def stop(self) -> None:
-        """End every reading connection, also one in the middle of a query."""
+        """End every connection, also one in the middle of a query."""
         self._stopped.set()
         with self._lock:
             for conn in self._open:
@@ -70,51 +93,50 @@ class Comparison:
             self._open.clear()
 
     def _work(
-        self,
-        work: SimpleQueue[Pair],
-        pool: ThreadPoolExecutor,
-        report: Callable[[TableResult], None],
-    ) -> list[tuple[TableResult, bool]]:
-        found = []
-        source, destination = self._join(self.source), self._join(self.destination)
+        self, work: SimpleQueue[Pair], done: SimpleQueue[Reading], pool: ThreadPoolExecutor
+    ) -> None:
+        source, destination = self.join()
         with contextlib.suppress(Empty):
             while not self._stopped.is_set():
                 pair = work.get_nowait()
-                result, moved = self._compare(pair, source, destination, pool)
-                found.append((result, moved))
-                report(result)
-        return found
-
-    def _join(self, held: Held) -> Connection:
-        conn = held.join()
-        with self._lock:
-            self._open.append(conn)
-        return conn
+                done.put(self._compare(pair, source, destination, pool))
 
     def _compare(
         self, pair: Pair, source: Connection, destination: Connection, pool: ThreadPoolExecutor
-    ) -> tuple[TableResult, bool]:
-        table = pair[0] or pair[1]
-        assert table is not None
+    ) -> Reading:
+        table = pair.any
         result = TableResult(self.source.dbname, table.schema, table.name)
         begin = time.monotonic()
-        other: Future[tuple[int, str] | None] = pool.submit(read, destination, pair[1])
+        other: Future[tuple[int, str] | None] = pool.submit(read, destination, pair.destination)
         try:
-            here = read(source, pair[0], recheck=True)
+            here = read(source, pair.source, recheck=True)
             there = other.result()
-        except MovedOn as error:
-            result.error = str(error)
-            return result, True
+        except MovedOn as moved:
+            return Reading(pair, result, str(moved))
         except psycopg.Error as error:
-            result.error = " ".join(str(error).split())
-            return result, False
+            result.error = str(error.diag.message_primary or error)
+            return Reading(pair, result)
         finally:
+            # The connection is not free before this has ended.
             other.exception()
         result.rows_source, result.hash_source = here or (None, None)
         result.rows_destination, result.hash_destination = there or (None, None)
         result.equal = here is not None and here == there
         result.seconds = round(time.monotonic() - begin, 3)
-        return result, False
+        return Reading(pair, result)
+
+
+def _next(
+    done: SimpleQueue[Reading], loops: Sequence[Future[None]], tick: Callable[[], None]
+) -> Reading:
+    while True:
+        try:
+            return done.get(timeout=_TICK)
+        except Empty:
+            tick()
+            for loop in loops:
+                if loop.done():
+                    loop.result()
 
 
 def read(conn: Connection, table: Table | None, *, recheck: bool = False) -> tuple[int, str] | None:
@@ -135,11 +157,7 @@ def read(conn: Connection, table: Table | None, *, recheck: bool = False) -> tup
     if recheck:
         # pg_relation_filenode looks at the present, the catalog query did at the moment.
         answer = conn.execute("SELECT pg_relation_filenode(%s::oid)::bigint", [table.oid])
-        if answer.fetchone() != (table.file,) and table.file:
+        if answer.fetchone() != (table.file,):
             raise MovedOn("truncated or rewritten after the point")
     assert row is not None
     return int(row[0]), str(row[1])
-
-
-def _size(pair: Pair) -> int:
-    return max(t.pages for t in pair if t)

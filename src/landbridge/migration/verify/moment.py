@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...errors import VerificationFailed
 from ...postgres import positions
 from ...postgres.lsn import Lsn
+from ..standby.lifecycle import dbname
 from ..task import Task, read_json
 from .sides import Held, Side
 
@@ -66,7 +66,7 @@ def require_rest(task: Task, source: Side, destination: Side) -> None:
          "A comparison after the switchover is possible only until the first write. Use"
          " `verify = before` next time."),
     ):  # fmt: skip
-        with side.session("postgres") as conn:
+        with side.session(dbname(task)) as conn:
             found = positions.next_xid(conn)
         allowed = expected + (len(own) if side is destination else 0)
         if found > allowed:
@@ -93,6 +93,6 @@ def fence(task: Task) -> tuple[Lsn, int]:
 
 
 def own_xids(task: Task) -> list[int]:
-    """Transaction ids that earlier verifications used on the destination (index checks)."""
-    earlier: Any = read_json(task.folder / "verification.json") or {}
-    return [int(x) for x in earlier.get("own_xids", [])]
+    """Transaction ids that verifications used on the destination (index checks)."""
+    steps = (e for e in task.journal.entries() if e.get("name") == "verify")
+    return [int(x) for step in steps for x in step.get("own_xids", ())]

@@ -55,6 +55,8 @@ class Verification:
     """before or after the switchover"""
     started: str
     finished: str = ""
+    only: list[str] | None = None
+    """Patterns of the tables it was restricted to; None: everything."""
     points: list[dict[str, Any]] = field(default_factory=list)
     """Per database: database, lsn, tries, snapshot."""
     tables: list[TableResult] = field(default_factory=list)
@@ -75,8 +77,13 @@ class Verification:
             + len(self.indexes.get("failures", []))
         )
 
-    def of_kind(self, kind: str) -> list[ObjectResult]:
-        return [o for o in self.objects if o.kind == kind]
+    @property
+    def point(self) -> str | None:
+        """The last position at which both sides were read; every table has its own."""
+        return self.points[-1]["lsn"] if self.points else None
+
+    def of_kind(self, *kinds: str) -> list[ObjectResult]:
+        return [o for o in self.objects if o.kind in kinds]
 
     def skip(self, what: str, why: str) -> None:
         """Record that something was not compared."""
@@ -84,20 +91,21 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready; positions as X/Y, times as ISO 8601, hashes as decimal strings."""
-        lsns = [p["lsn"] for p in self.points]
         return {
             "schema_version": SCHEMA_VERSION,
             "when": self.when,
             "started": self.started,
             "finished": self.finished,
-            "point": lsns[-1] if lsns else None,
+            "only": self.only,
+            "point": self.point,
             "points": self.points,
             "differences": self.differences,
             "tables": [asdict(t) for t in self.tables],
             "sequences": [asdict(o) for o in self.of_kind("sequence")],
             "large_objects": [asdict(o) for o in self.of_kind("large objects")],
             "roles": [asdict(o) for o in self.of_kind("role")],
-            "databases": [asdict(o) for o in self.of_kind("database")],
+            "databases": [asdict(o) for o in self.of_kind("database", "setting", "tablespace")],
+            "definitions": [asdict(o) for o in self.of_kind("definitions")],
             "skipped": self.skipped,
             "page_checksums": self.page_checksums,
             "indexes": self.indexes,

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+import psycopg
+
 from ...errors import UsageError, VerificationFailed
 from ...postgres import positions
+from ..evidence import write_evidence
 from ..journal import now
+from ..standby.lifecycle import dbname as home_of
 from ..task import Task, write_json
-from .compare import Comparison, Report
+from .compare import Comparison, Reading
 from .hold import hold
+from .indexes import check_indexes
 from .moment import Moment, at_rest
+from .objects import compare_definitions, compare_large_objects, compare_shared
+from .pages import check_pages
 from .point import common_point
-from .result import TableResult, Verification
+from .result import Verification
+from .sequences import compare_sequences
 from .sides import Side, sides
-from .tables import Table, list_tables, note_skipped, wanted
+from .tables import Pair, Table, list_tables, pair_up, unreadable, wanted
+from .where import where
 
 #: How often a table is read again that was truncated, rewritten or altered meanwhile.
 _ROUNDS = 3
 
+Report = Callable[[str, int, int], None]
 Names = frozenset[tuple[str, str]]
 
 
@@ -36,17 +47,19 @@ def verify(
     """Compare source and destination at one position, and examine the destination.
 
     `when` is before or after the switchover; auto looks whether the destination has been
-    promoted. `tables` are patterns (see tables.wanted); None compares everything.
-    `report` is called with a table's name, and how many of how many are done; `jobs` is
-    how many tables are read at a time, on each side.
+    promoted. With `tables` (patterns, see tables.wanted) only these tables are compared,
+    and nothing else is. `report` is called at least twice a second while tables are read,
+    with what is being compared, and how many tables of how many are done; what it raises
+    ends the verification. `jobs` is how many tables are read at a time, on each side.
 
-    The result is written to the task's verification.json and the journal. Differences are
-    in it, not raised (see Verification.raise_for_differences). Raises VerificationFailed
-    where nothing could be compared, ServerUnreachable, and LandbridgeError
-    (credentials.missing).
+    The result goes to the journal and, unless `tables` are named, to the task's
+    verification.json. Differences are in it, not raised (see raise_for_differences).
+    Raises VerificationFailed where nothing could be compared, UsageError
+    (verify.wrong_time), ServerUnreachable, ServerFailed, and LandbridgeError
+    (credentials.missing, verify.in_progress).
     """
     source, destination = sides(task)
-    with destination.session("postgres") as conn:
+    with destination.session(home_of(task)) as conn:
         standing_by = positions.in_recovery(conn)
     if when == "auto":
         when = "before" if standing_by else "after"
@@ -55,17 +68,27 @@ def verify(
             f"the destination {'still follows' if standing_by else 'has been promoted'}",
             id="verify.wrong_time",
         )
-    run = _Run(task, source, destination, tables, report, jobs, Verification(when, now()))
+    result = Verification(when, now(), only=None if tables is None else list(tables))
     task.journal.append("step", name="verify", phase="begin", when=when)
-    run.everything()
-    result = run.result
-    result.finished = now()
-    document = result.as_dict()
-    write_json(task.folder / "verification.json", document)
-    task.journal.append(
-        "step", name="verify", phase="end", when=when, lsn=document["point"],
-        tables=len(result.tables), differences=result.differences,
-    )  # fmt: skip
+    try:
+        _Run(task, source, destination, report, jobs, result).everything()
+    except psycopg.Error as error:
+        raise VerificationFailed(
+            f"the verification was broken off: {' '.join(str(error).split())}",
+            id="verify.broken_off",
+            retryable=True,
+        ) from error
+    finally:
+        # Also of a failed one: the transaction ids it used must be known later.
+        result.finished = now()
+        task.journal.append(
+            "step", name="verify", phase="end", when=when, lsn=result.point,
+            tables=len(result.tables), differences=result.differences, own_xids=result.own_xids,
+        )  # fmt: skip
+    if tables is None:
+        write_json(task.folder / "verification.json", result.as_dict())
+    if (task.folder / "evidence.json").exists():
+        write_evidence(task)
     return result
 
 
@@ -74,23 +97,35 @@ class _Run:
     task: Task
     source: Side
     destination: Side
-    patterns: Sequence[str] | None
     report: Report
     jobs: int
     result: Verification
     total: int = 0
     done: int = 0
+    last: str = ""
     pending: dict[str, Names | None] = field(default_factory=dict)
     """Databases not compared yet; of one read before, the tables to read again."""
+    rounds: Counter[str] = field(default_factory=Counter)
 
     def everything(self) -> None:
-        self.pending = dict.fromkeys(self._databases())
-        self._require_rights()
+        databases = self._databases()
+        self._require_rights(databases)
+        self.pending = dict.fromkeys(databases)
         with self._moments() as moment_of:
             while self.pending:
                 with moment_of(list(self.pending)) as moment:
                     for pair in moment.pairs:
                         self._database(Comparison(*pair, self.jobs), moment)
+        if self.result.only is not None:
+            return
+        cluster, home = self.task.cluster(), home_of(self.task)
+        for name in databases:
+            self._say(f"sequences of {name}")
+            compare_sequences(self.source, self.destination, name, self.result)
+        self._say("page checksums")
+        check_pages(cluster, home, self.result)
+        self._say("indexes")
+        check_indexes(self.destination, cluster, databases, self.jobs, self.result)
 
     @contextmanager
     def _moments(self) -> Iterator[Callable[[list[str]], AbstractContextManager[Moment]]]:
@@ -102,22 +137,18 @@ class _Run:
             yield partial(common_point, self.task, held, self.source, self.destination)
 
     def _databases(self) -> list[str]:
-        with self.source.session("postgres") as conn:
+        with self.source.session(home_of(self.task)) as conn:
             rows = conn.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
             return [r[0] for r in rows]
 
-    def _require_rights(self) -> None:
+    def _require_rights(self, databases: Sequence[str]) -> None:
         """Raise VerificationFailed (verify.no_select) if a wanted table cannot be read."""
         closed: list[str] = []
-        for name in self.pending:
+        for name in databases:
             with self.source.session(name) as conn:
                 tables = [t for t in list_tables(conn).values() if self._wants(name, t)]
             self.total += len(tables)
-            closed += [
-                f"{name}.{t.schema}.{t.name}"
-                for t in tables
-                if t.readable is False and t.why_skipped is None
-            ]
+            closed += unreadable(name, tables)
         if closed:
             more = f" and {len(closed) - 5} more" if len(closed) > 5 else ""
             raise VerificationFailed(
@@ -128,34 +159,71 @@ class _Run:
             )
 
     def _wants(self, database: str, table: Table) -> bool:
-        return wanted(database, table, self.patterns)
+        return wanted(database, table, self.result.only)
 
     def _database(self, comparison: Comparison, moment: Moment) -> None:
-        name = comparison.source.dbname
+        """Compare one database at one moment; what moved on stays pending."""
+        ours, theirs, name = comparison.source, comparison.destination, comparison.source.dbname
         only = self.pending.pop(name)
-        ours, theirs = (
-            list_tables(held.conn) for held in (comparison.source, comparison.destination)
-        )
-        names = [
-            key for key in dict.fromkeys((*ours, *theirs))
-            if self._wants(name, ours.get(key) or theirs[key]) and (only is None or key in only)
-        ]  # fmt: skip
-        kept = note_skipped(self.result, name, [ours.get(k) or theirs[k] for k in names])
-        pairs = [(ours.get((t.schema, t.name)), theirs.get((t.schema, t.name))) for t in kept]
-        again = []
-        for result, moved in comparison.run(pairs, self._progress):
-            if moved:
-                again.append((result.schema, result.table))
-                continue
-            result.lsn = str(moment.lsn)
-            self.result.tables.append(result)
+        if only is None and self.result.only is None:
+            if not self.rounds:
+                compare_shared(ours, theirs, self.result)
+            compare_definitions(ours, theirs, self.result)
+            compare_large_objects(ours, theirs, self.result)
+        self.rounds[name] += 1
+        pairs = pair_up(list_tables(ours.conn), list_tables(theirs.conn))
+        chosen = [
+            pair
+            for key, pair in pairs.items()
+            if self._wants(name, pair.any) and (only is None or key in only)
+        ]
+        again: list[Reading] = []
+        for reading in comparison.run(self._comparable(name, chosen), self._tick):
+            if reading.moved:
+                again.append(reading)
+            else:
+                self._take(reading, comparison, moment)
         self.result.points.append(
             {"database": name, "lsn": str(moment.lsn), "tries": moment.tries,
-             "snapshot": comparison.source.snapshot}
+             "snapshot": ours.snapshot}
         )  # fmt: skip
-        if again:
-            self.pending[name] = frozenset(again)
+        self._once_more(name, again)
 
-    def _progress(self, result: TableResult) -> None:
+    def _comparable(self, name: str, pairs: Sequence[Pair]) -> list[Pair]:
+        """The tables whose content can be compared; the others are named as skipped."""
+        kept = []
+        for pair in pairs:
+            if reason := pair.any.why_skipped:
+                self.result.skip(f"table {name}.{pair.any.schema}.{pair.any.name}", reason)
+                self.done += 1
+            else:
+                kept.append(pair)
+        return kept
+
+    def _take(self, reading: Reading, comparison: Comparison, moment: Moment) -> None:
+        table = reading.result
+        table.lsn = str(moment.lsn)
+        if not table.equal and not table.error and reading.pair.both:
+            source, destination = comparison.join()
+            table.where = where(source, destination, reading.pair.any)
+        self.result.tables.append(table)
         self.done += 1
-        self.report(result.name, self.done, max(self.done, self.total))
+        self._say(table.name)
+
+    def _once_more(self, name: str, again: Sequence[Reading]) -> None:
+        if not again:
+            return
+        if self.rounds[name] < _ROUNDS:
+            tables = (reading.pair.any for reading in again)
+            self.pending[name] = frozenset((t.schema, t.name) for t in tables)
+            return
+        for reading in again:
+            why = f"{reading.moved}, in each of {_ROUNDS} attempts"
+            self.result.skip(f"table {reading.result.name}", why)
+
+    def _say(self, what: str) -> None:
+        self.last = what
+        self._tick()
+
+    def _tick(self) -> None:
+        self.report(self.last, self.done, max(self.done, self.total))

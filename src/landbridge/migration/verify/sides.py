@@ -57,13 +57,13 @@ class Side:
 
     def connect(self, dbname: str) -> Connection:
         """An autocommit connection with the settings of a comparison."""
-        conn = self.open(dbname)
-        conn.execute(
-            "SELECT set_config(s.name, %(values)s::jsonb ->> s.name, false) FROM pg_settings s"
-            " WHERE %(values)s::jsonb ? s.name",
-            {"values": Jsonb(SETTINGS)},
-        )
-        return conn
+        with closed_on_error(self.open(dbname)) as conn:
+            conn.execute(
+                "SELECT set_config(s.name, %(values)s::jsonb ->> s.name, false) FROM pg_settings s"
+                " WHERE %(values)s::jsonb ? s.name",
+                {"values": Jsonb(SETTINGS)},
+            )
+            return conn
 
     @contextlib.contextmanager
     def session(self, dbname: str) -> Iterator[Connection]:
@@ -94,6 +94,16 @@ def sides(task: Task) -> tuple[Side, Side]:
     )
 
 
+@contextlib.contextmanager
+def closed_on_error(conn: Connection) -> Iterator[Connection]:
+    """Close a connection that could not be prepared for its use."""
+    try:
+        yield conn
+    except BaseException:
+        conn.close()
+        raise
+
+
 class Held:
     """One database of one server at one moment, readable by many connections.
 
@@ -104,24 +114,26 @@ class Held:
     def __init__(self, side: Side, dbname: str) -> None:
         self.side = side
         self.dbname = dbname
-        self.conn = side.connect(dbname)
-        self.conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        row = self.conn.execute(_MOMENT).fetchone()
+        with closed_on_error(side.connect(dbname)) as self.conn:
+            self.conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            row = self.conn.execute(_MOMENT).fetchone()
         assert row is not None
         self.snapshot: str = row[0]
         """xmin:xmax:xip, 64-bit transaction ids"""
         self.lsn = Lsn.parse(row[1])
         """Flushed (primary) or replayed (standby) just after the snapshot was taken."""
-        self.exported: str = row[2]
-        self.committed: frozenset[int] = frozenset(row[3])
+        self.written = Lsn.parse(row[2])
+        """On a primary: the end of what had been written to memory after the snapshot."""
+        self.exported: str = row[3]
+        self.committed: frozenset[int] = frozenset(row[4])
         """Recent ids that the snapshot sees as committed."""
 
     def join(self) -> Connection:
         """A new connection that sees exactly this moment."""
-        conn = self.side.connect(self.dbname)
-        conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        conn.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(self.exported))
-        return conn
+        with closed_on_error(self.side.connect(self.dbname)) as conn:
+            conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            conn.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(self.exported))
+            return conn
 
     def close(self) -> None:
         self.conn.close()
@@ -135,7 +147,7 @@ RECENT = 20_000
 # shows as in progress; later it could have been committed.
 _MOMENT = sql.SQL(
     """
-SELECT m.snapshot::text, m.lsn::text, m.exported, ARRAY(
+SELECT m.snapshot::text, m.lsn::text, m.written::text, m.exported, ARRAY(
     SELECT x FROM generate_series(
         greatest(txid_snapshot_xmin(m.snapshot), txid_snapshot_xmax(m.snapshot) - {recent}),
         txid_snapshot_xmax(m.snapshot) - 1) x
@@ -143,6 +155,8 @@ SELECT m.snapshot::text, m.lsn::text, m.exported, ARRAY(
 FROM (SELECT txid_current_snapshot() AS snapshot,
              CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                   ELSE pg_current_wal_flush_lsn() END AS lsn,
+             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+                  ELSE pg_current_wal_insert_lsn() END AS written,
              pg_export_snapshot() AS exported OFFSET 0) m
 """
 ).format(recent=RECENT)

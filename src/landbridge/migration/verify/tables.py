@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 
 from psycopg import sql
 
-from .result import Verification
 from .sides import Connection
 
 
@@ -92,12 +91,42 @@ def wanted(database: str, table: Table, patterns: Sequence[str] | None) -> bool:
     return patterns is None or any(fnmatchcase(n, p) for p in patterns for n in names)
 
 
-def note_skipped(result: Verification, database: str, tables: Sequence[Table]) -> list[Table]:
-    """The tables whose content can be compared; the others go to `result.skipped`."""
-    for table in tables:
-        if reason := table.why_skipped:
-            result.skip(f"table {database}.{table.schema}.{table.name}", reason)
-    return [t for t in tables if t.why_skipped is None]
+@dataclass(frozen=True)
+class Pair:
+    """A table on both sides; None on a side that lacks it."""
+
+    source: Table | None
+    destination: Table | None
+
+    @property
+    def any(self) -> Table:
+        found = self.source or self.destination
+        assert found is not None
+        return found
+
+    @property
+    def both(self) -> bool:
+        return self.source is not None and self.destination is not None
+
+    @property
+    def pages(self) -> int:
+        return max(t.pages for t in (self.source, self.destination) if t)
+
+
+def pair_up(
+    source: dict[tuple[str, str], Table], destination: dict[tuple[str, str], Table]
+) -> dict[tuple[str, str], Pair]:
+    """The tables of both sides, by schema and name."""
+    return {k: Pair(source.get(k), destination.get(k)) for k in {**source, **destination}}
+
+
+def unreadable(database: str, tables: Sequence[Table]) -> list[str]:
+    """Names of the tables that ought to be compared and may not be read."""
+    return [
+        f"{database}.{t.schema}.{t.name}"
+        for t in tables
+        if t.readable is False and t.why_skipped is None
+    ]
 
 
 def hash_of(text: sql.Composable, major: int) -> sql.Composable:
