@@ -17,6 +17,7 @@ from ...assessment.model import Level
 from ...errors import LandbridgeError, SwitchoverRefused
 from ...postgres.positions import Connection, server_major
 from ..task import Task
+from ..verify.hold import is_held
 from .hba import lock_out, read_rules, server_admits
 from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, is_superuser, show
 
@@ -109,6 +110,12 @@ def _replication(view: View) -> Rails:
 
 
 def _destination(view: View) -> Rails:
+    if is_held(view.task):
+        yield Guardrail(
+            "switchover.verifying", Level.ERROR, "the destination is being verified",
+            remedy="Wait until the verification has ended.",
+        )  # fmt: skip
+        return
     with closing(view.task.cluster().connect()) as conn:
         row = conn.execute("SELECT pg_is_in_recovery()").fetchone()
         if row != (True,):
