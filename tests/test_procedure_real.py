@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from fix_servers import Servers, Source, fill, majors
+from fix_servers import MIGRATOR_PASSWORD, OWNER_PASSWORD, Servers, Source, fill, majors
 from landbridge.errors import LandbridgeError
 from landbridge.migration import plan, worker
 from landbridge.migration.states import State
@@ -88,6 +88,9 @@ def nothing_lost(source: Source, task: Task, writer: Writer) -> None:
     assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
     assert not (task.folder / "secrets").exists()
     assert (task.folder / "evidence.html").exists()
+    for file in (f for f in task.folder.rglob("*") if f.is_file()):
+        for secret in (MIGRATOR_PASSWORD, OWNER_PASSWORD):
+            assert secret.encode() not in file.read_bytes(), file
 
 
 @pytest.mark.parametrize("major", [m for m in (11, 18) if m in majors()])

@@ -58,24 +58,26 @@ class Store:
         self.refuse_foreign_values()
 
     def refuse_foreign_values(self) -> None:
-        """LandbridgeError (engine.foreign_value) if a stored value is not JSON of ours.
+        """Make sure that every stored value is JSON.
 
         DBOS unpickles every value that is marked as pickled, whatever serializer it is
-        configured with; merely listing executed a planted payload.
+        configured with; merely listing executed a planted payload. Raises LandbridgeError:
+        engine.foreign_value, engine.damaged (the file is no database).
         """
-        with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
-            for table in _tables_with_values(connection):
-                (found,) = connection.execute(
-                    f"SELECT count(*) FROM {table} WHERE serialization <> ?",  # noqa: S608
-                    (SERIALIZATION,),
-                ).fetchone()
-                if found:
-                    raise LandbridgeError(
-                        f"{self.database} holds values that Landbridge did not write",
-                        id="engine.foreign_value",
-                        remedy="Somebody else wrote into the task's folder. Find out who;"
-                        " such a value could run a program as this account.",
-                    )
+        try:
+            with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
+                found = _foreign_values(connection)
+        except sqlite3.DatabaseError as error:
+            raise LandbridgeError(
+                f"{self.database} cannot be read: {error}", id="engine.damaged"
+            ) from None
+        if found:
+            raise LandbridgeError(
+                f"{self.database} holds values that Landbridge did not write",
+                id="engine.foreign_value",
+                remedy="Somebody else wrote into the task's folder. Find out who;"
+                " such a value could run a program as this account.",
+            )
 
     def open_log(self) -> None:
         """Send everything DBOS logs into our own file, and nothing anywhere else."""
@@ -96,10 +98,18 @@ class Store:
             self._handler = None
 
 
-def _tables_with_values(connection: sqlite3.Connection) -> list[str]:
-    """Quoted names of the tables that hold serialized values."""
-    rows = connection.execute(
+def _foreign_values(connection: sqlite3.Connection) -> int:
+    """How many stored values are marked as anything but JSON."""
+    tables = connection.execute(
         "SELECT m.name FROM sqlite_master m, pragma_table_info(m.name) c"
         " WHERE m.type = 'table' AND c.name = 'serialization'"
-    )
-    return ['"' + name.replace('"', '""') + '"' for (name,) in rows]
+    ).fetchall()
+    found = 0
+    for (name,) in tables:
+        quoted = '"' + name.replace('"', '""') + '"'
+        (count,) = connection.execute(
+            f"SELECT count(*) FROM {quoted} WHERE serialization <> ?",  # noqa: S608
+            (SERIALIZATION,),
+        ).fetchone()
+        found += count
+    return found

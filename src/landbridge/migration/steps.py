@@ -150,7 +150,7 @@ def drain(task: Task, control: Control) -> Facts:
     if task.request.verify == "before" and task.state is State.SYNCHRONIZING:
         _verify_before(task, control)
         _catch_up(task, control)
-    return dict(plain(switch_over(task)))
+    return dict(plain(switch_over(task, control.check_stop)))
 
 
 def _verify_before(task: Task, control: Control) -> None:
