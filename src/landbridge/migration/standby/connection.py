@@ -61,8 +61,10 @@ def primary_conninfo(task: Task, cluster: Cluster) -> str:
         if name not in _DROPPED and _SINCE.get(name, 0) <= major
     }
     for name in _TLS_FILES:
-        if (copy := cluster.side / f"{PREFIX}{name}").exists():
-            found[name] = str(copy)
+        # Named even where there is no such file: libpq would look into the home of whoever
+        # started the server, and gives up when it may not (seen with root's).
+        if found.get(name) != "system":
+            found[name] = str(cluster.side / f"{PREFIX}{name}")
     if major >= 12:
         # Settable by any role from 12 on; before, the source's own value (60 s) holds.
         timeout = f"-c wal_sender_timeout={SENDER_TIMEOUT}"
