@@ -26,7 +26,8 @@ def prepared(facts: Facts) -> Iterator[Verdict]:
     )
     yield error(
         f"{count(len(found), 'prepared transaction')}: {names}. They survive the fence and"
-        " exist on both sides afterwards, where each could be committed; the switchover is blocked by them.",
+        " exist on both sides afterwards, where each could be committed; the switchover is blocked"
+        " by them.",
         "Have their transaction manager end them, or end them by hand.",
         *(
             source_sql(

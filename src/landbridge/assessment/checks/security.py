@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from ...postgres.units import duration
+from ...postgres.units import count, duration
 from ..facts import Facts
 from ..lines import hba_name, ident, source_sql
 from ..model import Fix, Verdict, info, passed, warning
@@ -143,7 +143,7 @@ def hba(facts: Facts) -> Iterator[Verdict]:
     )
     yield info(
         f"pg_hba.conf is not carried over: the destination's networks are others. The source has"
-        f" {len(kept)} lines for hosts.",
+        f" {count(len(kept), 'line')} for hosts.",
         remedy,
         Fix("hba", "destination", kept),
         lines=len(kept),
