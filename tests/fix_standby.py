@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +24,14 @@ def synchronizing_task(
     source: Source,
     *,
     wire: int | None = None,
+    stream_wire: int | None = None,
     fence_as: bool = True,
     settings: dict[str, str | int] | None = None,
     **request: Any,
 ) -> Task:
-    """A task in SYNCHRONIZING whose destination streams from `source`, over port `wire` if given.
+    """A task in SYNCHRONIZING whose destination streams from `source`.
 
+    `wire` is the port that everything of ours goes through, `stream_wire` the stream alone.
     `settings` are the standby's; `request` overrides fields of the task's request (fence,
     time_limit, ...).
     """
@@ -47,7 +53,7 @@ def synchronizing_task(
     task = Tasks(state_dir).create(Request(**fields | request), accounts)
     standby = servers.adopt(task.cluster())
     _copy(source, standby, task.slot)
-    _follow(source, standby, task.slot, port, settings or {})
+    _follow(source, standby, task.slot, stream_wire or port, settings or {})
     for state in (State.COPYING, State.STARTING, State.SYNCHRONIZING):
         task.journal.enter(state)
     return task
@@ -104,3 +110,31 @@ def _follow(
         text = "\n".join(f"{name} = '{value}'" for name, value in lines.items())
         standby.account.write(standby.data / "recovery.conf", text + "\n")
     standby.start()
+
+
+def replaying(task: Task) -> int:
+    """Process id of the destination's process that replays; its receiver is another."""
+    process = task.cluster().process()
+    assert process is not None
+    (startup,) = [p for p in _children(process.pid) if b"startup" in _command(p)]
+    return startup
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Keep a process from running for the length of the block."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()

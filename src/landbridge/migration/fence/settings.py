@@ -74,7 +74,8 @@ def require(standby: str, names: str) -> str:
     """`synchronous_standby_names` that also waits, always, for `standby`.
 
     FIRST N takes the N standbys that stand first in the list, so ours is always one of
-    them and as many of the others as before are waited for.
+    them, and as many of the others as before are waited for. Where it counted already,
+    as one of any, the number stays.
 
     >>> require("lb", "")
     'FIRST 1 ("lb")'
@@ -82,10 +83,12 @@ def require(standby: str, names: str) -> str:
     'FIRST 2 ("lb", a, b)'
     >>> require("lb", "ANY 2 (a, b, c)")
     'FIRST 3 ("lb", a, b, c)'
+    >>> require("lb", "*")
+    'FIRST 1 ("lb", *)'
     """
-    ours = f'"{standby}"'
     if not names.strip():
-        return f"FIRST 1 ({ours})"
+        return f'FIRST 1 ("{standby}")'
     match = re.fullmatch(r"\s*(?:FIRST|ANY)?\s*(\d+)\s*\((.*)\)\s*", names, re.I | re.S)
     number, others = (int(match[1]), match[2].strip()) if match else (1, names.strip())
-    return f"FIRST {number + 1} ({ours}, {others})"
+    counted = {name.strip().strip('"') for name in others.split(",")} & {"*", standby}
+    return f'FIRST {number if counted else number + 1} ("{standby}", {others})'

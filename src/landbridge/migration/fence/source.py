@@ -51,7 +51,7 @@ SELECT {next_xid}::text, pg_current_wal_flush_lsn()::text,
 _OVERRIDES = """
 SELECT {next_xid}::text, count(*) FILTER (WHERE xact_start <= %(fenced)s),
        coalesce(json_agg(s) FILTER (WHERE writing AND xact_start > %(fenced)s), '[]')
-FROM ({sessions}) s
+FROM ({sessions}) s WHERE type NOT LIKE 'autovacuum%%'
 """
 
 # Only a superuser may end a superuser's session.
@@ -141,7 +141,6 @@ class SourceSide:
                     id="fence.overridden",
                     remedy="Stop these clients, or take the fence `lockout`, which no client"
                     " can get past.",
-                    retryable=False,
                 )
             if quiet_at is None and not older:
                 quiet_at = next_xid

@@ -1,0 +1,202 @@
+"""Whoever switches over dies: somebody resumes, or the guard puts everything back."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fix_servers import Servers, Source
+from fix_standby import replaying, stopped, synchronizing_task, wait_streaming
+from fix_wire import Wire
+from fix_writers import Writer, acked_rows, missing_and_doubled, prepare, writing
+from landbridge.errors import LandbridgeError, SwitchoverUndone
+from landbridge.migration.states import State
+from landbridge.migration.switchover import lift_leftovers, switch_over
+from landbridge.migration.task import Task
+from landbridge.postgres.process import wait_until
+
+SWITCH = (
+    "import sys; from pathlib import Path; from landbridge.migration.task import Task;"
+    " from landbridge.migration.switchover import switch_over; switch_over(Task(Path(sys.argv[1])))"
+)
+
+
+def begin(task: Task) -> subprocess.Popen[bytes]:
+    """Switch over in a process that can be killed."""
+    return subprocess.Popen([sys.executable, "-c", SWITCH, task.folder], stderr=subprocess.DEVNULL)
+
+
+def kill_when(process: subprocess.Popen[bytes], seen: Callable[[], bool]) -> None:
+    assert wait_until(seen, 30, every=0.0005)
+    kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def written(task: Task, text: str) -> Callable[[], bool]:
+    """Whether the journal has a line with this text."""
+    return lambda: text in task.journal.path.read_text()
+
+
+def wait_closing(source: Source) -> None:
+    """Return when the read-only default has been written down on the source."""
+    query = "SELECT count(*) FROM pg_file_settings WHERE name = 'default_transaction_read_only'"
+    with source.connect() as conn:
+        assert wait_until(lambda: conn.execute(query).fetchone() == (1,), 20, every=0.0005)
+
+
+def make(servers: Servers, state_dir: Path, major: int = 15, **more: object) -> tuple[Source, Task]:
+    source = servers.source(major)
+    prepare(source)
+    task = synchronizing_task(servers, state_dir, source, **more)
+    wait_streaming(source, task)
+    return source, task
+
+
+def fence_settings(source: Source) -> tuple[str, str]:
+    ((names,),) = source.sql("SHOW synchronous_standby_names")
+    ((read_only,),) = source.sql("SHOW default_transaction_read_only")
+    return names, read_only
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ['"fencing"', '"name": "fence", "phase": "begin"', '"drained"', '"phase": "end", "write_out'],
+    ids=["fencing", "fence begun", "drained", "promoted"],
+)
+def test_killed_worker_is_resumed(servers: Servers, state_dir: Path, moment: str) -> None:
+    source, task = make(servers, state_dir)
+    writers = [Writer(f"w{i}", [source.port, task.request.port]) for i in range(2)]
+    with writing(*writers):
+        kill_when(begin(task), written(task, moment))
+        result = switch_over(Task(task.folder))
+        time.sleep(0.2)
+    assert task.state is State.PROMOTED
+    assert missing_and_doubled(acked_rows(task.cluster()), writers) == (0, 0)
+    assert result.timeline_after == 2
+    assert fence_settings(source) == ("", "on")
+    assert not (task.folder / "switchover/attempt.json").exists()
+
+
+def test_killed_worker_whom_nobody_resumes_is_undone_by_the_guard(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = make(servers, state_dir, time_limit=4.0)
+    replay = replaying(task)
+    process = begin(task)
+    wait_closing(source)
+    with stopped(replay):
+        assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
+        kill(process)
+        assert fence_settings(source) != ("", "off")
+        assert wait_until(lambda: fence_settings(source) == ("", "off"), 10)
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 5)
+    with pytest.raises(SwitchoverUndone) as caught:
+        switch_over(task)
+    assert caught.value.id == "switchover.time_limit"
+    wait_streaming(source, task)
+    assert switch_over(task).timeline_after == 2
+
+
+def test_killed_after_the_intent_is_decided_by_looking_at_the_destination(
+    servers: Servers, state_dir: Path
+) -> None:
+    """The guard finds the line of intent, but no promotion has begun."""
+    source, task = make(servers, state_dir, time_limit=5.0)
+    postmaster = task.cluster().process()
+    assert postmaster is not None
+    process = begin(task)
+    # A postmaster that does not run cannot pass the promotion on.
+    assert wait_until(written(task, '"name": "fence", "phase": "end"'), 20, every=0.0002)
+    with stopped(postmaster.pid):
+        kill_when(process, written(task, '"name": "promote", "phase": "begin"'))
+        time.sleep(0.1)
+    settled = lambda: (  # noqa: E731
+        task.state is State.SYNCHRONIZING or not in_recovery(task)
+    )
+    assert wait_until(settled, 20, every=0.05)
+    if in_recovery(task):
+        assert wait_until(lambda: fence_settings(source) == ("", "off"), 5)
+    else:
+        assert fence_settings(source)[1] == "on"
+        assert switch_over(task).timeline_after == 2
+
+
+def in_recovery(task: Task) -> bool:
+    try:
+        with task.cluster().connect(connect_timeout=2) as conn:
+            return conn.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
+    except LandbridgeError:
+        return True
+
+
+def test_time_limit_puts_back_what_stood_there(servers: Servers, state_dir: Path) -> None:
+    source, task = make(servers, state_dir, time_limit=3.0)
+    source.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    source.sql("SELECT pg_reload_conf()")
+    replay = replaying(task)
+    undone: list[BaseException] = []
+
+    def switch() -> None:
+        try:
+            switch_over(task)
+        except LandbridgeError as error:
+            undone.append(error)
+
+    thread = threading.Thread(target=switch)
+    thread.start()
+    wait_closing(source)
+    with stopped(replay):
+        thread.join(10)
+    assert isinstance(undone[0], SwitchoverUndone)
+    assert undone[0].id == "switchover.time_limit"
+    assert fence_settings(source) == ("*", "off")
+    assert task.state is State.SYNCHRONIZING
+    source.sql("CREATE TABLE writable_again ()")
+
+
+def test_dead_wire_is_undone_by_the_guard_once_it_is_mended(
+    servers: Servers, state_dir: Path, wires: type[Wire]
+) -> None:
+    source = servers.source(15)
+    wire = wires(source.port)
+    task = synchronizing_task(servers, state_dir, source, wire=wire.port, time_limit=3.0)
+    wait_streaming(source, task)
+    process = begin(task)
+    wait_closing(source)
+    wire.cut()
+    assert wait_until(lambda: time.time() > deadline_of(task) + 1, 20)
+    wire.mend()
+    assert wait_until(lambda: fence_settings(source) == ("", "off"), 30, every=0.05)
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 10, every=0.05)
+    process.wait(60)
+    assert in_recovery(task)
+
+
+def deadline_of(task: Task) -> float:
+    from landbridge.migration.fence.attempt import Attempt
+
+    attempt = Attempt.load(task)
+    return attempt.deadline if attempt else 0.0
+
+
+def test_lift_leftovers_puts_a_crashed_attempt_back(servers: Servers, state_dir: Path) -> None:
+    source, task = make(servers, state_dir, time_limit=60.0)
+    process = begin(task)
+    wait_closing(source)
+    kill(process)
+    if task.state is not State.PROMOTED:
+        lift_leftovers(task)
+        assert fence_settings(source) == ("", "off")
+        assert task.state is State.SYNCHRONIZING
+        lift_leftovers(task)
