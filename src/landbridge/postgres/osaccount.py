@@ -41,6 +41,10 @@ class OsAccount:
             return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, switch=True)
         raise OSError("no unprivileged account (postgres, nobody) on this host")
 
+    @property
+    def home(self) -> Path:
+        return Path(pwd.getpwuid(self.uid).pw_dir)
+
     def popen_arguments(self) -> dict[str, Any]:
         """Keyword arguments that make `subprocess` run a child as this account."""
         arguments: dict[str, Any] = {"cwd": "/"}

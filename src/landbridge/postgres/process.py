@@ -81,6 +81,8 @@ def start_detached(
     try:
         if account is not None:
             account.own_fd(fd)
+            # libpq in a server process would try to read certificates in our own home.
+            environment = {**environment, "HOME": str(account.home)}
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=fd, stderr=fd, start_new_session=True,
             env=environment, pass_fds=pass_fds,
