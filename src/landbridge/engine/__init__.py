@@ -20,7 +20,9 @@ knows it. Its rules, each held by a test:
 - One launched engine per process, since DBOS is a singleton.
 """
 
-from .engine import Context, Engine, Status, Stopped, send
+from .client import send
+from .context import Context, Stopped
+from .engine import Engine, Status
 from .outcomes import error_of, facts_of
 
 __all__ = ["Context", "Engine", "Status", "Stopped", "error_of", "facts_of", "send"]

@@ -1,9 +1,8 @@
-"""The engine and what a body sees of it."""
+"""The engine: bodies started, signalled, cancelled, asked after."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,20 +11,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import LandbridgeError
-from .outcomes import Unrecorded, outcome_of, result_of
-from .store import Store
+from .context import WAKE, Context, Stopped
+from .store import APPLICATION_NAME, Store, forget_foreign_environment
 
 #: Never change it: bodies that wait under another version would wait for ever.
 APPLICATION_VERSION = "1"
-APPLICATION_NAME = "landbridge"
 #: Seconds between two looks for signals; one arrives after half of it on average.
 SIGNAL_POLL = 0.1
-#: Seconds; "no timeout" for DBOS, which wants a number.
-FOR_EVER = 10 * 365 * 86400.0
-#: Payload that wakes a waiting body so that it can stop; never handed to the body.
-_WAKE = "landbridge.wake"
 
-Body = Callable[["Context", str], None]
+Body = Callable[[Context, str], None]
 
 
 class Status(Enum):
@@ -42,60 +36,6 @@ class Status(Enum):
 
 
 _STATUS = {"SUCCESS": Status.DONE, "ERROR": Status.FAILED, "CANCELLED": Status.CANCELLED}
-
-
-class Stopped(BaseException):
-    """The engine is closing: the body leaves where it stands and is taken up later.
-
-    Not an Exception, so that neither the body nor DBOS takes it for a result.
-    """
-
-
-class Context:
-    """What a body may ask of its engine."""
-
-    def __init__(self, id: str, stopping: threading.Event) -> None:
-        self.id = id
-        self._stopping = stopping
-
-    def step(self, name: str, function: Callable[[], Any]) -> Any:
-        """Run `function` unless its result is on record; returns the JSON result.
-
-        A LandbridgeError is recorded and raised again in every later run; any other
-        exception, and Stopped, leaves no record, so that the step runs again.
-        """
-        from dbos import DBOS
-
-        self.check_stop()
-        try:
-            return result_of(DBOS.run_step({"name": name}, outcome_of, function))
-        except Unrecorded as unexpected:
-            raise unexpected.cause from None
-
-    def wait_signal(self, topic: str, timeout: float | None = None) -> Any:
-        """The next payload sent on `topic`, or None after `timeout` seconds.
-
-        The wait is durable: a payload is handed out once, and a body run again gets
-        the same one. Signals sent while nobody waits, or nobody lives, are kept.
-        """
-        from dbos import DBOS
-
-        while True:
-            self.check_stop()
-            payload = DBOS.recv(topic, FOR_EVER if timeout is None else timeout)
-            if payload != _WAKE:
-                return payload
-
-    def signal(self, topic: str, payload: Any) -> None:
-        """Signal this very body, from a thread that it started."""
-        from dbos import DBOS
-
-        DBOS.send(self.id, payload, topic)
-
-    def check_stop(self) -> None:
-        """Raise Stopped if the engine is closing; long steps call it now and then."""
-        if self._stopping.is_set():
-            raise Stopped
 
 
 class Engine:
@@ -141,7 +81,7 @@ class Engine:
             raise
 
     def _launch_dbos(self) -> None:
-        _forget_foreign_environment()
+        forget_foreign_environment()
         from dbos import DBOS, DBOSPortableJSONSerializer
 
         self._store.open_log()
@@ -200,11 +140,11 @@ class Engine:
             with SetWorkflowID(id):
                 DBOS.start_workflow(self._workflows[name], id, argument)
 
-    def signal(self, id: str, topic: str, payload: Any, *, key: str | None = None) -> None:
-        """Send `payload` (JSON, never a secret) to a body; with `key` at most once."""
+    def signal(self, id: str, topic: str, payload: Any) -> None:
+        """Send `payload` (JSON, never a secret) to a body."""
         from dbos import DBOS
 
-        DBOS.send(id, payload, topic, idempotency_key=key)
+        DBOS.send(id, payload, topic)
 
     def cancel(self, id: str) -> None:
         """End a body at its next step, undoing nothing."""
@@ -243,44 +183,9 @@ class Engine:
         for id, name in list(self._running.items()):
             while not self.join(id, 0):
                 for topic in self._waits[name]:
-                    self.signal(id, topic, _WAKE)
+                    self.signal(id, topic, WAKE)
                 self.join(id, 1.0)
         DBOS.destroy(destroy_registry=True)
         self._store.close_log()
         Engine._launched = None
         self._store.unlock()
-
-
-def send(directory: Path, id: str, topic: str, payload: Any) -> None:
-    """Signal a body of the engine in `directory` from any process; see Engine.signal.
-
-    LandbridgeError (engine.unknown) if no such body was ever started.
-    """
-    store = Store(directory)
-    unknown = LandbridgeError(f"nothing was started under {id!r}", id="engine.unknown")
-    if not store.database.exists():
-        raise unknown
-    store.refuse_foreign_values()
-    _forget_foreign_environment()
-    from dbos import DBOSClient, DBOSPortableJSONSerializer
-    from dbos import error as dbos_error
-
-    logging.getLogger("dbos").addHandler(logging.NullHandler())
-    client = DBOSClient(
-        system_database_url=store.url,
-        serializer=DBOSPortableJSONSerializer(),
-        application_name=APPLICATION_NAME,
-        retry_connection_errors=False,
-    )
-    try:
-        client.send(id, payload, topic)
-    except dbos_error.DBOSNonExistentWorkflowError:
-        raise unknown from None
-    finally:
-        client.destroy()
-
-
-def _forget_foreign_environment() -> None:
-    """Variables by which DBOS would be steered elsewhere: its cloud, telemetry, version."""
-    for name in [name for name in os.environ if name.startswith("DBOS")]:
-        del os.environ[name]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import LandbridgeError
 
+APPLICATION_NAME = "landbridge"
 #: How values are stored; anything else found in a database is refused.
 SERIALIZATION = "portable_json"
 
@@ -113,3 +114,9 @@ def _foreign_values(connection: sqlite3.Connection) -> int:
         ).fetchone()
         found += count
     return found
+
+
+def forget_foreign_environment() -> None:
+    """Variables by which DBOS would be steered elsewhere: its cloud, telemetry, version."""
+    for name in [name for name in os.environ if name.startswith("DBOS")]:
+        del os.environ[name]
