@@ -78,9 +78,10 @@ def assess(
     applied = _apply(report, conninfo, fencer, out) if apply_fixes else []
     if applied:
         report = examine(conninfo, plan, fencer)
+    code = _say(report, applied, out, all_checks)
     if html is not None:
         _write_html(report, html, out)
-    return _say(report, applied, out, all_checks)
+    return code
 
 
 def examine(source: Conninfo, plan: DestinationPlan, fence_as: Conninfo | None) -> Report:

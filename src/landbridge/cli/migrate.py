@@ -12,7 +12,7 @@ from . import options
 from .output import Mode, Output
 
 if TYPE_CHECKING:
-    from ..migration.task import Request, Task
+    from ..migration.task import Request
     from ..postgres.conninfo import Conninfo
 
 
@@ -116,17 +116,16 @@ def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
     everything = Tasks.default()
     task = everything.for_destination(wish.to)
     if task is not None:
-        out.show(f"Going on with {task.id}, which was begun for {task.request.data}.\n")
+        out.show(f"Going on with {task.id}, with the options that it was begun with.\n")
     else:
         accounts = wish.accounts(out)
         task = everything.create(wish.request(accounts), accounts)
     if detach:
         return run_detached(task, out)
-    _say_how_to_steer(task, out, ask)
-    moment = asking(out) if ask else None
+    moment = None
+    if task.request.switchover == "wait":
+        moment = asking(out) if ask else None
+        if moment is None:
+            later = f"landbridge switchover {task.id}"
+            out.line(f"Once it has caught up, switch over with: {later}")
     return conclude(run_here(task, out, moment=moment), out)
-
-
-def _say_how_to_steer(task: Task, out: Output, ask: bool) -> None:
-    if not ask and task.request.switchover == "wait":
-        out.line(f"Switch over, once it has caught up, with: landbridge switchover {task.id}")

@@ -7,6 +7,7 @@ stdout belongs to the result. With `--json` it holds exactly one object, with
 from __future__ import annotations
 
 import json
+import os
 import sys
 from enum import Enum
 from functools import cached_property
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from ..errors import LandbridgeError
+
+#: Columns of tables that go into a file or a pipe.
+_WIDTH_OF_FILES = 120
 
 
 class Mode(Enum):
@@ -45,7 +49,10 @@ class Output:
         """stdout for people; in the other modes stderr, so that stdout stays pure."""
         from rich.console import Console
 
-        return Console(stderr=self.mode is not Mode.HUMAN, highlight=False, soft_wrap=False)
+        console = Console(stderr=self.mode is not Mode.HUMAN, highlight=False)
+        if not console.is_terminal and "COLUMNS" not in os.environ:
+            console.width = _WIDTH_OF_FILES
+        return console
 
     @property
     def is_live(self) -> bool:
@@ -59,8 +66,12 @@ class Output:
 
     def show(self, *renderables: RenderableType) -> None:
         """Show something to a person; nothing in the other modes."""
+        from rich.text import Text
+
         if self.mode is Mode.HUMAN:
-            self.console.print(*renderables)
+            for part in renderables:
+                # Sentences may hold paths and commands, which must not be torn apart.
+                self.console.print(part, soft_wrap=isinstance(part, str | Text))
 
     def line(self, text: str) -> None:
         """One plain line for a person, flushed at once and never wrapped."""

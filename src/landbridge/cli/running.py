@@ -68,9 +68,13 @@ def run_here(
 ) -> View:
     """Work on the task, showing it, until there is no more to do or `until(view)` holds.
 
-    Raises Interrupted on Ctrl-C, and whatever ended the work early.
+    A task that another process works on is only shown. Raises Interrupted on Ctrl-C, and
+    whatever ended the work early.
     """
     view = View(task)
+    if task.is_worked_on():
+        watch(view, out, until)
+        return view
     work = Work(task)
     work.start()
     try:
@@ -87,6 +91,17 @@ def run_here(
     if work.error is not None:
         raise work.error
     return view
+
+
+def watch(view: View, out: Output, until: Callable[[View], bool] = lambda view: False) -> None:
+    """Show a task that somebody else works on until it is over or `until(view)` holds."""
+    try:
+        follow(view, out, lambda v: v.is_over or until(v))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped watching: {view.label}",
+            remedy=f"Nothing was changed. Watch again: landbridge watch {view.task.id}",
+        ) from None
 
 
 def _follow_work(

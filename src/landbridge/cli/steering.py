@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..errors import LandbridgeError, SwitchoverUndone
 from ..migration import worker
 from ..migration.fence.manual import signal_file
-from .display.follow import follow
 from .display.view import View
 from .running import run_here
 
@@ -24,7 +22,7 @@ def switch(view: View, out: Output) -> View:
     view.update()
     asked = view.asked
     worker.request_switchover(view.task)
-    view = _see_through(view, out, lambda v: v.asked > asked and v.held is not None)
+    view = run_here(view.task, out, until=lambda v: v.asked > asked and v.held is not None)
     if not view.is_over and view.held is not None:
         why = view.held
         raise SwitchoverUndone(str(why["message"]), id=str(why["id"]), remedy=why.get("remedy"))
@@ -34,7 +32,7 @@ def switch(view: View, out: Output) -> View:
 def cancel(view: View, out: Output) -> View:
     """Ask for the cancellation and show it; returns when everything is put back."""
     worker.request_cancel(view.task)
-    return _see_through(view, out, lambda v: False)
+    return run_here(view.task, out)
 
 
 def say_fenced(view: View) -> None:
@@ -48,11 +46,3 @@ def say_fenced(view: View) -> None:
             id="switchover.not_fencing",
         )
     signal_file(view.task).touch()
-
-
-def _see_through(view: View, out: Output, until: Callable[[View], bool]) -> View:
-    """Show the task until it is over or `until` holds, working on it if nobody does."""
-    if view.task.is_worked_on():
-        follow(view, out, lambda v: v.is_over or until(v))
-        return view
-    return run_here(view.task, out, until=until)

@@ -16,25 +16,24 @@ if TYPE_CHECKING:
 
 
 def conclude(view: View, out: Output) -> int:
-    """Say how a finished task ended; returns the exit code.
+    """Say how the work on a task ended; returns the exit code.
 
-    Raises the error that ended a failed one, so that it is said in the one usual way.
+    Raises the error that ended or holds it, so that it is said in the one usual way.
     """
     view.update()
-    if view.state is State.FAILED:
-        raise failure(view)
+    if (error := failure(view)) is not None:
+        raise error
     out.result(view.as_dict(), closing(view))
     return 0 if view.state is State.FINISHED else 1
 
 
-def failure(view: View) -> LandbridgeError:
-    """The first error of a failed task, as an error of this process."""
-    entry = view.error or {}
-    id = str(entry.get("id", "migration.failed"))
-    kind = AssessmentFailed if id == AssessmentFailed.id else LandbridgeError
-    return kind(
-        str(entry.get("message", "the migration failed")), id=id, remedy=entry.get("remedy")
-    )
+def failure(view: View) -> LandbridgeError | None:
+    """What ended a failed task, or keeps one waiting for somebody to act."""
+    entry = view.error if view.state is State.FAILED else None if view.is_over else view.held
+    if entry is None:
+        return None
+    kind = AssessmentFailed if entry["id"] == AssessmentFailed.id else LandbridgeError
+    return kind(str(entry["message"]), id=str(entry["id"]), remedy=entry.get("remedy"))
 
 
 def closing(view: View) -> Text:
@@ -60,9 +59,9 @@ def _outcome(view: View) -> str:
             f"Finished. The cluster lives in {request.data} on port {request.port};"
             " the source is still read-only."
         )
-    if view.state is State.FAILED:
-        error = failure(view)
-        return f"Failed: {error.message} [{error.id}]\n{view.state.guarantee}"
+    if (error := failure(view)) is not None:
+        verb = "Failed" if view.is_over else "Waits for somebody to act"
+        return f"{verb}: {error.message} [{error.id}]\n{view.state.guarantee}"
     if view.state is State.CANCELLED:
         return f"Cancelled. {view.state.guarantee}"
     if view.task.is_worked_on():

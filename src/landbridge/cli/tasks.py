@@ -51,18 +51,11 @@ def watch(id: TaskArgument, json: JsonFlag = False, events: EventsFlag = False) 
     Whoever works on it; Ctrl-C ends the watching and nothing else.
     """
     from ..migration.task import Tasks
-    from .display.follow import follow
     from .display.view import View
-    from .interrupt import Interrupted
+    from .running import watch as follow
     from .summary import conclude
 
     out = Output(Mode.of(json, events))
     view = View(Tasks.default().get(id))
-    try:
-        follow(view, out, lambda v: v.is_over)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"stopped watching; the migration is {view.state.value}",
-            remedy=f"Nothing was changed. Watch again: landbridge watch {view.task.id}",
-        ) from None
+    follow(view, out)
     return conclude(view, out)

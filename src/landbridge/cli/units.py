@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..postgres.units import duration, milliseconds, rate, size
+from ..postgres.units import count, duration, milliseconds, rate, size
 
 __all__ = ["count", "duration", "milliseconds", "parse_size", "plain", "rate", "size"]
 
@@ -25,15 +25,6 @@ def parse_size(text: str) -> int:
     if found <= 0:
         raise ValueError(f"{text!r} is not a size; write it like 8192, 100kB, 50MB or 16GB")
     return found
-
-
-def count(number: int, singular: str, plural: str | None = None) -> str:
-    """A number with its noun.
-
-    >>> count(1, "table"), count(12345, "row")
-    ('1 table', '12,345 rows')
-    """
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def plain(text: str) -> str:

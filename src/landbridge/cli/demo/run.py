@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from ...errors import LandbridgeError
 from ...migration import worker
 from ...migration.plan import create_task, make_request
-from ...migration.states import State
 from ...migration.task import Tasks
 from ...postgres.process import wait_until
 from .. import units
@@ -142,11 +141,9 @@ class Demo:
             task, self.out, moment=switch, until=lambda view: view.held is not None,
             extra=lambda: application_line(self.servers, self.writer),
         )  # fmt: skip
-        if view.state is State.FINISHED:
-            return view
-        if view.held is not None:
-            raise LandbridgeError(str(view.held["message"]), id=str(view.held["id"]))
-        raise failure(view)
+        if (error := failure(view)) is not None:
+            raise error
+        return view
 
     def _prove(self, view: View) -> dict[str, Any]:
         acknowledged = check.read_acknowledgements(self.writer.acknowledged_file)

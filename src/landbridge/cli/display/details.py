@@ -33,7 +33,9 @@ def _assessing(view: View, _live: dict[str, Any]) -> str:
 def _copying(view: View, live: dict[str, Any]) -> str:
     done = view.steps.get("copy")
     if done is None:
-        return copy_progress(live)
+        cap = view.request.max_rate
+        capped = [f"capped at {units.rate(cap)}"] if cap else []
+        return ", ".join((*copy_progress(live), *capped))
     parts = [units.size(done.get("bytes"))]
     if done.get("seconds"):
         parts.append(f"at {units.rate(done['bytes'] / done['seconds'])}")
@@ -50,10 +52,10 @@ def compression_words(facts: dict[str, Any]) -> list[str]:
     return [] if not method else ["not compressed" if method == "none" else str(method)]
 
 
-def copy_progress(live: dict[str, Any]) -> str:
+def copy_progress(live: dict[str, Any]) -> list[str]:
     """The copy under way: how much, how fast, how long to go."""
     if live.get("copied") is None:
-        return ""
+        return []
     parts = [units.size(live["copied"])]
     if live.get("total"):
         parts[0] += f" of {units.size(live['total'])}"
@@ -61,8 +63,7 @@ def copy_progress(live: dict[str, Any]) -> str:
         parts.append(units.rate(live["rate"]))
     if live.get("eta") is not None:
         parts.append(f"{units.duration(live['eta'])} left")
-    parts += compression_words(live)
-    return ", ".join(parts)
+    return [*parts, *compression_words(live)]
 
 
 def _starting(_view: View, _live: dict[str, Any]) -> str:
@@ -112,7 +113,6 @@ def switchover_steps(view: View) -> list[tuple[str, float]]:
         "read-only confirmed": found.get("fenced"),
         "drained and compared": found.get("drained"),
         "destination writable": found.get("promoted"),
-        "source released": found.get("released"),
     }
     return [(name, _ms(closing, at)) for name, at in moments.items() if at is not None]
 

@@ -7,7 +7,6 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -45,10 +44,10 @@ def _header(view: View) -> Text:
 
 def _phases(view: View) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(width=3, justify="right")
-    table.add_column(no_wrap=True, min_width=28)
-    table.add_column(justify="right", no_wrap=True, min_width=8)
-    table.add_column(overflow="ellipsis", no_wrap=True)
+    table.add_column(min_width=3, justify="right", no_wrap=True)
+    table.add_column(min_width=27, no_wrap=True)
+    table.add_column(min_width=8, justify="right", no_wrap=True)
+    table.add_column()
     for phase in view.phases:
         table.add_row(
             Text(phase.mark.value, style=_MARK_STYLE[phase.mark]),
@@ -150,8 +149,5 @@ def point_of_no_return(view: View) -> RenderableType:
     """The one line nobody may miss."""
     assert view.promoted_at is not None
     moment = f"{view.promoted_at.astimezone():%H:%M:%S.%f}"[:-3]
-    title = Text(
-        f" POINT OF NO RETURN {moment}: the destination accepts writes, nothing is undone ",
-        style="bold white on red",
-    )
-    return Rule(title, style="red", characters="━")
+    words = f"POINT OF NO RETURN {moment}: the destination accepts writes, nothing is undone"
+    return Padding(Text(f"━━━ {words} ━━━", justify="center"), style="bold white on red")

@@ -1,0 +1,246 @@
+"""Migrations through the command line alone, with real servers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fix_cli import Cli
+from fix_servers import MIGRATOR_PASSWORD, OWNER_PASSWORD, QUICK, Servers, Source, fill, majors
+from landbridge.migration.states import State
+from landbridge.migration.task import Task, Tasks
+from landbridge.postgres.process import wait_until
+
+
+@pytest.fixture
+def give_passwords(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Put the passwords into the environment; each command takes them out again."""
+
+    def give() -> None:
+        monkeypatch.setenv("PGPASSWORD", MIGRATOR_PASSWORD)
+        monkeypatch.setenv("LANDBRIDGE_FENCE_PASSWORD", OWNER_PASSWORD)
+        monkeypatch.setenv("LANDBRIDGE_VERIFY_PASSWORD", OWNER_PASSWORD)
+
+    return give
+
+
+@pytest.fixture
+def source(servers: Servers, state_dir: Path, give_passwords: Callable[[], None]) -> Source:
+    """A prepared source with some data; passwords are in the environment, as a user has them."""
+    made = servers.source(
+        15 if 15 in majors() else max(majors()), settings={"max_prepared_transactions": 5}
+    )
+    fill(made, 5_000)
+    give_passwords()
+    return made
+
+
+def where(source: Source) -> str:
+    """The source as it is typed: no password in it."""
+    return f"host=127.0.0.1 port={source.port} user=migrator dbname=postgres"
+
+
+def the_task(state_dir: Path) -> Task:
+    (task,) = Tasks(state_dir).all()
+    return task
+
+
+class Watch(threading.Thread):
+    """Looks again and again for a password in the command line of any process."""
+
+    def __init__(self, *secrets: str) -> None:
+        super().__init__(daemon=True)
+        self.secrets = [secret.encode() for secret in secrets]
+        self.found: set[str] = set()
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.02):
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    line = path.read_bytes()
+                except OSError:
+                    continue
+                self.found |= {line.decode(errors="replace") for s in self.secrets if s in line}
+
+
+@pytest.fixture
+def nothing_in_process_list() -> Iterator[None]:
+    watch = Watch(MIGRATOR_PASSWORD, OWNER_PASSWORD)
+    watch.start()
+    yield
+    watch.ended.set()
+    watch.join()
+    assert not watch.found
+
+
+def assert_no_password(folder: Path, said: str) -> None:
+    """Neither in what was said nor in any file of the state directory."""
+    for secret in (MIGRATOR_PASSWORD, OWNER_PASSWORD):
+        assert secret not in said
+        for path in folder.rglob("*"):
+            if path.is_file():
+                assert secret.encode() not in path.read_bytes(), path
+
+
+def test_whole_migration_as_one_object_without_a_password_anywhere(
+    cli: Cli, servers: Servers, source: Source, state_dir: Path, nothing_in_process_list: None
+) -> None:
+    data, port = servers.destination()
+    called = cli(
+        "migrate", where(source), "--to", data, "--port", port, "--fence-as", "user=boss",
+        "--switchover", "auto", "--json",
+    )  # fmt: skip
+    assert called.code == 0, called.err
+    found = called.object
+    assert found["state"] == "finished" and found["stage"] == "success"
+    assert found["steps"]["copy"]["bytes"] > 1024**2
+    assert found["switchover"]["write_outage_ms"] > 0
+    assert Path(found["evidence"]["path"]).exists()
+    with the_task(state_dir).cluster().connect() as conn:
+        assert conn.execute("SELECT count(*) FROM items").fetchone() == (5000,)
+
+    shown = cli("show", found["id"])
+    assert shown.code == 0 and "Finished" in shown.out and "evidence.html" in shown.out
+    assert shown.out.count("POINT OF NO RETURN") == 1
+    listed = cli("tasks", "--json").object["tasks"]
+    assert [t["id"] for t in listed] == [found["id"]]
+    assert cli("cancel", found["id"], "--yes", "--json").object["error"]["id"] == "cancel.too_late"
+    assert cli("resume", found["id"]).code == 2
+    assert_no_password(state_dir, cli.said)
+
+
+def test_background_work_is_watched_switched_over_and_verified(
+    cli: Cli, servers: Servers, source: Source, state_dir: Path, give_passwords: Callable[[], None]
+) -> None:
+    data, port = servers.destination()
+    started = cli(
+        "migrate", where(source), "--to", data, "--port", port, "--fence-as", "user=boss",
+        "--verify-as", "user=boss", "--detach", "--json",
+    )  # fmt: skip
+    assert started.code == 0, started.err
+    id = started.object["id"]
+    task = the_task(state_dir)
+    assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.1)
+
+    unconfirmed = cli("switchover", id, "--json")
+    assert unconfirmed.code == 2 and "--yes" in unconfirmed.object["error"]["remedy"]
+    with source.connect() as conn:
+        conn.execute("BEGIN; CREATE TABLE p (); PREPARE TRANSACTION 'gx'")
+    refused = cli("switchover", id, "--yes", "--json")
+    assert refused.code == 1 and refused.object["error"]["id"] == "switchover.refused"
+    assert "[switchover.prepared_transactions]" in refused.object["error"]["message"]
+    source.sql("ROLLBACK PREPARED 'gx'")
+
+    switched = cli("switchover", id, "--yes", "--events")
+    assert switched.code == 0, switched.out
+    events = [json.loads(line) for line in switched.out.splitlines()]
+    assert events[-1]["kind"] == "result" and events[-1]["state"] == "finished"
+    assert "promoted" in [e["state"] for e in events if e["kind"] == "state"]
+    assert wait_until(lambda: not task.is_worked_on(), 20, every=0.1)
+    assert cli("watch", id).code == 0
+
+    give_passwords()
+    verified = cli("verify", id, "--json")
+    assert verified.code == 0, verified.err
+    assert verified.object["differences"] == 0 and verified.object["error"] is None
+    assert [t["table"] for t in verified.object["tables"]] == ["items"]
+    assert not (task.folder / "secrets").exists()
+    assert_no_password(state_dir, cli.said)
+
+
+def test_interrupted_migration_is_continued_by_the_same_command_and_cancelled(
+    cli: Cli, servers: Servers, source: Source, state_dir: Path, give_passwords: Callable[[], None]
+) -> None:
+    data, port = servers.destination()
+    command = ["migrate", where(source), "--to", str(data), "--port", str(port)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "landbridge.cli.main", *command], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert wait_until(lambda: _synchronizing(state_dir), 60, every=0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    task = the_task(state_dir)
+    assert process.returncode == 130, err
+    assert "POINT OF NO RETURN" not in out and "Traceback" not in err
+    assert f"landbridge resume {task.id}" in err and f"landbridge cancel {task.id}" in err
+    assert not task.is_worked_on() and task.cluster().process() is not None
+
+    give_passwords()
+    continued = cli(*command, "--detach")
+    assert continued.code == 0 and f"Going on with {task.id}" in continued.out
+    assert wait_until(task.is_worked_on, 30, every=0.1)
+    cancelled = cli("cancel", task.id, "--yes", "--json")
+    assert cancelled.code == 0, cancelled.out
+    assert cancelled.object["state"] == "cancelled"
+    assert not data.exists() or not any(data.iterdir())
+    assert source.sql("SELECT * FROM pg_replication_slots") == []
+    assert_no_password(state_dir, cli.said + out + err)
+
+
+def _synchronizing(state_dir: Path) -> bool:
+    return any(task.state is State.SYNCHRONIZING for task in Tasks(state_dir).all())
+
+
+def test_plan_says_what_would_be_done_and_does_nothing(
+    cli: Cli, servers: Servers, source: Source, state_dir: Path
+) -> None:
+    data, port = servers.destination()
+    called = cli(
+        "migrate", where(source), "--to", data, "--port", port, "--fence-as", "user=boss",
+        "--max-rate", "50MB", "--plan", "--json",
+    )  # fmt: skip
+    assert called.code == 0, called.err
+    steps = {step["state"]: step for step in called.object["steps"]}
+    assert "50 MB/s" in steps["copying"]["does"] and str(data) in steps["copying"]["does"]
+    assert "As boss" in steps["fencing"]["does"]
+    assert not data.exists() and Tasks(state_dir).all() == []
+    assert source.sql("SELECT * FROM pg_replication_slots") == []
+
+
+def test_unprepared_source_is_refused_with_the_lines_that_repair_it(
+    cli: Cli, servers: Servers, state_dir: Path, tmp_path: Path, give_passwords: Callable[[], None]
+) -> None:
+    source = servers.source(
+        15 if 15 in majors() else max(majors()), hba=["host all all 127.0.0.1/32 md5"]
+    )
+    data, port = servers.destination()
+    arguments = (where(source), "--to", data, "--port", port)
+    give_passwords()
+    assessed = cli("assess", *arguments, "--html", tmp_path / "report.html")
+    assert assessed.code == 3
+    assert "connect.replication" in assessed.out
+    assert "host replication migrator 127.0.0.1/32" in assessed.out
+    assert "connect.replication" in (tmp_path / "report.html").read_text()
+    give_passwords()
+    refused = cli("migrate", *arguments, "--json")
+    assert refused.code == 3 and refused.object["error"]["id"] == "assessment.errors"
+    assert the_task(state_dir).state is State.FAILED
+    source.configure(QUICK, ["host all,replication all 127.0.0.1/32 md5"])
+    source.reload()
+    give_passwords()
+    assert cli("assess", *arguments, "--json").code == 0
+    assert_no_password(state_dir, cli.said)
+
+
+def test_wrong_or_missing_password_is_said_without_repeating_it(
+    cli: Cli, servers: Servers, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, port = servers.destination()
+    arguments = (where(source), "--to", data, "--port", port, "--json")
+    monkeypatch.setenv("PGPASSWORD", "wr0ng-s3cret")
+    wrong = cli("migrate", *arguments)
+    assert wrong.code == 1 and wrong.object["error"]["id"] == "server.unreachable"
+    missing = cli("migrate", *arguments)
+    assert missing.code == 1 and missing.object["error"]["id"] == "credentials.missing"
+    assert "PGPASSWORD" in missing.object["error"]["remedy"]
+    typed = cli("migrate", f"{where(source)} password=wr0ng-s3cret", *arguments[1:])
+    assert typed.code == 1 and "PGPASSWORD" in typed.err and "wr0ng" not in cli.said
