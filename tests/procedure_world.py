@@ -16,6 +16,8 @@ from typing import Any, cast
 
 from landbridge.errors import LandbridgeError
 from landbridge.migration import worker
+from landbridge.migration.follow import Sample
+from landbridge.migration.procedure import Procedure
 from landbridge.migration.states import State
 from landbridge.migration.steps import STEPS, Control, Facts, Step
 from landbridge.migration.task import Request, Task, Tasks
@@ -72,7 +74,6 @@ class World:
     def steps(self) -> tuple[Step, ...]:
         """The real table with every action replaced."""
         runs: dict[str, Callable[[Task, Control], Facts]] = {
-            "synchronize": self._follow,
             "drain": self._drain,
         }
         return tuple(
@@ -97,12 +98,14 @@ class World:
 
         return undo
 
-    def _follow(self, task: Task, control: Control) -> Facts:
+    def watch(self, task: Task, stop: threading.Event, on_sample: Callable[[Sample], None]) -> None:
         self.do("follow")
         if not (self.folder / "behind").exists():
-            control.on_sample(cast(Any, SimpleNamespace(caught_up=True)))
-        control.stop.wait()
-        return {}
+            on_sample(cast(Any, SimpleNamespace(caught_up=True)))
+        stop.wait()
+
+    def procedure(self, task: Task) -> Procedure:
+        return Procedure(task, self.steps, self.watch)
 
     def _drain(self, task: Task, control: Control) -> Facts:
         """Like the real one: enters its states itself, and looks at reality first."""
@@ -127,7 +130,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         try:
             self.state = worker.run(
-                self._task, steps=self._world.steps, stop=self.stop, **self._options
+                self._task, procedure=self._world.procedure, stop=self.stop, **self._options
             )
         except BaseException as error:
             self.error = error
@@ -144,4 +147,4 @@ class Worker(threading.Thread):
 
 if __name__ == "__main__":
     played = Tasks(Path(sys.argv[1])).get(sys.argv[2])
-    worker.run(played, steps=World(played).steps)
+    worker.run(played, procedure=World(played).procedure)

@@ -100,7 +100,7 @@ def test_secrets_are_gone_when_it_failed(tmp_path: Path) -> None:
 def test_a_copy_that_may_succeed_is_tried_again_and_the_failure_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("landbridge.migration.procedure._SOURCE_AWAY", 0.1)
+    monkeypatch.setattr("landbridge.migration.stepping._SOURCE_AWAY", 0.1)
     task = new_task(tmp_path, switchover="auto")
     world = World(task)
     world.failures["copy"] = [CopyFailed("wire cut", retryable=True)]
@@ -113,7 +113,7 @@ def test_a_copy_that_may_succeed_is_tried_again_and_the_failure_noted(
 def test_after_three_attempts_the_first_error_counts_and_all_is_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("landbridge.migration.procedure._SOURCE_AWAY", 0.1)
+    monkeypatch.setattr("landbridge.migration.stepping._SOURCE_AWAY", 0.1)
     task = new_task(tmp_path)
     world = World(task)
     world.failures["copy"] = [CopyFailed(f"failure {n}", retryable=True) for n in (1, 2, 3)]
@@ -152,7 +152,7 @@ def test_a_failure_of_the_following_ends_the_migration(tmp_path: Path) -> None:
 def test_a_defect_of_the_following_destroys_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("landbridge.migration.procedure._WATCH_AGAIN", 0.05)
+    monkeypatch.setattr("landbridge.migration.watching._AGAIN", 0.05)
     task = new_task(tmp_path, switchover="auto")
     world = World(task)
     world.failures["follow"] = [KeyError("oops"), ConnectionError("gone")]
@@ -306,19 +306,25 @@ def test_two_workers_never_work_on_one_task(tmp_path: Path) -> None:
     working = Worker(task, world)
     reaches(task, State.SYNCHRONIZING)
     with pytest.raises(LandbridgeError) as caught:
-        worker.run(task, steps=world.steps)
+        worker.run(task, procedure=world.procedure)
     assert caught.value.id == "task.busy"
     working.stop.set()
     working.end()
 
 
 _KILLED_IN = ["assess", "copy", "start", "follow", "fencing", "drained", "promoted", "finish"]
+_TERMINATED_IN = ["copy", "follow", "fencing"]
 
 
-@pytest.mark.parametrize("where", _KILLED_IN)
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
+@pytest.mark.parametrize(
+    ("number", "where"),
+    [
+        *((signal.SIGKILL, where) for where in _KILLED_IN),
+        *((signal.SIGTERM, where) for where in _TERMINATED_IN),
+    ],
+)
 def test_worker_killed_anywhere_is_continued(
-    tmp_path: Path, where: str, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, where: str
 ) -> None:
     task = new_task(tmp_path, switchover="auto")
     world = World(task)

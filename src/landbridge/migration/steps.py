@@ -32,9 +32,6 @@ class Control:
     """Raises if this process is ending; the step leaves everything as it stands."""
     cancelled: Callable[[], bool]
     """Whether somebody asked to cancel; also looks at `check_stop`."""
-    stop: threading.Event
-    """Set when the following shall end."""
-    on_sample: Callable[[Sample], None]
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,8 @@ class Step:
 
     name: str
     run: Callable[[Task, Control], Facts] | None
-    """None: the step before it does both, because nothing may come between them."""
+    """None: nothing to run. The body waits while it follows (synchronize), or the step
+    before does both because nothing may come between them (promote)."""
     undo: Callable[[Task], None] | None = None
     no_undo: str = ""
     """Why there is no undo."""
@@ -135,12 +133,11 @@ def _promoted_by_hand(task: Task) -> bool:
     return "start" in ended and left_recovery(task.cluster())
 
 
-def follow(task: Task, control: Control) -> Facts:
-    """Watch the destination follow its source until `control.stop`."""
+def follow(task: Task, stop: threading.Event, on_sample: Callable[[Sample], None]) -> None:
+    """Watch the destination follow its source until `stop`."""
     from .follow import Follower
 
-    Follower(task).run(control.stop, control.on_sample)
-    return {}
+    Follower(task).run(stop, on_sample)
 
 
 def drain(task: Task, control: Control) -> Facts:
@@ -171,8 +168,6 @@ def _verify_before(task: Task, control: Control) -> None:
 
 def _catch_up(task: Task, control: Control) -> None:
     """Follow until the destination, which the comparison held back, is close again."""
-    from .follow import Follower
-
     stop = threading.Event()
 
     def look(sample: Sample) -> None:
@@ -181,7 +176,7 @@ def _catch_up(task: Task, control: Control) -> None:
         if sample.caught_up:
             stop.set()
 
-    Follower(task).run(stop, look)
+    follow(task, stop, look)
 
 
 def undo_drain(task: Task) -> None:
@@ -207,7 +202,7 @@ STEPS: tuple[Step, ...] = (
     Step("assess", assess, no_undo="nothing was changed"),
     Step("copy", copy, undo_copy, attempts=3),
     Step("start", start, undo_start, attempts=3),
-    Step("synchronize", follow, no_undo="watching changes nothing; the standby is start's"),
+    Step("synchronize", None, no_undo="waiting changes nothing; the standby is start's"),
     Step("drain", drain, undo_drain),
     Step("promote", None, no_undo="drain fences, drains and promotes in one go, and undoes it"),
     Step("finish", finish, no_undo="past the point of no return", attempts=3),

@@ -15,19 +15,18 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..engine import Engine, send
+from ..engine import Engine, Status, send
 from ..errors import LandbridgeError, SwitchoverRefused
 from ..postgres.osaccount import clean_environment
 from ..postgres.process import ProcessId, start_detached, wait_until
-from .journal import now
-from .procedure import CANCEL, HELD, ORDERS, RESUME, SWITCHOVER, Procedure
+from .orders import CANCEL, ORDERS, RESUME, SWITCHOVER, order
+from .procedure import HELD, Procedure
 from .states import State, is_end
-from .steps import STEPS, Step
 from .task import Task, Tasks
 
 _BODY = "migrate"
@@ -44,7 +43,7 @@ def run(
     until: str = "end",
     stop: threading.Event | None = None,
     stay: bool = False,
-    steps: Sequence[Step] = STEPS,
+    procedure: Callable[[Task], Procedure] = Procedure,
 ) -> State:
     """Work on the task in this process and return its state when there is no more to do.
 
@@ -64,7 +63,7 @@ def run(
     with _patiently_locked(task), _interruptible(stop) as interrupt:
         seen = _size(task)
         engine = Engine(task.folder, executor=task.id)
-        engine.register(_BODY, Procedure(task, steps).migrate, topics=(ORDERS,))
+        engine.register(_BODY, procedure(task).migrate, topics=(ORDERS,))
         engine.launch()
         try:
             _set_off(task, engine)
@@ -89,10 +88,16 @@ def run(
 def _set_off(task: Task, engine: Engine) -> None:
     me = f"{os.getpid()}@{socket.gethostname()}"
     task.journal.note("worker.started", f"Process {me} works on the task.", pid=os.getpid())
-    if engine.status(task.id) is None:
+    status = engine.status(task.id)
+    if status is None:
         engine.start(task.id, _BODY, task.id)
+    elif status is not Status.RUNNING:
+        raise LandbridgeError(
+            f"the record of task {task.id} is closed, but the task is {task.state.value}",
+            id="worker.closed",
+        )
     else:
-        engine.signal(task.id, ORDERS, {"order": RESUME, "at": now()})
+        engine.signal(task.id, ORDERS, order(RESUME))
 
 
 def _is_held(task: Task, seen: int) -> bool:
@@ -134,10 +139,10 @@ def request_cancel(task: Task) -> None:
     _ask(task, CANCEL)
 
 
-def _ask(task: Task, order: str) -> None:
-    entry = task.journal.append("signal", name=order)
+def _ask(task: Task, what: str) -> None:
+    entry = task.journal.append("signal", name=what)
     try:
-        send(task.folder, task.id, ORDERS, {"order": order, "at": entry["at"]})
+        send(task.folder, task.id, ORDERS, order(what, at=entry["at"]))
     except LandbridgeError as error:
         # A body that was never started reads the order to cancel from the journal.
         if error.id != "engine.unknown":
