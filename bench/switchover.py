@@ -11,6 +11,11 @@ row of every client is looked up on the destination.
 
 from __future__ import annotations
 
+import sys
+
+# This folder first on the path would hide the library's own `copy` behind copy.py here.
+sys.path.pop(0)
+
 import argparse
 import contextlib
 import itertools
@@ -18,7 +23,6 @@ import multiprocessing
 import os
 import platform
 import statistics
-import sys
 import tempfile
 import threading
 import time

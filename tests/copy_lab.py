@@ -17,7 +17,7 @@ from landbridge.postgres.process import wait_until
 
 
 def copy_task(
-    servers: Servers, state_dir: Path, source: Source, *, wire: int | None = None, **request: Any
+    servers: Servers, state_dir: Path, source: Source, /, *, wire: int | None = None, **request: Any
 ) -> Task:
     """A task whose destination does not exist yet; its source is reached over port `wire`."""
     data, port = servers.destination()

@@ -1,0 +1,219 @@
+"""Our copier against pg_basebackup, turn and turn about, on loopback and over slow lines.
+
+    bench/copy.py [--size GB] [--rounds N] [--lines 1000,100] [--line-rounds N] [--quick]
+
+Each round copies the same idle source with pg_basebackup (default options, but a fast
+checkpoint), with ours (default options), and over a slow line also with pg_basebackup and
+the compression that the rule of docs/copy.md names. All stream WAL and write durably. What
+is timed: from nothing to the finished copy, and on to a standby that is consistent. One
+round of each before the first is not counted. Lines need root; without it, loopback alone
+is measured.
+"""
+
+from __future__ import annotations
+
+import sys
+
+# This folder first on the path would hide the library's own `copy` behind copy.py here.
+sys.path.pop(0)
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(1, str(Path(__file__).parent.parent))
+
+from bench import dataset, lines
+
+from conftest import pytest_configure
+from copy_lab import copy_task, start_as_standby
+from fix_servers import Servers, Source
+from landbridge.migration.copying import CopyJob
+from landbridge.migration.task import Task
+from landbridge.postgres.distribution import discover
+
+PEER, BEST, OURS = "pg_basebackup", "pg_basebackup zstd:3:2", "landbridge"
+_OPTIONS = {PEER: (), BEST: ("--compress=server-zstd:level=3,workers=2",)}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One copy: seconds to its end and to a consistent standby, megabytes on the line."""
+
+    copied: float
+    consistent: float
+    wire: float | None
+    compression: str
+
+
+class Bench:
+    """One source, copied again and again into a folder beside it."""
+
+    def __init__(self, servers: Servers, source: Source) -> None:
+        self._servers = servers
+        self._source = source
+        self._state = servers.root / "state"
+
+    def time(self, contestant: str, line: lines.Line) -> Timing:
+        """Copy once, start a standby on the copy, remove both."""
+        account = self._source.conninfo().with_(host=line.host)
+        task = copy_task(
+            self._servers, self._state, self._source, source=account.public(), sync=True
+        )
+        os.sync()
+        before = lines.carried(line)
+        copied, compression = (
+            self._ours(task, line) if contestant == OURS else self._peer(contestant, task, line)
+        )
+        after = lines.carried(line)
+        self._source.account.own_tree(Path(task.request.data))
+        begun = time.monotonic()
+        standby = start_as_standby(self._servers, task)
+        consistent = copied + time.monotonic() - begun
+        standby.stop("immediate")
+        CopyJob(task).undo()
+        for folder in (standby.data, standby.side):
+            shutil.rmtree(folder, ignore_errors=True)
+        wire = None if before is None or after is None else (after - before) / 1e6
+        return Timing(copied, consistent, wire, compression)
+
+    def _ours(self, task: Task, line: lines.Line) -> tuple[float, str]:
+        command = [*line.prefix, sys.executable, __file__, "--one", str(task.folder)]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+        found = json.loads(answer.stdout)
+        return found["seconds"], found["compression"]
+
+    def _peer(self, contestant: str, task: Task, line: lines.Line) -> tuple[float, str]:
+        tools = [self._source.distribution, *reversed(discover())]
+        tool = next(d for d in tools if "pg_basebackup" in d.tools)
+        command = [
+            *line.prefix, str(tool.program("pg_basebackup")), "-D", task.request.data, "-h",
+            line.host, "-p", str(self._source.port), "-U", self._source.conninfo().user,
+            "--no-password", "--checkpoint=fast", *_OPTIONS[contestant],
+        ]  # fmt: skip
+        environment = {**tool.environment, "PGPASSFILE": str(task.passfile("source"))}
+        begun = time.monotonic()
+        subprocess.run(command, check=True, env=environment)
+        return time.monotonic() - begun, "zstd:3:2" if contestant == BEST else "none"
+
+
+def copy_one(folder: Path) -> None:
+    """Our copy of one task, in this process's network namespace; prints what it took."""
+    job = CopyJob(Task(folder))
+    begun = time.monotonic()
+    job.start_or_adopt()
+    result = job.wait(lambda _: None, lambda: False)
+    seconds = time.monotonic() - begun
+    print(json.dumps({"seconds": seconds, "compression": result.compression}))
+
+
+def compare(bench: Bench, line: lines.Line, rounds: int) -> dict[str, object]:
+    """Interleaved rounds over one line; medians, ranges and ratios, printed as they come."""
+    contestants = [PEER, OURS] if line.mbit is None else [PEER, BEST, OURS]
+    timings: dict[str, list[Timing]] = {c: [] for c in contestants}
+    for number in range(-1, rounds):
+        for contestant in contestants:
+            timing = bench.time(contestant, line)
+            if number >= 0:
+                timings[contestant].append(timing)
+            print(f"  {line.name}, round {number + 1}: {contestant} {timing.copied:.2f} s"
+                  f" ({timing.compression})", file=sys.stderr)  # fmt: skip
+    found: dict[str, object] = {"line": line.name, "rounds": rounds}
+    print(f"\n{line.name} ({rounds} rounds)\n"
+          f"  {'':24} {'copy, s: median (range)':>26} {'consistent':>11} {'line, MB':>9}"
+          f" {'ratio':>6}")  # fmt: skip
+    base = statistics.median(t.copied for t in timings[PEER])
+    for contestant, series in timings.items():
+        copied = [t.copied for t in series]
+        median = statistics.median(copied)
+        consistent = statistics.median(t.consistent for t in series)
+        wire = series[0].wire
+        name = f"{contestant} ({series[0].compression})" if contestant == OURS else contestant
+        spread = f"{median:.2f} ({min(copied):.2f}-{max(copied):.2f})"
+        print(f"  {name:24} {spread:>26} {consistent:>11.2f}"
+              f" {'' if wire is None else f'{wire:.0f}':>9} {median / base:>6.2f}")  # fmt: skip
+        found[contestant] = {
+            "seconds": median, "min": min(copied), "max": max(copied), "consistent": consistent,
+            "wire_mb": wire, "ratio": median / base, "compression": series[0].compression,
+        }  # fmt: skip
+    return found
+
+
+def facts(source: Source, size: int, folder: Path) -> str:
+    """The machine, in one paragraph."""
+    model = next((x.partition(": ")[2] for x in Path("/proc/cpuinfo").read_text().splitlines()
+                  if x.startswith("model name")), platform.machine())  # fmt: skip
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    mount = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True,
+                           check=False).stdout.strip()  # fmt: skip
+    load = "/".join(f"{x:.1f}" for x in os.getloadavg())
+    return (
+        f"{os.cpu_count()} cores ({model}), {memory:.0f} GB memory, {mount}, Linux"
+        f" {platform.release()}, Python {platform.python_version()}, PostgreSQL"
+        f" {source.distribution.version}, source of {size / 1e6:.0f} MB, load {load}"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--size", type=float, default=1.0, help="gigabytes of data")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--line-rounds", type=int, default=3)
+    parser.add_argument("--lines", default="1000,100", help="Mbit/s, separated by commas")
+    parser.add_argument("--major", type=int, default=15)
+    parser.add_argument("--dir", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--quick", action="store_true", help="0.1 GB, two rounds of each")
+    parser.add_argument("--json", action="store_true", help="print one object at the end")
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.one is not None:
+        copy_one(chosen.one)
+        return 0
+    if chosen.quick:
+        chosen.size, chosen.rounds, chosen.line_rounds = 0.1, 2, 2
+    pytest_configure(None)  # type: ignore[arg-type]
+    speeds = [int(x) for x in chosen.lines.split(",") if x]
+    reason = lines.impossible() if speeds else "no line was asked for"
+    with nullcontext() if reason else lines.namespace():
+        results = run(chosen, [] if reason else speeds)
+    if reason:
+        print(f"\nLoopback only: {reason}.")
+    if chosen.json:
+        print(json.dumps(results))
+    return 0
+
+
+def run(chosen: argparse.Namespace, speeds: list[int]) -> list[dict[str, object]]:
+    """Make the source, then compare on every line."""
+    servers = Servers(Path(tempfile.mkdtemp(prefix="lb-bench-", dir=chosen.dir)))
+    servers.root.chmod(0o755)
+    hosts = ["127.0.0.1", *([lines.HERE] if speeds else [])]
+    try:
+        source = servers.source(
+            chosen.major,
+            settings={"listen_addresses": ",".join(hosts), "shared_buffers": "256MB",
+                      "max_wal_size": "4GB"},
+            hba=[f"host all,replication all {h}/32 md5" for h in ("127.0.0.1", lines.HERE, lines.THERE)],
+        )  # fmt: skip
+        size = dataset.fill(source, chosen.size)
+        print(facts(source, size, servers.root))
+        bench = Bench(servers, source)
+        results = [compare(bench, lines.LOOPBACK, chosen.rounds)]
+        results += [compare(bench, lines.at(speed), chosen.line_rounds) for speed in speeds]
+        return results
+    finally:
+        servers.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
