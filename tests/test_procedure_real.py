@@ -202,3 +202,45 @@ def test_cancel_while_copying_leaves_nothing(servers: Servers, state_dir: Path) 
     assert not Path(task.request.data).exists()
     assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
     assert not (task.folder / "secrets").exists()
+
+
+@contextmanager
+def working(task: Task) -> Iterator[threading.Thread]:
+    """A worker in a thread of ours, stopped when the block ends."""
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(task,), kwargs={"stop": stop})
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_source_restarted_during_the_copy_is_copied_again(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = begin(servers, 15, state_dir, max_rate=8_000_000)
+    with working(task):
+        assert wait_until((task.folder / "copy/progress.json").exists, 60)
+        source.restart()
+        assert wait_until(lambda: task.state is State.SYNCHRONIZING, 60), task.state
+    assert [e["id"] for e in task.journal.entries() if e.get("level") == "warning"] == [
+        "copy.retried"
+    ]
+
+
+def test_a_destination_promoted_by_hand_is_kept_and_the_slot_is_dropped(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = begin(servers, 15, state_dir)
+    with working(task) as thread:
+        assert wait_until(lambda: bool(task.read_live().get("caught_up")), 60), task.state
+        task.cluster().signal_promotion()
+        thread.join(30)
+    assert task.state is State.FAILED
+    error = task.journal.first_error()
+    assert error and error["id"] == "follow.destination_promoted"
+    with task.cluster().connect() as conn:
+        conn.execute("INSERT INTO items VALUES (0, 'written after the promotion')")
+    assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
