@@ -35,6 +35,8 @@ class Moment:
 
     when: Callable[[View], bool]
     do: Callable[[View], None]
+    is_question: bool = False
+    """Whether the picture stands still while it is done."""
 
 
 class Work(threading.Thread):
@@ -78,11 +80,12 @@ def run_here(
     work = Work(task)
     work.start()
     try:
-        if moment is not None:
+        if moment is not None and moment.is_question:
             _follow_work(view, out, work, moment.when, extra)
             if work.is_alive():
                 moment.do(view)
-        _follow_work(view, out, work, until, extra)
+            moment = None
+        _follow_work(view, out, work, _with(moment, until), extra)
     except KeyboardInterrupt:
         work.leave()
         raise _interrupted(view) from None
@@ -102,6 +105,20 @@ def watch(view: View, out: Output, until: Callable[[View], bool] = lambda view: 
             f"stopped watching: {view.label}",
             remedy=f"Nothing was changed. Watch again: landbridge watch {view.task.id}",
         ) from None
+
+
+def _with(moment: Moment | None, until: Callable[[View], bool]) -> Callable[[View], bool]:
+    """`until`, doing what the moment wants as soon as it has come."""
+    waiting = moment
+
+    def look(view: View) -> bool:
+        nonlocal waiting
+        if waiting is not None and waiting.when(view):
+            waiting.do(view)
+            waiting = None
+        return until(view)
+
+    return look
 
 
 def _follow_work(
@@ -130,7 +147,7 @@ def is_ready(view: View) -> bool:
 
 def asking(out: Output) -> Moment:
     """Once caught up, ask for the switchover."""
-    return Moment(is_ready, lambda view: _ask(view, out))
+    return Moment(is_ready, lambda view: _ask(view, out), is_question=True)
 
 
 def _ask(view: View, out: Output) -> None:

@@ -154,8 +154,9 @@ def _verify_before(task: Task, control: Control) -> None:
     from ..errors import VerificationFailed
     from .verify import verify
 
-    def report(*args: Any, **kwargs: Any) -> None:
+    def report(table: str, done: int, total: int) -> None:
         control.check_stop()
+        task.write_live(phase="comparing", table=table, tables_done=done, tables_total=total)
 
     found = verify(task, when="before", tables=None, report=report)
     if found.differences:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import LandbridgeError
 from ...migration import worker
+from ...migration.copying import CopyJob
 from ...migration.plan import create_task, make_request
-from ...migration.task import Tasks
+from ...migration.task import Task, Tasks
 from ...postgres.process import wait_until
 from .. import units
 from ..display.view import View
@@ -59,6 +60,7 @@ class Demo:
         self.wishes = wishes
         self.out = out
         self.servers = Servers(choose(wishes.major))
+        self._task: Task | None = None
         application = self.servers.application()
         self.writer = WriterProcess(application, self.servers.root, wishes.rate)
         self.load = Load(
@@ -72,34 +74,57 @@ class Demo:
             signal.signal(number, signal.default_int_handler)
         try:
             result = self._perform()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted):
             raise Interrupted("interrupted", remedy=self._what_remains()) from None
         except LandbridgeError as error:
-            error.remedy = "\n  ".join((error.remedy or "", self._what_remains())).strip()
+            logs = self._save_logs()
+            remains = f"{self._what_remains()} Logs: {logs}."
+            error.remedy = "\n  ".join(filter(None, (error.remedy, remains)))
             raise
         finally:
-            self._stop_application()
-            if not self.wishes.keep:
-                self.servers.stop()
-                self.servers.remove()
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # cleaning up is not interrupted
+            self._clean_up()
         parts: list[RenderableType] = [summary(result)]
         if self.wishes.keep:
             parts.append(how_to_reach(self.servers))
         self.out.result(result, *parts)
         return 0 if result["passed"] else 1
 
-    def _what_remains(self) -> str:
-        """After a failure: keep the records that explain it, and say where."""
-        logs = self.wishes.output.absolute() / "failed"
-        for path in (*self.servers.state.rglob("*"), *self.servers.root.glob("*/server.log")):
-            if path.suffix in (".log", ".json", ".jsonl") or path.name == "log":
-                target = logs / path.relative_to(self.servers.root)
-                if path.is_file():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(path, target)
+    def _clean_up(self) -> None:
+        self._stop_application()
         if self.wishes.keep:
-            return str(how_to_reach(self.servers))
-        return f"The servers are removed; their logs and the migration's are in {logs}."
+            return
+        if self._task is not None:
+            CopyJob(self._task).cancel()
+        self.servers.stop()
+        self.servers.remove()
+
+    def _what_remains(self) -> str:
+        if self.wishes.keep:
+            return f"The servers are left as they are.\n{how_to_reach(self.servers)}"
+        return "The servers and all their files are removed."
+
+    def _save_logs(self) -> Path:
+        """After a failure: keep the records that explain it; returns their folder."""
+        root = self.servers.root
+        logs = self._output_folder() / "failed"
+        for path in (*self.servers.state.rglob("*"), *root.glob("*/server.log")):
+            if path.is_file() and (
+                path.suffix in (".log", ".json", ".jsonl") or path.name == "log"
+            ):
+                target = logs / path.relative_to(root)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+        return logs
+
+    def _output_folder(self) -> Path:
+        """Where the evidence is left: as wished, or in the state directory if that is closed."""
+        wished = self.wishes.output.absolute()
+        try:
+            wished.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return Tasks.default().root / "demo-evidence"
+        return wished
 
     def _perform(self) -> dict[str, Any]:
         servers, wishes = self.servers, self.wishes
@@ -137,6 +162,7 @@ class Demo:
             lambda view: is_ready(view) and len(view.lags) >= _SAMPLES,
             lambda view: worker.request_switchover(view.task),
         )
+        self._task = task
         view = run_here(
             task, self.out, moment=switch, until=lambda view: view.held is not None,
             extra=lambda: application_line(self.servers, self.writer),
@@ -157,7 +183,7 @@ class Demo:
 
     def _keep_evidence(self, view: View) -> Path:
         """Copy the evidence to where it survives; returns the path of its JSON file."""
-        folder = self.wishes.output.absolute() / view.task.id
+        folder = self._output_folder() / view.task.id
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("evidence.json", "evidence.html"):
             shutil.copyfile(view.task.folder / name, folder / name)

@@ -76,7 +76,8 @@ def _synchronizing(view: View, live: dict[str, Any]) -> str:
     if live.get("replay_paused"):
         return f"replay is paused: {live['replay_paused']}"
     if "verify" in view.running:
-        return "every table is being compared at one position"
+        done = f", {live['tables_done']} of {live['tables_total']}" if "tables_done" in live else ""
+        return f"tables are being compared{done}"
     if live.get("lag_bytes") is None:
         return ""
     lag = f"lag {units.size(live['lag_bytes'])}"
