@@ -141,7 +141,9 @@ CONNECTION = (
          'GRANT pg_monitor TO "migrator";', True),
     Case("connect.expiry", W,
          _set(source__account__valid_until=datetime(2026, 3, 3, 12, tzinfo=UTC)),
-         "expires in 2 d 0 h", "VALID UNTIL 'infinity'", True),
+         "expires in 2 d", "VALID UNTIL 'infinity'", True),
+    Case("connect.limit", W, _set(source__account__connection_limit=2), "2 connections at a time",
+         'ALTER ROLE "migrator" CONNECTION LIMIT -1;', True),
     Case("connect.databases", W,
          _set(source__databases=(database(), database("closed", connectable=False))),
          "no CONNECT on closed", 'GRANT CONNECT ON DATABASE "closed" TO "migrator";', True),
@@ -272,6 +274,10 @@ SETTINGS = (
          _guc("log_directory", "/var/log/pg", origin="configuration file", boot="log",
               category="Reporting and Logging / Where to Log"),
          "log_directory", "log_directory = '/var/log/pg'"),
+    Case("settings.left", INFO,
+         _guc("dynamic_library_path", "/opt/lib:$libdir", origin="configuration file",
+              category="Client Connection Defaults / Other Defaults"),
+         "dynamic_library_path", why="path"),
 )  # fmt: skip
 
 EXTENSIONS = (

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
+from types import ModuleType
 
 import pytest
 
 from assessment_cases import CASES, Case, facts_of
 from assessment_facts import change, healthy
-from landbridge.assessment import Level, assess
+from landbridge.assessment import Level, assess, lines
+from landbridge.assessment.checks import _of, extensions
 from landbridge.assessment.registry import CHECKS, Check
+from landbridge.postgres import units
+from landbridge.postgres.facts import connect, server, source, timezones
+
+MODULES = (lines, _of, extensions, units, connect, server, source, timezones)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.id)
@@ -79,6 +86,13 @@ def test_an_unreachable_source_leaves_the_other_checks_skipped() -> None:
     report = assess(facts)
     assert [f.id for f in report.errors] == ["connect.address"]
     assert {"wal.level", "connect.port"} <= {s.id for s in report.skipped}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
+def test_examples_in_docstrings_hold(module: ModuleType) -> None:
+    failed, tried = doctest.testmod(module)
+    assert tried
+    assert not failed
 
 
 def test_facts_are_frozen() -> None:

@@ -95,8 +95,6 @@ def test_canary_tells_libraries_apart_that_sort_differently() -> None:
     order = Order("i", "de")
     (old,) = local_orders(find(10), [order]).values()
     (new,) = local_orders(find(15), [order]).values()
-    (again,) = local_orders(find(15), [order]).values()
-    assert new == again
     assert old.fingerprint is not None
     assert old.fingerprint != new.fingerprint
     assert old.version != new.version

@@ -18,7 +18,7 @@ from landbridge.assessment import (
     render_html,
     render_terminal,
 )
-from landbridge.errors import LandbridgeError
+from landbridge.errors import LandbridgeError, UsageError
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.distribution import Distribution, find
 from landbridge.postgres.facts.connect import Refusal
@@ -72,7 +72,7 @@ def test_prepared_source_passes_with_the_migration_account(servers: Servers, maj
     assert not plan.data.exists()
 
 
-@pytest.mark.parametrize("major", MAJORS)
+@pytest.mark.parametrize("major", (10, 15, 18))
 def test_contents_of_all_databases_are_found(servers: Servers, major: int) -> None:
     source = servers.source(
         major, settings={"wal_level": "logical", "max_prepared_transactions": 5}
@@ -230,6 +230,24 @@ def test_closed_port_and_unknown_host_are_told_apart(servers: Servers) -> None:
     assert set(causes(assess(gather(closed, plan)), Level.ERROR)) == {"connect.port"}
     unknown = Conninfo.parse("host=nowhere.invalid user=x dbname=postgres")
     assert set(causes(assess(gather(unknown, plan)), Level.ERROR)) == {"connect.address"}
+
+
+def test_address_from_the_environment_is_probed(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = servers.source(15)
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", str(source.port))
+    bare = Conninfo.parse(f"user={MIGRATOR} dbname=postgres").with_password(MIGRATOR_PASSWORD)
+    facts = gather(bare, plan_for(servers, 15), sample=0)
+    assert facts.address == f"127.0.0.1:{source.port}"
+    assert facts.source is not None
+
+
+def test_several_hosts_are_a_wrong_call(servers: Servers) -> None:
+    several = Conninfo.parse("host=a,b port=5432,5433 user=x dbname=postgres")
+    with pytest.raises(UsageError, match="several servers"):
+        gather(several, plan_for(servers, 15))
 
 
 def test_slow_line_is_measured(servers: Servers, wires: type[Wire]) -> None:

@@ -20,6 +20,7 @@ from ..postgres.facts.connect import (
     Reached,
     address_in,
     refused,
+    resolved,
     try_address,
     try_login,
     try_replication,
@@ -44,9 +45,11 @@ def gather(
 ) -> Facts:
     """Look at the source, the way to it, and the place here. Changes nothing anywhere.
 
-    An unreachable source is a fact (`Facts.reached`), never an exception. Takes about
-    `sample` seconds, or as long as the source takes to answer.
+    An unreachable source is a fact (`Facts.reached`), never an exception; only several hosts
+    in one connection string raise UsageError. Takes about `sample` seconds, or as long as
+    the source takes to answer.
     """
+    source = resolved(source)
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     reached, conn = _reach(source)
     found, here = None, None

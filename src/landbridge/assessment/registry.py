@@ -62,6 +62,8 @@ CHECKS: tuple[Check, ...] = (
           ("source.account",), _DOC + "Predefined Roles"),
     Check("connect.expiry", G.CONNECTION, "Expiry of the password", security.expiry,
           ("source.account",), _DOC + "CREATE ROLE, VALID UNTIL"),
+    Check("connect.limit", G.CONNECTION, "Connection limit of the account", security.limit,
+          ("source.account",), _DOC + "CREATE ROLE, CONNECTION LIMIT"),
     Check("connect.databases", G.CONNECTION, "Access to all databases",
           content.databases, ("source.databases",), _DOC + "Privileges, CONNECT"),
     Check("network.cidr", G.ROUTE, "Address blocks", route.cidr,

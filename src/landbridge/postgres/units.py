@@ -37,8 +37,8 @@ def rate(bytes_per_second: float | None) -> str:
 def duration(seconds: float | None) -> str:
     """A span of time for people.
 
-    >>> duration(0.0421), duration(2.345), duration(75), duration(5400), duration(200000)
-    ('42 ms', '2.3 s', '1 min 15 s', '1 h 30 min', '2 d 8 h')
+    >>> duration(0.0421), duration(2.345), duration(75), duration(5400), duration(172800)
+    ('42 ms', '2.3 s', '1 min 15 s', '1 h 30 min', '2 d')
     """
     if seconds is None:
         return "-"
@@ -47,10 +47,10 @@ def duration(seconds: float | None) -> str:
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
-    for big, name, small, small_name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min")):
-        if whole >= big:
-            return f"{whole // big} {name} {whole % big // small} {small_name}"
-    return f"{whole // 60} min {whole % 60} s"
+    spans = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+    big, name, small, small_name = next(span for span in spans if whole >= span[0])
+    rest = whole % big // small
+    return f"{whole // big} {name}" + (f" {rest} {small_name}" if rest else "")
 
 
 def milliseconds(ms: float | None) -> str:

@@ -13,6 +13,8 @@ from ._of import on_loopback, server, source
 
 #: A certificate or an account that ends sooner is worth a word.
 SOON = timedelta(days=30)
+#: Copy (backup, WAL, progress), then stream, lag, fence and comparison.
+CONNECTIONS = 8
 
 
 def tls(facts: Facts) -> Iterator[Verdict]:
@@ -120,6 +122,24 @@ def expiry(facts: Facts) -> Iterator[Verdict]:
         )
     else:
         yield passed(f"the password is valid until {account.valid_until:%Y-%m-%d}")
+
+
+def limit(facts: Facts) -> Iterator[Verdict]:
+    account = source(facts).account
+    assert account is not None
+    if 0 <= account.connection_limit < CONNECTIONS and not account.superuser:
+        name = ident(account.name)
+        yield warning(
+            f"{account.name} may open {count(account.connection_limit, 'connection')} at a time; a"
+            f" migration takes up to {CONNECTIONS}, WAL senders included.",
+            "Raise the limit.",
+            source_sql(
+                f"ALTER ROLE {name} CONNECTION LIMIT -1;",
+                undo=[f"ALTER ROLE {name} CONNECTION LIMIT {account.connection_limit};"],
+                automatic=True,
+            ),
+            limit=account.connection_limit,
+        )
 
 
 def hba(facts: Facts) -> Iterator[Verdict]:

@@ -25,6 +25,7 @@ _SET = ("configuration file", "command line", "environment variable", "global")
 #: Categories of pg_settings that belong to a host: nothing of them is carried over.
 _OF_THE_HOST = (
     "Connections and Authentication /",
+    "File Locations",
     "Reporting and Logging /",
     "Replication /",
     "Error Handling",
@@ -36,6 +37,8 @@ _ELSEWHERE = frozenset(
         "max_connections", "max_wal_senders", "primary_conninfo", "primary_slot_name",
         "promote_trigger_file", "synchronous_standby_names", "ssl_passphrase_command",
         "krb_server_keyfile",
+        "data_directory",
+        "config_file",
     )
 )  # fmt: skip
 
@@ -120,7 +123,7 @@ def left(facts: Facts) -> Iterator[Verdict]:
         s.name: s.value
         for s in server(facts).settings.values()
         if s.origin in _SET
-        and s.category.startswith(_OF_THE_HOST)
+        and (s.category.startswith(_OF_THE_HOST) or s.value.startswith("/"))
         and s.value != s.boot
         and s.name not in _ELSEWHERE
         and not s.name.startswith("ssl")
@@ -128,8 +131,8 @@ def left(facts: Facts) -> Iterator[Verdict]:
     }
     if found:
         yield info(
-            f"{count(len(found), 'setting')} of the source's host (connections, logging,"
-            f" replication) are not carried over: {listing(found)}.",
+            f"{count(len(found), 'setting')} of the source's host (connections, logging, paths)"
+            f" will not be carried over: {listing(found)}.",
             "Give those you want with --set NAME=VALUE; paths have to exist here.",
             Fix("conf", "destination", tuple(conf_line(n, v) for n, v in sorted(found.items()))),
             settings=sorted(found),

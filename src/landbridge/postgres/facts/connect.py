@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
+from ...errors import UsageError
 from ..conninfo import Conninfo
 
 #: Seconds for one step of the way.
@@ -117,6 +120,26 @@ class Reached:
     """The address the source sees us from; None over a Unix socket or when unknown."""
     numeric: str | None = None
     """The source's own address, as it was resolved."""
+
+
+def resolved(conninfo: Conninfo) -> Conninfo:
+    """The same with the host and port that libpq takes from PGHOST, PGPORT or a service file.
+
+    Raises UsageError for several hosts: a replication slot lives on one server.
+    """
+    given = conninfo.parameters
+    if any("," in given.get(name, "") for name in ("host", "hostaddr", "port")):
+        raise UsageError(
+            "the connection string names several servers",
+            id="conninfo.several_hosts",
+            remedy="Name the one to migrate from: its replication slot lives on no other.",
+        )
+    if given.get("host") or given.get("hostaddr"):
+        return conninfo
+    link = pq.PGconn.connect_start(make_conninfo(**given).encode())
+    host, port = link.host.decode(), link.port.decode()
+    link.finish()
+    return conninfo.with_(host=host, port=port) if host else conninfo
 
 
 def try_address(conninfo: Conninfo) -> tuple[Attempt, Attempt | None, str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -20,7 +21,14 @@ from .activity import (
 )
 from .ask import Asker, first_line, prepare_session
 from .connect import try_login
-from .databases import Contents, Database, read_contents, read_databases, read_tablespaces
+from .databases import (
+    AMCHECK_SECONDS,
+    Contents,
+    Database,
+    read_contents,
+    read_databases,
+    read_tablespaces,
+)
 from .line import Line, measure_line
 from .server import read_server
 from .source import SourceFacts
@@ -75,6 +83,7 @@ def _measure(conninfo: Conninfo, ask: Asker) -> Line | None:
 def _read_contents(
     conninfo: Conninfo, databases: tuple[Database, ...], unseen: dict[str, str]
 ) -> Iterator[Contents]:
+    until = time.monotonic() + AMCHECK_SECONDS
     for database in databases:
         if not database.connectable:
             continue
@@ -86,7 +95,7 @@ def _read_contents(
             ask = Asker(conn, unseen)
             try:
                 prepare_session(conn)
-                yield read_contents(ask, database.name)
+                yield read_contents(ask, database.name, until)
             except psycopg.Error as problem:
                 unseen[f"database {database.name}"] = first_line(problem)
 
