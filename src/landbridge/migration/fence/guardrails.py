@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from ...assessment.model import Level
-from ...errors import LandbridgeError, SwitchoverRefused
+from ...errors import LandbridgeError, ServerFailed, SwitchoverRefused
 from ...postgres.positions import Connection, server_major
 from ..task import Task
 from ..verify.hold import is_held
@@ -49,10 +49,6 @@ class View:
     task: Task
     conn: Connection
 
-    @property
-    def fence(self) -> str:
-        return self.task.request.fence
-
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         with self.conn.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query.encode(), values or None).fetchall()
@@ -78,11 +74,20 @@ def preflight(task: Task) -> list[Guardrail]:
     try:
         account = task.conninfo(role)
         with closing(account.connect(application_name="landbridge switchover")) as conn:
-            view = View(task, conn)
-            return [rail for look in _LOOKS[task.request.fence] for rail in look(view)]
+            return _look(View(task, conn))
     except (LandbridgeError, psycopg.Error) as error:
         text = " ".join(str(error).split())
         return [Guardrail("switchover.source_unreachable", Level.ERROR, text)]
+
+
+def _look(view: View) -> list[Guardrail]:
+    found: list[Guardrail] = []
+    for look in _LOOKS[view.task.request.fence]:
+        found += look(view)
+        # Without its rights the account does not see what the others look at.
+        if any(rail.id == "fence.rights" for rail in found):
+            break
+    return found
 
 
 def _replication(view: View) -> Rails:
@@ -116,7 +121,12 @@ def _destination(view: View) -> Rails:
             remedy="Wait until the verification has ended.",
         )  # fmt: skip
         return
-    with closing(view.task.cluster().connect()) as conn:
+    try:
+        conn = view.task.cluster().connect()
+    except ServerFailed as error:
+        yield Guardrail("switchover.no_destination", Level.ERROR, error.message)
+        return
+    with closing(conn):
         row = conn.execute("SELECT pg_is_in_recovery()").fetchone()
         if row != (True,):
             yield Guardrail(
@@ -303,7 +313,7 @@ def _lockout(view: View) -> Rails:
 
 _COMMON = (_replication, _destination, _transactions, _subscriptions, _sessions)
 _LOOKS: dict[str, tuple[Callable[[View], Rails], ...]] = {
-    "sync": (*_COMMON, _sync_rights, _sync_settings, _overrides),
-    "lockout": (*_COMMON, _lockout),
+    "sync": (_sync_rights, *_COMMON, _sync_settings, _overrides),
+    "lockout": (_lockout, *_COMMON),
     "manual": _COMMON,
 }

@@ -39,8 +39,8 @@ class Rule:
     def line(self, users: Iterable[str]) -> str:
         """The same rule for these users alone."""
         databases = (d if d in _DATABASE_WORDS else _quoted(d) for d in self.databases)
-        names, _, values = zip(*(o.partition("=") for o in self.options), strict=True) or ((),) * 3
-        options = (f"{name}={_quoted(value)}" for name, value in zip(names, values, strict=True))
+        pairs = (option.partition("=") for option in self.options)
+        options = (f"{name}={_quoted(value)}" for name, _, value in pairs)
         parts = (
             self.type, ",".join(databases), ",".join(map(_quoted, users)),
             self.address, self.netmask, self.method, *options,
@@ -61,7 +61,8 @@ def read_rules(conn: Connection) -> list[Rule]:
         ).format(sql.Identifier(order))
     ).fetchall()
     for row in rows:
-        if row[7] is not None:
+        # With a type it is a complaint about a rule that cannot match, such as hostssl without TLS.
+        if row[0] is None:
             raise SwitchoverRefused(
                 f"line {row[8]} of the source's pg_hba.conf is wrong: {row[7]}",
                 id="fence.hba_unreadable",

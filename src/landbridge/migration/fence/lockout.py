@@ -8,6 +8,8 @@ that nothing of it stays in the database.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import SwitchoverUndone
@@ -31,26 +33,26 @@ class LockoutFence:
         self._text = b""
 
     def prepare(self) -> None:
-        """Keep the file as it is, and make the one that replaces it."""
-        control = self.source.control
-        if self.attempt.hba_file is None:
+        """Keep the file as it is, and write the one that replaces it, not in force yet."""
+        control, attempt = self.source.control, self.attempt
+        if attempt.hba_file is None:
             path = show(control, "hba_file")
             _write_private(self._kept, read_server_file(control, path))
-            self.attempt.hba_file = path
-            self.attempt.save(self.task)
+            attempt.hba_file = path
+            attempt.save(self.task)
         else:
-            self.lift()
+            path = attempt.hba_file
+            write_server_file(control, path, self._kept.read_bytes())
         lines = lock_out(read_rules(control), self.source.ours, server_admits(control))
         before = (b"# " + line for line in self._kept.read_bytes().splitlines())
         text = [line.encode() for line in (*lines, "# Before, this file was:")]
         self._text = b"\n".join((*text, *before)) + b"\n"
+        write_server_file(control, path, self._text)
+        read_rules(control)
 
     def close_writes(self) -> None:
-        """Replace the file, and prove by a new session of ours that it is in force."""
+        """Put the file in force, and prove that by a new session of ours."""
         control = self.source.control
-        assert self.attempt.hba_file is not None
-        write_server_file(control, self.attempt.hba_file, self._text)
-        read_rules(control)
         asked = control.execute("SELECT clock_timestamp(), pg_reload_conf()").fetchone()
         assert asked is not None
 
@@ -95,20 +97,26 @@ class LockoutFence:
 
 def read_server_file(conn: Connection, path: str) -> bytes:
     """A file's content on the server's host, through a transaction that leaves nothing."""
-    try:
-        conn.execute("BEGIN READ WRITE")
-        row = conn.execute("SELECT lo_get(lo_import(%s))", [path]).fetchone()
-    finally:
-        conn.execute("ROLLBACK")
+    with _traceless(conn):
+        oid = conn.execute("SELECT lo_import(%s)", [path]).fetchone()
+        row = conn.execute("SELECT lo_get(%s)", oid).fetchone()
     assert row is not None
     return bytes(row[0])
 
 
 def write_server_file(conn: Connection, path: str, content: bytes) -> None:
     """Replace a file's content on the server's host; its owner and mode stay."""
+    with _traceless(conn):
+        oid = conn.execute("SELECT lo_from_bytea(0, %s)", [content]).fetchone()
+        assert oid is not None
+        conn.execute("SELECT lo_export(%s, %s)", [oid[0], path])
+
+
+@contextmanager
+def _traceless(conn: Connection) -> Iterator[None]:
+    conn.execute("BEGIN READ WRITE")
     try:
-        conn.execute("BEGIN READ WRITE")
-        conn.execute("SELECT lo_export(lo_from_bytea(0, %s), %s)", [content, path])
+        yield
     finally:
         conn.execute("ROLLBACK")
 

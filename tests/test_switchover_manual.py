@@ -1,0 +1,125 @@
+"""The fence `manual`: a person stops the writes, we verify, drain, prove and promote."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fix_servers import Servers, Source
+from fix_standby import synchronizing_task, wait_streaming
+from fix_writers import APP, APP_PASSWORD, Writer, acked_rows, missing_and_doubled, prepare, writing
+from landbridge.errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
+from landbridge.migration.states import State
+from landbridge.migration.switchover import switch_over
+from landbridge.migration.task import Task
+from landbridge.postgres.process import wait_until
+
+
+class Switching:
+    """A switchover in a thread, which waits for the person."""
+
+    def __init__(self, task: Task) -> None:
+        self.error: BaseException | None = None
+        self.task = task
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        self.wait_for(lambda: bool(task.read_live().get("statements")))
+
+    def wait_for(self, seen: Callable[[], bool]) -> None:
+        assert wait_until(lambda: seen() or not self._thread.is_alive(), 20)
+
+    def fenced(self) -> None:
+        """The person says that it is done."""
+        (self.task.folder / "switchover/fenced").touch()
+
+    def end(self) -> BaseException | None:
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        return self.error
+
+    def _run(self) -> None:
+        try:
+            switch_over(self.task)
+        except LandbridgeError as error:
+            self.error = error
+
+
+def make(servers: Servers, state_dir: Path, **more: object) -> tuple[Source, Task]:
+    source = servers.source(15)
+    prepare(source)
+    task = synchronizing_task(servers, state_dir, source, fence_as=False, fence="manual", **more)
+    wait_streaming(source, task)
+    return source, task
+
+
+def test_person_fences_and_nothing_is_lost(servers: Servers, state_dir: Path) -> None:
+    source, task = make(servers, state_dir)
+    writers = [Writer(f"w{i}", [source.port, task.request.port]) for i in range(3)]
+    with writing(*writers):
+        switching = Switching(task)
+        statements = task.read_live()["statements"]
+        with source.connect() as conn:
+            for statement in statements:
+                conn.execute(statement.encode())
+        switching.fenced()
+        assert switching.end() is None
+    assert task.state is State.PROMOTED
+    assert missing_and_doubled(acked_rows(task.cluster()), writers) == (0, 0)
+    assert source.sql("SHOW default_transaction_read_only") == [("on",)]
+
+
+def test_a_fence_that_does_not_stand_is_refused(servers: Servers, state_dir: Path) -> None:
+    source, task = make(servers, state_dir)
+    writer = Writer("w", [source.port])
+    with writing(writer):
+        switching = Switching(task)
+        switching.fenced()
+        error = switching.end()
+    assert isinstance(error, SwitchoverUndone)
+    assert error.id == "fence.not_effective"
+    assert task.state is State.SYNCHRONIZING
+    assert not (task.folder / "switchover/fenced").exists()
+    lifts = [e for e in task.journal.entries() if e.get("id") == "fence.lift_by_hand"]
+    assert lifts[0]["statements"][0] == "ALTER SYSTEM RESET default_transaction_read_only;"
+
+
+def test_a_transaction_older_than_the_fence_is_refused(servers: Servers, state_dir: Path) -> None:
+    source, task = make(servers, state_dir)
+    application = source.conninfo(APP, APP_PASSWORD)
+    with application.connect(application_name="old one") as conn:
+        conn.execute("BEGIN")
+        conn.execute("SELECT 1")
+        switching = Switching(task)
+        source.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+        source.sql("SELECT pg_reload_conf()")
+        switching.fenced()
+        error = switching.end()
+        assert isinstance(error, SwitchoverUndone)
+        assert error.id == "switchover.still_writing"
+        assert "old one" in error.message
+
+
+def test_waiting_for_the_person_ends_with_the_migration(servers: Servers, state_dir: Path) -> None:
+    _, task = make(servers, state_dir)
+    switching = Switching(task)
+    task.journal.append("signal", name="cancel")
+    assert isinstance(switching.end(), MigrationCancelled)
+
+
+def test_statements_spare_the_stream(servers: Servers, state_dir: Path) -> None:
+    """Run again and again by an impatient person, they never interrupt it."""
+    source, task = make(servers, state_dir)
+    ((before,),) = source.sql("SELECT pid FROM pg_stat_replication")
+    switching = Switching(task)
+    end = task.read_live()["statements"][-1]
+    with source.admin().connect() as conn:
+        for _ in range(5):
+            conn.execute(end.encode())
+    source.sql("SELECT pg_reload_conf()")
+    task.journal.append("signal", name="cancel")
+    with pytest.raises(MigrationCancelled):
+        raise switching.end() or AssertionError
+    assert source.sql("SELECT pid FROM pg_stat_replication") == [(before,)]
