@@ -22,7 +22,7 @@ whether the same call may succeed later without anybody changing anything.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class LandbridgeError(Exception):
@@ -48,7 +48,7 @@ class LandbridgeError(Exception):
         if retryable is not None:
             self.retryable = retryable
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """The error as it appears in `--json` output."""
         return {
             "id": self.id,

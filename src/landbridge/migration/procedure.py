@@ -124,8 +124,7 @@ class Procedure:
         ctx.step("end", partial(self._end, end))
 
     def _record(self, error: LandbridgeError, more: Facts) -> str:
-        facts: Facts = {**error.as_dict(), **more}
-        return str(self.journal.append("error", **facts)["at"])
+        return str(self.journal.append("error", **error.as_dict(), **more)["at"])
 
     def _end(self, state: State) -> None:
         self.task.remove_secrets()
