@@ -9,6 +9,7 @@ import pytest
 from fix_following import CHEAP, notes, promoted, started
 from fix_servers import Servers, Source, fill
 from landbridge.errors import LandbridgeError
+from landbridge.migration.copying import CopyJob
 from landbridge.migration.finish import finish
 from landbridge.migration.standby import reconfigure, start_standby, undo_standby
 from landbridge.migration.task import Task
@@ -33,8 +34,11 @@ def test_finish_leaves_nothing_of_ours_and_may_be_repeated(
     fill(source, 100)
     task = started(servers, source, state_dir)
     result = promoted(task)
+    with task.cluster().connect() as conn:
+        conn.execute("ALTER SYSTEM SET maintenance_work_mem = '99MB'")
     first = finish(task, result)
     assert first.slot_dropped and slots(source) == []
+    assert running(task, "maintenance_work_mem") == "99MB"
     assert first.statements == [] and first.subscriptions_disabled == []
     cluster = task.cluster()
     for name in ("primary_conninfo", "primary_slot_name", "recovery_target_timeline"):
@@ -84,6 +88,15 @@ def test_promoted_destination_is_neither_demoted_nor_removed(
             forbidden(task)
         assert refused.value.id in ("start.promoted", "start.not_a_standby")
     assert task.cluster().process() is not None
+
+
+def test_empty_cluster_that_was_set_aside_is_named(servers: Servers, state_dir: Path) -> None:
+    source = servers.source(15)
+    task = started(servers, source, state_dir)
+    aside = CopyJob(task).aside
+    aside.mkdir()
+    assert finish(task, promoted(task)).set_aside == str(aside)
+    assert aside.exists()
 
 
 def test_source_that_is_gone_does_not_stand_in_the_way(servers: Servers, state_dir: Path) -> None:

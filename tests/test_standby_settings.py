@@ -84,14 +84,17 @@ def test_configuration_of_the_source_is_set_aside_without_passwords(
     (cluster.data / "postgresql.auto.conf").write_text(
         "primary_conninfo = 'host=old password=oldS3cret'\nwork_mem = '5MB'\n"
     )
-    (cluster.data / "pg_hba.conf").write_text("host all all 0.0.0.0/0 trust\n")
+    (cluster.data / "pg_hba.conf").write_text(
+        "host all all 0.0.0.0/0 trust\nhost all all ::/0 ldap ldapbindpasswd=oldS3cret\n"
+    )
     (cluster.data / "recovery.signal").touch()
     start_standby(task)
     assert not (cluster.data / "recovery.signal").exists()
     assert not (cluster.data / "pg_hba.conf").exists()
     kept = (cluster.side / "source-postgresql.auto.conf").read_text()
     assert "oldS3cret" not in kept and "work_mem = '5MB'" in kept
-    assert "0.0.0.0/0" in (cluster.side / "source-pg_hba.conf").read_text()
+    hba = (cluster.side / "source-pg_hba.conf").read_text()
+    assert "0.0.0.0/0" in hba and "oldS3cret" not in hba
     assert "0.0.0.0/0" not in cluster.hba.read_text()
     assert (cluster.data / "postgresql.auto.conf").read_text().count("\n") == 1
 

@@ -31,8 +31,10 @@ def session(cluster: Cluster, dbname: str = "postgres") -> Iterator[Connection]:
 
 
 def databases(conn: Connection) -> list[str]:
-    """Names of the databases that can be connected to."""
-    rows = conn.execute("SELECT datname::text FROM pg_database WHERE datallowconn ORDER BY 1")
+    """Names of the databases that can be connected to (-2: DROP DATABASE was interrupted)."""
+    rows = conn.execute(
+        "SELECT datname::text FROM pg_database WHERE datallowconn AND datconnlimit <> -2 ORDER BY 1"
+    )
     return [name for (name,) in rows]
 
 

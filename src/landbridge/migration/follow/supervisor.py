@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
@@ -9,10 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
+import psycopg
+
 from ...errors import LandbridgeError
 from ..standby import configuration
-from ..standby.lifecycle import raise_floors, reconfigure
-from ..standby.settings import keep_subscriptions_still
+from ..standby.lifecycle import dbname, raise_floors, reconfigure
+from ..standby.settings import hot_standby_parameters, keep_subscriptions_still
 from ..task import Task
 from ..verify.hold import is_held, left_held, release
 from .local import LocalView
@@ -23,8 +26,8 @@ _DELAYS = (0.0, 1.0, 2.0, 5.0, 10.0)
 _HEALTHY_AFTER = 60.0
 #: Bytes at the end of the log in which the reason is looked for.
 _LOG_TAIL = 8192
-#: So often the parameters are raised; then somebody has to look.
-_MOST_RAISES = 5
+#: Seconds between two looks at the source's parameters while somebody has paused the replay.
+_LOOK_AGAIN = 5.0
 
 
 class Supervisor:
@@ -40,7 +43,7 @@ class Supervisor:
         self._up_since: float | None = None
         self._log_when_up = self._log_size()
         self._noted: set[str] = set()
-        self._raises = 0
+        self._next_unpause = 0.0
         self.paused: str | None = None
         """Why the standby does not replay."""
 
@@ -58,7 +61,8 @@ class Supervisor:
             if self._cluster.process() is None and time.monotonic() >= self._next_attempt:
                 self._revive()
         elif local.paused:
-            self._begin(self._unpause)
+            if time.monotonic() >= self._next_unpause:
+                self._begin(self._unpause)
         elif local.subscriptions_would_start:
             self._begin(self._still)
         elif local.receiver == "streaming":
@@ -79,8 +83,8 @@ class Supervisor:
             return
         error = self._job.exception()
         self._job = None
-        if isinstance(error, LandbridgeError):
-            self._note_once("follow.repair_failed", error.message)
+        if isinstance(error, LandbridgeError | psycopg.Error | OSError):
+            self._note_once("follow.repair_failed", " ".join(str(error).split()))
         elif error is not None:
             raise error
 
@@ -115,7 +119,9 @@ class Supervisor:
         return True
 
     def _restart(self) -> None:
-        if self._raise_parameters("the destination's server had died of it"):
+        self._raise_parameters()
+        # On a full disk nothing can be written, and what was written before still counts.
+        with contextlib.suppress(OSError):
             configuration.write_standby(self._task)
         self._cluster.start()
         self._task.journal.note(
@@ -124,35 +130,34 @@ class Supervisor:
         )
 
     def _unpause(self) -> None:
-        if raised := self._raise_parameters("replay had paused"):
-            self.paused = raised
+        self._raise_parameters()
+        floors = configuration.recall(self._task).floors
+        with self._cluster.connect(dbname(self._task)) as conn:
+            running = hot_standby_parameters(conn)
+        lower = {name: value for name, value in running.items() if value < floors.get(name, 0)}
+        if lower:
+            values = ", ".join(f"{n} from {v} to {floors[n]}" for n, v in lower.items())
+            self.paused = f"the source raised {values}"
             reconfigure(self._task)
-        else:
-            self.paused = "somebody paused it (pg_wal_replay_pause)"
-            self._note_once(
-                "follow.replay_paused",
-                "Replay on the destination is paused; pg_wal_replay_resume() lets it go on.",
-            )
-
-    def _raise_parameters(self, why: str) -> str:
-        """Take over what the source has raised; says what, or nothing if it raised nothing."""
-        if self._raises >= _MOST_RAISES:
-            return ""
-        try:
-            raised = raise_floors(self._task)
-        except LandbridgeError:
-            return ""
-        if not raised:
-            return ""
-        self._raises += 1
-        text = ", ".join(f"{name} from {old} to {new}" for name, (old, new) in raised.items())
-        self._task.journal.note(
-            "follow.parameters_raised",
-            f"The source raised {text}; the destination follows suit ({why}).",
-            level="warning",
-            raised={name: list(values) for name, values in raised.items()},
+            return
+        self.paused = "somebody paused it (pg_wal_replay_pause)"
+        self._next_unpause = time.monotonic() + _LOOK_AGAIN
+        self._note_once(
+            "follow.replay_paused",
+            "Replay on the destination is paused; pg_wal_replay_resume() lets it go on.",
         )
-        return f"the source raised {text}"
+
+    def _raise_parameters(self) -> None:
+        """Take over what the source has raised, if it answers."""
+        with contextlib.suppress(LandbridgeError, psycopg.Error):
+            if raised := raise_floors(self._task):
+                text = ", ".join(f"{n} from {old} to {new}" for n, (old, new) in raised.items())
+                self._task.journal.note(
+                    "follow.parameters_raised",
+                    f"The source raised {text}; the destination is restarted with the same.",
+                    level="warning",
+                    raised={name: list(values) for name, values in raised.items()},
+                )
 
     def _still(self) -> None:
         choice = configuration.recall(self._task)

@@ -21,8 +21,8 @@ Settings = dict[str, str | int]
 _FROM_SOURCE = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
 #: Files that would make the copy something other than our standby.
 _RECOVERY_FILES = ("recovery.conf", "recovery.done", "recovery.signal", "standby.signal")
-#: Lines that may hold a password: a password of a connection string or of a URI, a command.
-_SECRET = re.compile(r"password|passphrase|://[^/\s]*:[^/\s]*@", re.I)
+#: Lines that may hold a secret: of a connection string, a URI, a key, LDAP or RADIUS.
+_SECRET = re.compile(r"passw(?!ord_encryption)|passphrase|secret|://[^/\s]*:[^/\s]*@", re.I)
 #: Until 11 these stand in recovery.conf, from 12 on in postgresql.conf.
 _RECOVERY = ("primary_", "recovery_", "restore_command", "standby_mode", "archive_cleanup_command")
 
@@ -123,9 +123,12 @@ def write_standby(task: Task, extra: Mapping[str, str | int] | None = None) -> N
 
 
 def write_final(task: Task) -> None:
-    """Write the configuration of a server that has been promoted."""
+    """Write the configuration of a server that has been promoted; ALTER SYSTEM's is kept."""
     cluster = task.cluster()
+    automatic = cluster.data / "postgresql.auto.conf"
+    altered = automatic.read_text()
     cluster.configure(final_settings(task), hba_lines(task.request))
+    cluster.account.write(automatic, altered)
     for name in _RECOVERY_FILES:
         (cluster.data / name).unlink(missing_ok=True)
 
@@ -195,8 +198,6 @@ def take_over(task: Task, cluster: Cluster) -> None:
 
 def _without_secrets(text: str) -> str:
     return "".join(
-        f"# {line.partition('=')[0].strip()}: not kept, it may hold a password\n"
-        if _SECRET.search(line.partition("=")[2])
-        else line
+        f"# {line.split()[0]}: not kept, it may hold a secret\n" if _SECRET.search(line) else line
         for line in text.splitlines(keepends=True)
     )

@@ -31,7 +31,7 @@ def start_standby(task: Task) -> None:
         if not configuration.recall(task).taken_over:
             _learn(task)
         configuration.write_standby(task)
-        _start(task, cluster)
+    _start(task, cluster)
     with cluster.connect(dbname(task)) as conn:
         if not in_recovery(conn):
             raise LandbridgeError(
@@ -98,7 +98,7 @@ def undo_standby(task: Task) -> None:
 
     Nothing is removed before start_standby() has taken the copy over (the copy's own undo
     does that) nor after the promotion, when the directory may hold writes of its own:
-    LandbridgeError (start.promoted).
+    LandbridgeError (start.promoted; start.not_removed when files are left).
     """
     cluster, choice = task.cluster(), configuration.recall(task)
     ours = choice.taken_over
@@ -111,6 +111,8 @@ def undo_standby(task: Task) -> None:
     cluster.stop("immediate")
     for folder in (cluster.data, cluster.side, cluster.socket_dir):
         shutil.rmtree(folder, ignore_errors=True)
+    if (cluster.data / "PG_VERSION").exists():
+        raise LandbridgeError(f"{cluster.data} could not be removed", id="start.not_removed")
 
 
 def refuse_partial_copy(cluster: Cluster) -> None:
