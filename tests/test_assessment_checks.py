@@ -59,6 +59,7 @@ def test_automatic_fixes_are_sql_on_the_source_with_a_way_back() -> None:
             for fix in finding.fixes:
                 assert fix.lines
                 if fix.automatic:
+                    assert finding.level in (Level.ERROR, Level.WARNING)
                     assert (fix.kind, fix.where) == ("sql", "source")
                     assert fix.undo
 

@@ -28,6 +28,11 @@ from landbridge.postgres.facts.tls import not_after
 from landbridge.postgres.osaccount import OsAccount
 
 
+@pytest.fixture(autouse=True)
+def load_the_line_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_facts, "BUDGET", 0.05)
+
+
 @pytest.mark.parametrize("major", (10, 15, 18))
 def test_empty_cluster_is_told_from_one_with_contents(servers: Servers, major: int) -> None:
     here = OsAccount.for_servers()

@@ -21,12 +21,18 @@ from landbridge.assessment import (
 from landbridge.errors import LandbridgeError, UsageError
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.distribution import Distribution, find
+from landbridge.postgres.facts import line as line_facts
 from landbridge.postgres.facts.connect import Refusal
 
 #: Short enough for tests; the write rate is not what they are about.
 SAMPLE = 0.02
 MAJORS = (10, 12, 15, 18)
 EXTENSION = "pg_trgm"
+
+
+@pytest.fixture(autouse=True)
+def load_the_line_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_facts, "BUDGET", 0.05)
 
 
 class Poor(Distribution):
@@ -79,6 +85,10 @@ def test_contents_of_all_databases_are_found(servers: Servers, major: int) -> No
     )
     source.sql("CREATE DATABASE second")
     source.sql("CREATE DATABASE closed")
+    source.sql(
+        "CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    )
+    source.sql("CREATE UNLOGGED TABLE ascii AS SELECT 1", "bytes")
     source.sql("REVOKE CONNECT ON DATABASE closed FROM public")
     for statement in (
         "CREATE UNLOGGED TABLE cache AS SELECT generate_series(1, 1000) i",
@@ -99,6 +109,7 @@ def test_contents_of_all_databases_are_found(servers: Servers, major: int) -> No
     report = examine(source, plan_for(servers, major, poor=True))
     found = causes(report, Level.ERROR, Level.WARNING, Level.INFO)
     assert "second.public.cache" in found["content.unlogged"]
+    assert "bytes.public.ascii" in found["content.unlogged"]
     assert f"{EXTENSION} is installed in second" in found["extension.missing"]
     assert f"$libdir/{EXTENSION}" in found["library.functions"]
     assert "home in second" in found["content.foreign_servers"]

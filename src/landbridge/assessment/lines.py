@@ -44,7 +44,9 @@ def source_sql(
     return Fix("sql", "source", lines, needs_restart, automatic, tuple(undo), database)
 
 
-def alter_system(facts: Facts, values: dict[str, str], *, needs_restart: bool) -> Fix:
+def alter_system(
+    facts: Facts, values: dict[str, str], *, needs_restart: bool = False, automatic: bool = True
+) -> Fix:
     """ALTER SYSTEM on the source, with the way back to what pg_settings shows now."""
     lines = [f"ALTER SYSTEM SET {name} = {literal(value)};" for name, value in values.items()]
     undo = []
@@ -59,7 +61,7 @@ def alter_system(facts: Facts, values: dict[str, str], *, needs_restart: bool) -
         )
     tail = () if needs_restart else (RELOAD,)
     return source_sql(
-        *lines, *tail, undo=(*undo, *tail), automatic=True, needs_restart=needs_restart
+        *lines, *tail, undo=(*undo, *tail), automatic=automatic, needs_restart=needs_restart
     )
 
 

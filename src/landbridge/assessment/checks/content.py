@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...postgres.facts.databases import ForeignServer
 from ...postgres.units import count, size
 from ..facts import Facts
-from ..lines import ident, source_sql
+from ..lines import hba_fix, ident, source_sql
 from ..model import Verdict, error, info, passed, warning
 from ._of import listing, server, source
 
@@ -48,6 +48,7 @@ def databases(facts: Facts) -> Iterator[Verdict]:
             "Not everything could be read: "
             + "; ".join(f"{fact} ({why})" for fact, why in sorted(refused.items())),
             "Repair what the messages name and assess again.",
+            *((hba_fix(facts, "all"),) if "pg_hba" in str(refused) else ()),
             refused=refused,
         )
     if not (closed or sealed or refused):

@@ -97,7 +97,7 @@ def retention(facts: Facts) -> Iterator[Verdict]:
             f"idle_replication_slot_timeout drops a slot after {duration(expiry.seconds)} without"
             " a connection: a cut as long as that ends the migration.",
             "Switch it off while the migration lasts.",
-            alter_system(facts, {"idle_replication_slot_timeout": "0"}, needs_restart=False),
+            alter_system(facts, {"idle_replication_slot_timeout": "0"}),
             seconds=expiry.seconds,
         )
     if not limits:
@@ -132,7 +132,8 @@ def retention(facts: Facts) -> Iterator[Verdict]:
 def _more_wal(facts: Facts, name: str) -> list[Fix]:
     if name == "--wal-budget":
         return [Fix("shell", "destination", ("landbridge migrate ... --wal-budget 64GB",))]
-    return [alter_system(facts, {name: "64GB"}, needs_restart=False)]
+    # How much the source's disk can take is not ours to decide.
+    return [alter_system(facts, {name: "64GB"}, automatic=False)]
 
 
 def write_rate(facts: Facts) -> Iterator[Verdict]:
@@ -146,7 +147,7 @@ def write_rate(facts: Facts) -> Iterator[Verdict]:
         f" {written.seconds:.1f} s); the line carries {rate(line.rate)}"
     )
     data = {"wal_rate": written.per_second, "line_rate": line.rate}
-    smaller = alter_system(facts, {"wal_compression": "on"}, needs_restart=False)
+    smaller = alter_system(facts, {"wal_compression": "on"}, automatic=False)
     if written.per_second >= line.rate:
         yield error(
             f"{said}: the destination would fall behind for ever.",
@@ -206,7 +207,7 @@ def sender_timeout(facts: Facts) -> Iterator[Verdict]:
             "wal_sender_timeout is 0: the source never notices a dead connection, whose WAL"
             " sender stays taken until TCP gives up.",
             "Set a timeout.",
-            alter_system(facts, {"wal_sender_timeout": "60s"}, needs_restart=False),
+            alter_system(facts, {"wal_sender_timeout": "60s"}),
             seconds=0,
         )
     elif timeout.seconds < max(10.0, 20 * of.round_trip):
@@ -214,7 +215,7 @@ def sender_timeout(facts: Facts) -> Iterator[Verdict]:
             f"wal_sender_timeout is {duration(timeout.seconds)} with a round trip of"
             f" {duration(of.round_trip)}: a short delay ends the stream.",
             "Raise it.",
-            alter_system(facts, {"wal_sender_timeout": "60s"}, needs_restart=False),
+            alter_system(facts, {"wal_sender_timeout": "60s"}),
             seconds=timeout.seconds,
         )
     else:
@@ -233,7 +234,7 @@ def compression(facts: Facts) -> Iterator[Verdict]:
             f"wal_compression is off and the line carries {rate(line)}: full-page images make up"
             " most of the WAL after each checkpoint.",
             "Consider it while the migration lasts; it costs the source some processor time.",
-            alter_system(facts, {"wal_compression": "on"}, needs_restart=False),
+            alter_system(facts, {"wal_compression": "on"}, automatic=False),
         )
 
 

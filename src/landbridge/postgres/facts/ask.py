@@ -14,7 +14,9 @@ T = TypeVar("T")
 Query = LiteralString | sql.Composed
 
 #: Our questions are short, take no lock that anybody waits for, and write nothing.
+#: The encoding makes text arrive as text from SQL_ASCII databases too.
 _SESSION: tuple[LiteralString, ...] = (
+    "SET client_encoding = 'UTF8'",
     "SET search_path = pg_catalog",
     "SET default_transaction_read_only = on",
     "SET statement_timeout = '15s'",
@@ -50,7 +52,7 @@ class Asker:
         try:
             with self.conn.cursor(row_factory=namedtuple_row) as cursor:
                 return cursor.execute(query, values or None).fetchall()
-        except psycopg.Error as error:
+        except (psycopg.Error, UnicodeError) as error:
             self.unseen[fact] = first_line(error)
             return None
 

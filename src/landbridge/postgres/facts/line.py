@@ -45,8 +45,10 @@ class Line:
     """Smoothed round trip of the kernel, in seconds."""
 
 
-def measure_line(conn: psycopg.Connection[Any], enough: float = float("inf")) -> Line:
-    """Send growing blocks until one takes a fifth of a second; at most about BUDGET in all.
+def measure_line(
+    conn: psycopg.Connection[Any], enough: float = float("inf"), budget: float = BUDGET
+) -> Line:
+    """Send growing blocks until one takes a fifth of a second; at most about `budget` in all.
 
     The time counts from the first byte of a block that arrives to its last, so that neither
     latency nor making the block is part of it. Whoever only asks whether the line is faster
@@ -61,9 +63,9 @@ def measure_line(conn: psycopg.Connection[Any], enough: float = float("inf")) ->
         spent += seconds
         rate = count / seconds if seconds else rate
         sure = rate > enough and count >= _SURE
-        if seconds > BUDGET / 2 or spent > BUDGET or sure or not rate:
+        if seconds > budget / 2 or spent > budget or sure or not rate:
             return Line(rate or None, count, **_tcp(conn))
-        size = max(size * 2, int(min(size * 16, rate * (BUDGET - spent))))
+        size = max(size * 2, int(min(size * 16, rate * (budget - spent))))
 
 
 def _transfer(conn: psycopg.Connection[Any], size: int) -> tuple[int, float, bool]:
