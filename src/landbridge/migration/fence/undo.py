@@ -80,10 +80,10 @@ def undo(
         _lift_anew(task, attempt)
     journal = task.journal
     undone = as_undone(told)
-    if isinstance(undone, LandbridgeError):
+    # A worker says itself what became of its attempt; the guard has nobody to tell.
+    if by == "guard" and isinstance(undone, LandbridgeError):
         journal.append("error", **undone.as_dict())
-        if by == "guard":
-            write_json(_notice(task), {"at": now(), **undone.as_dict()})
+        write_json(_notice(task), {"at": now(), **undone.as_dict()})
     journal.append("step", name="fence", phase="undone", by=by)
     journal.enter(State.SYNCHRONIZING)
     attempt.close(task)
