@@ -177,6 +177,7 @@ def test_each_entry_is_one_plain_line(task: Task) -> None:
     assert "Full copy" in text and "150 MB" in text
     assert "warning: Replay is paused. [replay.paused]" in text
     assert text.count("POINT OF NO RETURN") == 1
+    assert text.index("nothing acknowledged after") < text.index("POINT OF NO RETURN")
 
 
 def test_half_written_entry_is_read_once_it_is_whole(task: Task) -> None:

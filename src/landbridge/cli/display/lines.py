@@ -11,6 +11,13 @@ from .view import UNREMARKABLE, View
 
 #: Seconds between two lines of figures while nothing else happens.
 EVERY = 10.0
+#: Step -> the phase of which there is something to say once it has ended.
+_STEPS = {
+    "assess": State.ASSESSING,
+    "copy": State.COPYING,
+    "fence": State.FENCING,
+    "release": State.PROMOTED,
+}
 
 
 def entry_line(view: View, entry: dict[str, Any]) -> str | None:
@@ -35,7 +42,7 @@ def _text(view: View, entry: dict[str, Any]) -> str | None:
     if kind == "error":
         return f"  error: {units.plain(str(entry.get('message', '')))} [{entry.get('id')}]"
     if kind == "step" and entry.get("phase") == "end":
-        return _step_text(view, str(entry["name"]))
+        return _step_text(view, entry)
     if kind == "signal":
         return f"  asked for: {entry.get('signal') or entry.get('name') or entry.get('topic')}"
     return None
@@ -49,12 +56,15 @@ def _statements(view: View, entry: dict[str, Any]) -> str:
     return "  " + "\n    ".join(lines)
 
 
-def _step_text(view: View, name: str) -> str | None:
-    for state, row in ROW.items():
-        if row.step == name:
-            detail = details.phase_detail(view, state)
-            return f"  {detail}" if detail else None
-    return None
+def _step_text(view: View, entry: dict[str, Any]) -> str | None:
+    """What a step that has just ended achieved."""
+    name = str(entry["name"])
+    if name == "verify":
+        tables = units.count(int(entry.get("tables", 0)), "table")
+        differences = units.count(int(entry.get("differences", 0)), "difference")
+        return f"  {tables} compared at {entry.get('lsn')}: {differences}"
+    detail = details.phase_detail(view, _STEPS[name]) if name in _STEPS else ""
+    return f"  {detail}" if detail else None
 
 
 def figures_line(view: View) -> str | None:
