@@ -1,12 +1,14 @@
 """How long nobody can write: the write outage of repeated switchovers under load.
 
-    bench/switchover.py [--runs N] [--fence sync|lockout] [--major N] [--clients N]
+    bench/switchover.py [--runs N] [--fence sync|lockout] [--major N] [--clients N] [--tools]
 
 Each run makes a source and its standby (fsync on), loads the source with clients that run
 transactions of six statements, and switches over. A probe commits one row about every 3 ms
 and tries both servers; clients reconnect to whichever takes writes. The outage is the
 longest time between two acknowledged commits of the probe. Afterwards every acknowledged
-row of every client is looked up on the destination.
+row of every client is looked up on the destination. With --tools each run is followed by
+one in the usual way: read-only by default, sessions terminated, replay polled every 100 ms,
+`pg_ctl promote -w`.
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ import multiprocessing
 import os
 import platform
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -41,6 +45,7 @@ from fix_servers import OWNER_PASSWORD, Servers, Source
 from fix_standby import synchronizing_task, wait_streaming
 from landbridge.migration.fence.outcome import milliseconds
 from landbridge.migration.switchover import SwitchoverResult, switch_over
+from landbridge.migration.task import Task
 
 ACCOUNTS = 100_000
 DURABLE: dict[str, str | int] = {
@@ -56,15 +61,26 @@ class Run:
     """One switchover: milliseconds, and counts of rows."""
 
     gap: float
-    reported: float
     stall: float
     failed: int
     acknowledged: int
     lost: int
     doubled: int
-    diverged: int
-    parts: dict[str, float]
+    diverged: int = 0
+    reported: float = 0.0
+    parts: dict[str, float] = field(default_factory=dict)
     """Where the reported outage went."""
+
+    def line(self) -> str:
+        text = (
+            f"outage {self.gap:6.1f} ms, longest stall of a client {self.stall:6.1f} ms,"
+            f" failed transactions {self.failed:3}, acknowledged {self.acknowledged},"
+            f" lost {self.lost}, doubled {self.doubled}"
+        )
+        if self.parts:
+            text += f", diverged {self.diverged}, reported {self.reported:6.1f} ms:"
+            text += "".join(f" {name} {value:.0f}" for name, value in self.parts.items())
+        return text
 
 
 def main() -> None:
@@ -73,37 +89,38 @@ def main() -> None:
     parser.add_argument("--fence", choices=("sync", "lockout"), default="sync")
     parser.add_argument("--major", type=int, default=15)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--tools", action="store_true")
     options = parser.parse_args()
     pytest_configure(None)  # type: ignore[arg-type]
-    runs = []
+    ways: dict[str, Callable[[Source, Task], SwitchoverResult | None]] = {
+        options.fence: lambda _, task: switch_over(task)
+    }
+    if options.tools:
+        ways["tools"] = with_tools
+    runs: dict[str, list[Run]] = {name: [] for name in ways}
     for number in range(1, options.runs + 1):
-        runs.append(run := one(options))
-        print(
-            f"run {number:2}: outage {run.gap:6.1f} ms, reported {run.reported:6.1f} ms,"
-            f" longest stall of a client {run.stall:6.1f} ms, failed transactions {run.failed:3},"
-            f" acknowledged {run.acknowledged}, lost {run.lost}, doubled {run.doubled},"
-            f" diverged {run.diverged};"
-            + "".join(f" {name} {value:.0f}" for name, value in run.parts.items()),
-            flush=True,
-        )
+        for name, way in ways.items():
+            runs[name].append(run := one(options, way))
+            print(f"run {number:2} {name:7}: {run.line()}", flush=True)
     print_summary(options, runs)
 
 
-def one(options: argparse.Namespace) -> Run:
+def one(options: argparse.Namespace, way: Callable[[Source, Task], SwitchoverResult | None]) -> Run:
     root = Path(tempfile.mkdtemp(prefix="lb-bench-"))
     root.chmod(0o755)
     servers = Servers(root)
     try:
         source = servers.source(options.major, settings=DURABLE)
         fill(source)
-        state = Path(tempfile.mkdtemp(prefix="lb-bench-state-"))
-        task = synchronizing_task(servers, state, source, settings=DURABLE, fence=options.fence)
+        task = synchronizing_task(
+            servers, root / "state", source, settings=DURABLE, fence=options.fence
+        )
         wait_streaming(source, task)
         ports = (source.port, task.request.port)
         stop = multiprocessing.Event()
         clients = [Child(stop, load, ports, options.clients), Child(stop, probe, ports, 1)]
         time.sleep(2)
-        result = switch_over(task)
+        result = way(source, task)
         time.sleep(1)
         stop.set()
         acknowledged, (probed,) = (child.result() for child in clients)
@@ -113,25 +130,51 @@ def one(options: argparse.Namespace) -> Run:
         servers.end()
     acked = {(c, n) for c, who in enumerate(acknowledged) for n, _ in who["rows"]}
     acked |= {(-1, n) for n, _ in probed["rows"]}
-    return Run(
+    run = Run(
         gap=longest_gap(probed["rows"]),
-        reported=result.write_outage_ms,
         stall=max(longest_gap(who["rows"]) for who in acknowledged),
         failed=sum(who["failed"] for who in acknowledged),
         acknowledged=len(acked),
         lost=sum(key not in rows for key in acked),
         doubled=sum(count > 1 for count in rows.values()),
-        diverged=len(result.diverged),
-        parts=parts(result),
     )
+    if result is None:
+        return run
+    reported = result.write_outage_ms
+    return replace(run, diverged=len(result.diverged), reported=reported, parts=parts(result))
 
 
 def parts(result: SwitchoverResult) -> dict[str, float]:
-    """Milliseconds of: read-only confirmed, drained, intent on disk, promoted."""
+    """Milliseconds until: new sessions cannot write, drained, intent on disk, promoted."""
     at = [result.fenced, result.drained, result.undo_possible_until, result.promoted]
     steps = [milliseconds(a, b) for a, b in itertools.pairwise(at)]
     close = result.write_outage_ms - sum(steps)
     return dict(zip(("close", "drain", "intent", "promote"), [close, *steps], strict=True))
+
+
+def with_tools(source: Source, task: Task) -> None:
+    """The usual way, with the tools that come with PostgreSQL."""
+    cluster = task.cluster()
+    pg_ctl = cluster.distribution.program("pg_ctl")
+    with source.connect() as conn:
+        conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        conn.execute("SELECT pg_reload_conf()")
+        while True:
+            with source.connect() as fresh:
+                if fresh.execute("SHOW default_transaction_read_only").fetchone() == ("on",):
+                    break
+        conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        lsn = conn.execute("SELECT pg_current_wal_lsn()").fetchone()
+        query = "SELECT replay_lsn >= %s FROM pg_stat_replication"
+        while conn.execute(query, lsn).fetchone() != (True,):
+            time.sleep(0.1)
+    subprocess.run(
+        [pg_ctl, "promote", "-w", "-s", "-D", cluster.data],
+        check=True, env=cluster.distribution.environment, **cluster.account.popen_arguments(),
+    )  # fmt: skip
 
 
 def fill(source: Source) -> None:
@@ -224,22 +267,29 @@ def longest_gap(rows: list[tuple[int, float]]) -> float:
     return max((b - a) * 1000 for a, b in itertools.pairwise(times))
 
 
-def print_summary(options: argparse.Namespace, runs: list[Run]) -> None:
-    def spread(values: list[float]) -> str:
-        return f"{min(values):.0f} / {statistics.median(values):.0f} / {max(values):.0f}"
+def print_summary(options: argparse.Namespace, runs: dict[str, list[Run]]) -> None:
+    def spread(values: Iterable[float]) -> str:
+        found = list(values)
+        return f"{min(found):.0f} / {statistics.median(found):.0f} / {max(found):.0f}"
 
-    print(
-        f"\nfence {options.fence}, PostgreSQL {options.major}, {options.clients} clients,"
-        f" {len(runs)} switchovers; min / median / max:"
-        f"\n  write outage seen by the probe  {spread([r.gap for r in runs])} ms"
-        f"\n  write outage as reported        {spread([r.reported for r in runs])} ms"
-        f"\n  longest stall of a client       {spread([r.stall for r in runs])} ms"
-        f"\n  failed transactions             {spread([float(r.failed) for r in runs])}"
-        f"\n  acknowledged rows {sum(r.acknowledged for r in runs)},"
-        f" lost {sum(r.lost for r in runs)}, doubled {sum(r.doubled for r in runs)},"
-        f" diverged {sum(r.diverged for r in runs)}"
-        f"\n{machine()}"
-    )
+    print(f"\nPostgreSQL {options.major}, {options.clients} clients; min / median / max:")
+    for name, found in runs.items():
+        print(
+            f"{name}, {len(found)} switchovers:"
+            f"\n  write outage seen by the probe  {spread(r.gap for r in found)} ms"
+            f"\n  longest stall of a client       {spread(r.stall for r in found)} ms"
+            f"\n  failed transactions             {spread(float(r.failed) for r in found)}"
+            f"\n  acknowledged rows {sum(r.acknowledged for r in found)},"
+            f" lost {sum(r.lost for r in found)}, doubled {sum(r.doubled for r in found)}"
+        )
+        if found[0].parts:
+            print(f"  write outage as reported        {spread(r.reported for r in found)} ms")
+            for part in found[0].parts:
+                print(f"    {part:29} {spread(r.parts[part] for r in found)} ms")
+    if "tools" in runs:
+        ours, theirs = (statistics.median(r.gap for r in found) for found in runs.values())
+        print(f"ratio of the medians: {ours / theirs:.2f}")
+    print(machine())
 
 
 def machine() -> str:

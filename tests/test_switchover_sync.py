@@ -73,11 +73,13 @@ def test_override_without_waiting_is_detected_and_put_back(
     wait_streaming(source, task)
     session = f"{OVERRIDE}; SET synchronous_commit = off"
     writers = [Writer(f"o{i}", [source.port], session) for i in range(4)]
+    stream = source.sql("SELECT pid FROM pg_stat_replication")
     with writing(*writers):
         with pytest.raises(SwitchoverUndone) as caught:
             switch_over(task)
         assert caught.value.id in REFUSED
         assert f"{writers[0].name[0]}" in caught.value.message
     assert task.state is State.SYNCHRONIZING
+    assert source.sql("SELECT pid FROM pg_stat_replication") == stream
     assert missing_and_doubled(acked_rows(source), writers) == (0, 0)
     assert source.sql("SHOW default_transaction_read_only") == [("off",)]

@@ -20,15 +20,16 @@ from .fence.attempt import Attempt, folder, switch_lock, try_lock
 from .fence.undo import settle_attempt
 from .task import Task
 
-#: Seconds past the deadline that a living process gets to put things back itself.
-_GRACE = 20.0
+#: Seconds that others may hold the lock past the deadline; putting back takes up to 40.
+_HUNG = 120.0
 _TICK = 0.2
 
 
-def start(task: Task) -> None:
+def start(task: Task, *, wait: bool = True) -> None:
     """Start the guard of a task unless one runs; return when it stands guard.
 
-    Raises LandbridgeError (guard.not_started) when it does not come up.
+    Without `wait` it is only started. Raises LandbridgeError (guard.not_started) when it
+    does not come up.
     """
     if _is_guarded(task):
         return
@@ -38,12 +39,12 @@ def start(task: Task) -> None:
         output=log,
         environment=clean_environment(),
     )
-    if not wait_until(lambda: _is_guarded(task) or not process.alive(), 20) or (
-        not process.alive()
-    ):
-        raise LandbridgeError(
-            f"the guard of the switchover did not start, see {log}", id="guard.not_started"
-        )
+    if wait:
+        wait_until(lambda: _is_guarded(task) or not process.alive(), 20)
+        if not _is_guarded(task):
+            raise LandbridgeError(
+                f"the guard of the switchover did not start, see {log}", id="guard.not_started"
+            )
 
 
 def main(task: Task) -> None:
@@ -51,30 +52,29 @@ def main(task: Task) -> None:
     fd = os.open(folder(task) / "guard", os.O_RDWR | os.O_CREAT, 0o600)
     if not wait_until(lambda: try_lock(fd), 2):
         return
-    while not _done(task, fd):
+    busy_since: float | None = None
+    while True:
+        attempt = Attempt.load(task)
+        if attempt is None or time.time() > attempt.deadline:
+            try:
+                with switch_lock(task, patience=0):
+                    settle_attempt(task, by="guard")
+                    # Closed under the lock, so that nobody counts on a guard that is leaving.
+                    os.close(fd)
+                    return
+            except LandbridgeError as error:
+                # Retried until it succeeds: no source may stay fenced without a destination.
+                busy = error.id == "switchover.busy"
+                busy_since = (busy_since or time.time()) if busy else None
+                if attempt and busy_since and time.time() - busy_since > _HUNG:
+                    _end_hung(task, attempt)
         time.sleep(_TICK)
 
 
-def _done(task: Task, fd: int) -> bool:
-    """Look once; True when the guard may go, which then nobody counts on any more."""
-    attempt = Attempt.load(task)
-    late = time.time() - attempt.deadline if attempt else 0.0
-    if attempt and late > _GRACE and not attempt.intent(task):
-        # It hangs, or it would have put things back long ago.
+def _end_hung(task: Task, attempt: Attempt) -> None:
+    """Kill a process that holds the lock and does nothing, unless it was about to promote."""
+    if not attempt.intent(task):
         attempt.worker_process.send(signal.SIGKILL)
-    if attempt and late <= 0:
-        return False
-    try:
-        with switch_lock(task, patience=0):
-            if settle_attempt(task, by="guard"):
-                os.close(fd)
-                return True
-    except LandbridgeError as error:
-        # Retried until it succeeds: a fenced source must not stay so without a destination.
-        if error.id != "switchover.busy":
-            print(error, file=sys.stderr, flush=True)
-            time.sleep(1.0)
-    return False
 
 
 def _is_guarded(task: Task) -> bool:

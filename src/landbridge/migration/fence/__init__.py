@@ -23,8 +23,11 @@ class Fence(Protocol):
     def prepare(self) -> None:
         """Everything that clients do not notice."""
 
-    def close_writes(self) -> None:
-        """From here on a new session cannot write; proven by a session of our own."""
+    def close_writes(self) -> str:
+        """On return a new session cannot write, which one of our own proved.
+
+        Returns the moment (UTC, ISO 8601) from which writes may have been refused.
+        """
 
     def check(self) -> None:
         """Raise SwitchoverUndone (fence.broken) when the fence does not stand any more."""

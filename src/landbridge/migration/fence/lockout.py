@@ -15,6 +15,7 @@ from pathlib import Path
 from ...errors import SwitchoverUndone
 from ...postgres.positions import Connection
 from ...postgres.process import wait_until
+from ..journal import now
 from ..task import Task
 from .attempt import Attempt, folder
 from .hba import lock_out, read_rules, server_admits
@@ -50,8 +51,9 @@ class LockoutFence:
         write_server_file(control, path, self._text)
         read_rules(control)
 
-    def close_writes(self) -> None:
+    def close_writes(self) -> str:
         """Put the file in force, and prove that by a new session of ours."""
+        begin = now()
         control = self.source.control
         asked = control.execute("SELECT clock_timestamp(), pg_reload_conf()").fetchone()
         assert asked is not None
@@ -69,6 +71,7 @@ class LockoutFence:
                 id="fence.not_effective",
             )
         self.source.note_fenced(control)
+        return begin
 
     def check(self) -> None:
         """Raise SwitchoverUndone (fence.broken) when the file is not ours any more."""

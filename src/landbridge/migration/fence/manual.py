@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from psycopg import sql
@@ -35,8 +36,11 @@ class ManualFence:
     def prepare(self) -> None:
         """The person has done it already."""
 
-    def close_writes(self) -> None:
-        """Raise SwitchoverUndone (fence.not_effective) unless a new session cannot write."""
+    def close_writes(self) -> str:
+        """Raise SwitchoverUndone (fence.not_effective) unless a new session cannot write.
+
+        Returns when the person said that the source is fenced.
+        """
         with self.source.fresh() as conn:
             read_only = show(conn, READ_ONLY) == "on"
             self.source.note_fenced(conn)
@@ -48,6 +52,8 @@ class ManualFence:
                 remedy="Run the statements of the fence, or stop the applications.",
             )
         self.source.refuse_overrides(_OBSERVE)
+        said = signal_file(self.task).stat().st_mtime
+        return datetime.fromtimestamp(said, UTC).isoformat(timespec="microseconds")
 
     def check(self) -> None:
         """The fence is not ours to watch; the next transaction id tells."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import contextlib
 from typing import Any
 
 from ...errors import SwitchoverUndone
@@ -27,10 +27,11 @@ def run(task: Task, attempt: Attempt) -> None:
     deadline = Deadline(attempt.deadline)
     try:
         deadline.check()
-        guard.start(task)
+        # A fence of a person's stands already, and the guard could not lift it.
+        guard.start(task, wait=attempt.fence != "manual")
         with (
-            closing(Destination(task.cluster())) as destination,
-            closing(SourceSide(task, account_of(task, attempt), deadline)) as source,
+            contextlib.closing(Destination(task.cluster())) as destination,
+            contextlib.closing(SourceSide(task, account_of(task, attempt), deadline)) as source,
         ):
             try:
                 facts = _drain(task, attempt, source, destination)
@@ -49,8 +50,7 @@ def _drain(
     fence = make_fence(task, attempt, source)
     task.journal.append("step", name="fence", phase="begin", fence=attempt.fence)
     fence.prepare()
-    closed_from = now()
-    fence.close_writes()
+    closing = fence.close_writes()
     fenced = now()
     facts = _prove(_stand_still(source, destination), destination)
     fence.check()
@@ -58,7 +58,7 @@ def _drain(
     task.journal.append("step", durable=False, name="fence", phase="end", **facts)
     return {
         **facts,
-        "closing": closed_from,
+        "closing": closing,
         "fenced": fenced,
         "drained": now(),
         "sessions_terminated": len(source.ended),

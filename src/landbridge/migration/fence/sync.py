@@ -10,6 +10,7 @@ whose wait is cancelled: both take a transaction id, by which they are noticed.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import psycopg
 from psycopg import pq
@@ -17,6 +18,7 @@ from psycopg import pq
 from ...errors import SwitchoverUndone
 from ...postgres.positions import Connection
 from ...postgres.process import wait_until
+from ..journal import now
 from ..task import Task
 from .attempt import Attempt
 from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, put, reload_conf, remember, require, show
@@ -59,8 +61,9 @@ class SyncFence:
         # Written now, which costs two fsyncs, and read with the reload that closes.
         put(control, {READ_ONLY: "on"}, reload=False)
 
-    def close_writes(self) -> None:
+    def close_writes(self) -> str:
         """Make new transactions read-only, and prove it by a session opened afterwards."""
+        begin = now()
         reload_conf(self.source.control)
         if not wait_until(self._new_sessions_read_only, PATIENCE, 0.001):
             raise SwitchoverUndone(
@@ -71,6 +74,7 @@ class SyncFence:
                 " server's command line.",
             )
         self.source.refuse_overrides(_OBSERVE)
+        return begin
 
     def _new_sessions_read_only(self) -> bool:
         with self.source.fresh() as conn:
@@ -136,7 +140,7 @@ class SyncFence:
         but commits begin to wait only when the checkpointer has read them too, which a
         running checkpoint's fsync can hold up for seconds.
         """
-        with self.source.fresh() as probe:
+        with closing(self.source.fresh()) as probe:
             self.source.deadline.watch(probe)
             probe.execute("SET synchronous_commit = remote_apply")
             while not self._one_waited(probe):
