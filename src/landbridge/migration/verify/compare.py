@@ -22,10 +22,11 @@ _TICK = 0.4
 
 
 class MovedOn(Exception):
-    """The table was truncated, rewritten, altered or dropped after the moment it is read at.
+    """The table cannot be read at this moment, but perhaps at another.
 
-    These are the operations that PostgreSQL does not show at an older moment
-    (PostgreSQL documentation, "Caveats" of concurrency control).
+    It was truncated, rewritten, altered or dropped after the moment, which PostgreSQL does
+    not show at an older one (PostgreSQL documentation, "Caveats" of concurrency control);
+    or somebody is about to and has locked it.
     """
 
 
@@ -142,22 +143,30 @@ def _next(
 def read(conn: Connection, table: Table | None, *, recheck: bool = False) -> tuple[int, str] | None:
     """Rows and hash of a table at the connection's moment; None if there is no table.
 
-    With `recheck` raises MovedOn if the table has changed in a way that the moment
-    does not cover. psycopg.Error if it cannot be read.
+    Raises MovedOn if it is locked; with `recheck` also if the table has changed in a way
+    that the moment does not cover. psycopg.Error if it cannot be read.
     """
     if table is None:
         return None
     try:
-        with conn.transaction():
+        # Rolled back, so that the lock on the table does not outlive its reading: else
+        # a TRUNCATE or ALTER TABLE would wait for the whole comparison, and every query
+        # of the table behind it.
+        with conn.transaction(force_rollback=True):
             row = conn.execute(digest_query(table, server_major(conn))).fetchone()
+            if recheck and _file(conn, table) != table.file:
+                raise MovedOn("truncated or rewritten after the point")
+    except psycopg.errors.LockNotAvailable as error:
+        raise MovedOn("locked by a transaction that was open at the point") from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         if recheck:
             raise MovedOn("dropped or altered after the point") from error
         raise
-    if recheck:
-        # pg_relation_filenode looks at the present, the catalog query did at the moment.
-        answer = conn.execute("SELECT pg_relation_filenode(%s::oid)::bigint", [table.oid])
-        if answer.fetchone() != (table.file,):
-            raise MovedOn("truncated or rewritten after the point")
     assert row is not None
     return int(row[0]), str(row[1])
+
+
+def _file(conn: Connection, table: Table) -> int | None:
+    """The table's file at present, where the catalog query said what it was at the moment."""
+    row = conn.execute("SELECT pg_relation_filenode(%s::oid)::bigint", [table.oid]).fetchone()
+    return row[0] if row else None

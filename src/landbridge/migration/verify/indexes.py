@@ -26,7 +26,7 @@ _VERSIONS = {10: "1.0", 11: "1.1", 12: "1.2", 13: "1.2"}
 _SCHEMA = "landbridge_amcheck"
 #: Findings per table that are named at most.
 _LIMIT = 10
-#: A check on a standby is repeated when the replay of a vacuum ends it.
+#: A check is repeated when the replay of a vacuum ends it, or somebody holds a lock.
 _TRIES = 3
 
 _RELATIONS = """
@@ -167,7 +167,9 @@ def _findings(conn: Connection, query: sql.Composed, oid: int, name: str) -> lis
             return [Finding(name, row[0]) for row in rows if row[0]]
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
             return []
-        except psycopg.errors.SerializationFailure as conflict:
+        except (
+            psycopg.errors.SerializationFailure, psycopg.errors.LockNotAvailable
+        ) as conflict:  # fmt: skip
             message = str(conflict.diag.message_primary)
         except psycopg.Error as error:
             if conn.closed:

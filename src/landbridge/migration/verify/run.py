@@ -205,7 +205,11 @@ class _Run:
         table.lsn = str(moment.lsn)
         if not table.equal and not table.error and reading.pair.both:
             source, destination = comparison.join()
-            table.where = where(source, destination, reading.pair.any)
+            with (
+                source.transaction(force_rollback=True),
+                destination.transaction(force_rollback=True),
+            ):
+                table.where = where(source, destination, reading.pair.any)
         self.result.tables.append(table)
         self.done += 1
         self._say(table.name)

@@ -37,7 +37,8 @@ SETTINGS = {
     "row_security": "off",
     "jit": "off",
     "statement_timeout": "0",
-    "lock_timeout": "0",
+    # A standby that is stopped keeps the locks of the transactions open at its position.
+    "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
