@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from landbridge.cli.main import run
+from landbridge.cli.entry import run
 
 
 @dataclass(frozen=True)

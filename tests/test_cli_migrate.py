@@ -162,7 +162,7 @@ def test_interrupted_migration_is_continued_by_the_same_command_and_cancelled(
     data, port = servers.destination()
     command = ["migrate", where(source), "--to", str(data), "--port", str(port)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "landbridge.cli.main", *command], text=True,
+        [sys.executable, "-m", "landbridge.cli", *command], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert wait_until(lambda: _synchronizing(state_dir), 60, every=0.1)
@@ -244,3 +244,33 @@ def test_wrong_or_missing_password_is_said_without_repeating_it(
     assert "PGPASSWORD" in missing.object["error"]["remedy"]
     typed = cli("migrate", f"{where(source)} password=wr0ng-s3cret", *arguments[1:])
     assert typed.code == 1 and "PGPASSWORD" in typed.err and "wr0ng" not in cli.said
+
+
+def test_manual_fence_is_shown_awaited_and_verified(
+    cli: Cli, servers: Servers, source: Source, state_dir: Path
+) -> None:
+    data, port = servers.destination()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "landbridge.cli", "migrate", where(source), "--to", str(data),
+         "--port", str(port), "--switchover", "auto"],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said = ""
+    while "--fenced" not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    task = the_task(state_dir)
+    assert f"landbridge switchover {task.id} --fenced" in said
+    statements = [line.strip() for line in said.splitlines() if line.strip().endswith(";")]
+    assert len(statements) == 3 and "ALTER SYSTEM" in statements[0]
+    with source.connect() as conn:
+        for statement in statements:
+            conn.execute(statement)
+    assert cli("switchover", task.id, "--fenced", "--json").object["fenced"] is True
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Finished" in out and "POINT OF NO RETURN" in out
+    assert cli("switchover", task.id, "--fenced").code == 1
+    assert_no_password(state_dir, cli.said + said + out + err)

@@ -14,7 +14,7 @@ import pytest
 from fix_servers import majors
 from landbridge.postgres.process import wait_until
 
-DEMO = [sys.executable, "-m", "landbridge.cli.main", "demo"]
+DEMO = [sys.executable, "-m", "landbridge.cli", "demo"]
 SMALL = ["--scale", "1", "--clients", "2", "--rate", "200"]
 
 

@@ -12,8 +12,9 @@ from . import options
 from .output import Mode, Output
 
 if TYPE_CHECKING:
-    from ..migration.task import Request
+    from ..migration.task import Request, Task
     from ..postgres.conninfo import Conninfo
+    from .running import Moment
 
 
 def migrate(
@@ -110,7 +111,7 @@ class Wish:
 def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
     """Create the task, or find the unfinished one of this destination, and work on it."""
     from ..migration.task import Tasks
-    from .running import asking, run_detached, run_here
+    from .running import run_detached, run_here
     from .summary import conclude
 
     everything = Tasks.default()
@@ -122,10 +123,18 @@ def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
         task = everything.create(wish.request(accounts), accounts)
     if detach:
         return run_detached(task, out)
-    moment = None
-    if task.request.switchover == "wait":
-        moment = asking(out) if ask else None
-        if moment is None:
-            later = f"landbridge switchover {task.id}"
-            out.line(f"Once it has caught up, switch over with: {later}")
-    return conclude(run_here(task, out, moment=moment), out)
+    return conclude(run_here(task, out, moments=_questions(task, out, ask)), out)
+
+
+def _questions(task: Task, out: Output, ask: bool) -> list[Moment]:
+    """What to ask the person in front of us, and otherwise how to do it from elsewhere."""
+    from .running import asking, fencing
+
+    waits = task.request.switchover == "wait"
+    if waits and not ask:
+        later = f"landbridge switchover {task.id}"
+        out.line(f"Once it has caught up, switch over with: {later}")
+    moments = [asking(out)] if waits and ask else []
+    if out.can_ask and task.request.fence == "manual":
+        moments.append(fencing(out))
+    return moments

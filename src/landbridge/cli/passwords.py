@@ -60,8 +60,8 @@ class Passwords:
             if name in source.parameters and not (elsewhere and name in _PLACE)
         }
         whole = Conninfo({**inherited, **given.parameters}, given.password)
-        if whole.password is None and whole.user == source.user and not self._given[role]:
-            return whole.with_password(source.password)
+        if whole.password is None and whole.user == source.user and source.password is not None:
+            return whole.with_password(self._given[role] or source.password)
         return self.for_account(whole, role)
 
     def for_account(self, conninfo: Conninfo, role: str) -> Conninfo:

@@ -7,13 +7,15 @@ shown is the same as `landbridge watch` shows from elsewhere.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import SwitchoverRefused
 from ..migration import worker
+from ..migration.fence.manual import signal_file
 from ..migration.states import State
+from .display.details import say_fenced
 from .display.follow import follow
 from .display.view import View
 from .guardrails import guardrails
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from ..migration.task import Task
     from .output import Output
 
+Condition = Callable[["View"], bool]
+
 _SWITCHING = (State.FENCING, State.DRAINED, State.PROMOTED)
 
 
@@ -33,7 +37,7 @@ _SWITCHING = (State.FENCING, State.DRAINED, State.PROMOTED)
 class Moment:
     """Something to do in the middle of the work."""
 
-    when: Callable[[View], bool]
+    when: Condition
     do: Callable[[View], None]
     is_question: bool = False
     """Whether the picture stands still while it is done."""
@@ -64,14 +68,15 @@ def run_here(
     task: Task,
     out: Output,
     *,
-    moment: Moment | None = None,
-    until: Callable[[View], bool] = lambda view: False,
+    moments: Sequence[Moment] = (),
+    until: Condition = lambda view: False,
     extra: Callable[[], RenderableType] | None = None,
 ) -> View:
     """Work on the task, showing it, until there is no more to do or `until(view)` holds.
 
-    A task that another process works on is only shown. Raises Interrupted on Ctrl-C, and
-    whatever ended the work early.
+    The moments are waited for one after the other, those that are questions first. A task
+    that another process works on is only shown. Raises Interrupted on Ctrl-C, and whatever
+    ended the work early.
     """
     view = View(task)
     if task.is_worked_on():
@@ -80,12 +85,12 @@ def run_here(
     work = Work(task)
     work.start()
     try:
-        if moment is not None and moment.is_question:
-            _follow_work(view, out, work, moment.when, extra)
-            if work.is_alive():
-                moment.do(view)
-            moment = None
-        _follow_work(view, out, work, _with(moment, until), extra)
+        for question in (m for m in moments if m.is_question):
+            _follow_work(view, out, work, _either(question.when, until), extra)
+            if work.is_alive() and question.when(view):
+                question.do(view)
+        others = [m for m in moments if not m.is_question]
+        _follow_work(view, out, work, _doing(others, until), extra)
     except KeyboardInterrupt:
         work.leave()
         raise _interrupted(view) from None
@@ -96,7 +101,7 @@ def run_here(
     return view
 
 
-def watch(view: View, out: Output, until: Callable[[View], bool] = lambda view: False) -> None:
+def watch(view: View, out: Output, until: Condition = lambda view: False) -> None:
     """Show a task that somebody else works on until it is over or `until(view)` holds."""
     try:
         follow(view, out, lambda v: v.is_over or until(v))
@@ -107,15 +112,16 @@ def watch(view: View, out: Output, until: Callable[[View], bool] = lambda view: 
         ) from None
 
 
-def _with(moment: Moment | None, until: Callable[[View], bool]) -> Callable[[View], bool]:
-    """`until`, doing what the moment wants as soon as it has come."""
-    waiting = moment
+def _either(one: Condition, other: Condition) -> Condition:
+    return lambda view: one(view) or other(view)
+
+
+def _doing(moments: list[Moment], until: Condition) -> Condition:
+    """`until`, doing what the next moment wants as soon as it has come."""
 
     def look(view: View) -> bool:
-        nonlocal waiting
-        if waiting is not None and waiting.when(view):
-            waiting.do(view)
-            waiting = None
+        if moments and moments[0].when(view):
+            moments.pop(0).do(view)
         return until(view)
 
     return look
@@ -125,7 +131,7 @@ def _follow_work(
     view: View,
     out: Output,
     work: Work,
-    until: Callable[[View], bool],
+    until: Condition,
     extra: Callable[[], RenderableType] | None,
 ) -> None:
     """Show the work until it has ended or `until` holds."""
@@ -150,6 +156,15 @@ def asking(out: Output) -> Moment:
     return Moment(is_ready, lambda view: _ask(view, out), is_question=True)
 
 
+def fencing(out: Output) -> Moment:
+    """Once the statements of a manual fence are shown, ask whether they were run."""
+    return Moment(
+        lambda view: bool(view.live.get("statements")),
+        lambda view: _ask_fenced(view, out),
+        is_question=True,
+    )
+
+
 def _ask(view: View, out: Output) -> None:
     """Show the guardrails and ask for the word; what is not asked for can be, later."""
     try:
@@ -161,6 +176,13 @@ def _ask(view: View, out: Output) -> None:
         out.error(error)
     later = f"landbridge switchover {view.task.id}"
     out.show(f"\nThe destination keeps following. Switch over later, from elsewhere: {later}\n")
+
+
+def _ask_fenced(view: View, out: Output) -> None:
+    if confirmed(out, "Is the source fenced?", "fenced"):
+        signal_file(view.task).touch()
+    else:
+        out.show(f"\nSay so later, from elsewhere: {say_fenced(view)}\n")
 
 
 def _interrupted(view: View) -> Interrupted:

@@ -107,7 +107,7 @@ class Demo:
     def _save_logs(self) -> Path:
         """After a failure: keep the records that explain it; returns their folder."""
         root = self.servers.root
-        logs = self._output_folder() / "failed"
+        logs = self._output_folder() / root.name
         for path in (*self.servers.state.rglob("*"), *root.glob("*/server.log")):
             if path.is_file() and (
                 path.suffix in (".log", ".json", ".jsonl") or path.name == "log"
@@ -164,7 +164,7 @@ class Demo:
         )
         self._task = task
         view = run_here(
-            task, self.out, moment=switch, until=lambda view: view.held is not None,
+            task, self.out, moments=[switch], until=lambda view: view.held is not None,
             extra=lambda: application_line(self.servers, self.writer),
         )  # fmt: skip
         if (error := failure(view)) is not None:

@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 failed, 2 wrong call, 3 the assessment found errors,
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 
 import typer
@@ -65,7 +64,3 @@ def _internal(error: Exception, log: LogFile) -> LandbridgeError:
         id="internal",
         remedy=f"This is a defect of ours; the details are in {log.path}.",
     )
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))

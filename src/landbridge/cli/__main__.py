@@ -1,0 +1,5 @@
+"""`python -m landbridge.cli`: the same as the program `landbridge`."""
+
+from . import main
+
+main()
