@@ -199,11 +199,12 @@ def run(chosen: argparse.Namespace, speeds: list[int]) -> list[dict[str, object]
     servers.root.chmod(0o755)
     hosts = ["127.0.0.1", *([lines.HERE] if speeds else [])]
     try:
+        clients = ("127.0.0.1", lines.HERE, lines.THERE)
         source = servers.source(
             chosen.major,
             settings={"listen_addresses": ",".join(hosts), "shared_buffers": "256MB",
                       "max_wal_size": "4GB"},
-            hba=[f"host all,replication all {h}/32 md5" for h in ("127.0.0.1", lines.HERE, lines.THERE)],
+            hba=[f"host all,replication all {client}/32 md5" for client in clients],
         )  # fmt: skip
         size = dataset.fill(source, chosen.size)
         print(facts(source, size, servers.root))

@@ -84,13 +84,13 @@ def tree(root: Path) -> dict[str, str]:
     return found
 
 
-def start_as_standby(servers: Servers, task: Task) -> Cluster:
+def start_as_standby(servers: Servers, task: Task, **settings: str) -> Cluster:
     """Start the finished copy as a standby that knows no primary; it must become consistent."""
     cluster = servers.adopt(task.cluster())
     if task.request.major >= 12:
         cluster.account.write(cluster.data / "standby.signal", "")
     else:
         cluster.account.write(cluster.data / "recovery.conf", "standby_mode = on\n")
-    cluster.configure({**QUICK, "hot_standby": "on"})
+    cluster.configure({**QUICK, "hot_standby": "on", **settings})
     cluster.start()
     return cluster

@@ -15,7 +15,7 @@ from landbridge.postgres.process import wait_until
 #: Files that no two copies share, or that the copier does not keep on purpose.
 _OWN = {
     "backup_label", "backup_label.old", "backup_manifest", "global/pg_control",
-    "postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "tablespace_map",
+    "postgresql.conf", "postgresql.auto.conf", "pg_hba.conf",
 }  # fmt: skip
 
 

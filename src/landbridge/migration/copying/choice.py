@@ -20,6 +20,8 @@ _FAST = 5e9
 _LEVEL_3_BELOW = 2e9
 # gzip:1 passes about 1.6 Gbit/s of data on one core of the source.
 _GZIP_BELOW = 1.2e9
+# Seconds for the measurement: the ranges above are wide, and every copy pays for it.
+_BUDGET = 0.15
 
 
 def candidates(spec: CopySpec, version: int) -> list[Compression]:
@@ -63,7 +65,7 @@ def _speed(conn: psycopg.Connection[Any], max_rate: int | None) -> float:
     """Bytes per second the copy can have, measured unless the limit settles it."""
     if max_rate is not None and max_rate * 8 < _LEVEL_3_BELOW:
         return max_rate
-    line = measure_line(conn, enough=_FAST / 8)
+    line = measure_line(conn, enough=_FAST / 8, budget=_BUDGET)
     if line.rate is None:
         raise CopyFailed(
             f"the line to the source carried {line.bytes} bytes and then nothing",

@@ -15,10 +15,10 @@ from .tar import Entry, Kind, TarReader
 
 #: Files of the source's own life, which must not rule the copy: read, checked, not kept.
 #: Its configuration may hold passwords; the signal files would make the copy a standby of
-#: the source's primary. tablespace_map would make the server put the links back.
+#: the source's primary.
 NOT_KEPT = frozenset({
     "postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "standby.signal",
-    "recovery.signal", "recovery.conf", "postmaster.pid", "postmaster.opts", "tablespace_map",
+    "recovery.signal", "recovery.conf", "postmaster.pid", "postmaster.opts",
 })  # fmt: skip
 
 # Bytes gathered before they are summed and written: few calls, still in the CPU's cache.
@@ -48,11 +48,14 @@ class FileWriter:
 
     def begin(self, entry: Entry) -> None:
         name = _checked(entry.name)
-        if entry.kind is Kind.LINK:
-            raise CopyFailed(f"unexpected link {name} in the stream", id="copy.bad_stream")
         self._name = self._prefix + name
         self._fd = None
-        if entry.kind is Kind.FOLDER:
+        if entry.kind is Kind.LINK:
+            self._name = ""
+            # The only links a cluster has are those to tablespaces; ours are made already.
+            if not (self._root / name).is_symlink():
+                raise CopyFailed(f"unexpected link {name} in the stream", id="copy.bad_stream")
+        elif entry.kind is Kind.FOLDER:
             self._name = ""
             self._make_folder(self._root / name)
         elif self._name not in NOT_KEPT:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ...errors import CopyFailed
+from ...errors import CopyFailed, MigrationCancelled
 from ...postgres.osaccount import clean_environment
 from ...postgres.process import ProcessId, start_detached, wait_until
 from ...postgres.replication import ReplicationConnection
@@ -64,8 +64,8 @@ class CopyJob:
     def wait(self, report: Report, cancelled: Callable[[], bool]) -> CopyResult:
         """Wait for the end, reporting progress; the result.
 
-        Raises CopyFailed with the first cause, or with id copy.cancelled after it ended
-        the child because `cancelled` said so.
+        Raises CopyFailed with the first cause, or MigrationCancelled after it ended the
+        child because `cancelled` said so.
         """
         child = self.child()
         if child is not None:
@@ -167,7 +167,7 @@ class CopyJob:
             while not select.select([handle], [], [], _LOOK)[0]:
                 if cancelled():
                     self.cancel()
-                    raise CopyFailed("the copy was cancelled", id="copy.cancelled")
+                    raise MigrationCancelled("cancelled during the full copy")
                 progress = self.progress()
                 if progress is not None and progress != last:
                     last = progress

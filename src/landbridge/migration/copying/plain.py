@@ -136,8 +136,12 @@ class _Copy:
     def _claim(self, tablespaces: tuple[Tablespace, ...]) -> None:
         """Take a folder for each tablespace, before the first byte arrives."""
         for tablespace in tablespaces:
-            # One without an absolute location lies in the data directory itself (15+).
-            if tablespace.oid is None or not Path(tablespace.location).is_absolute():
+            if tablespace.oid is None:
+                continue
+            # One without an absolute location lies in the data directory itself (16+).
+            if not Path(tablespace.location).is_absolute():
+                inside = self._destination.data / "pg_tblspc" / str(tablespace.oid)
+                self._destination.account.make_dir(inside)
                 continue
             target = self._spec.tablespaces.get(tablespace.location, tablespace.location)
             if target in self._tablespaces.values():
