@@ -144,6 +144,7 @@ class SourceSide:
                 )
             if quiet_at is None and not older:
                 quiet_at = next_xid
+            time.sleep(0.001)
 
     def clients(self) -> int:
         """How many client sessions are open that a switchover would end."""
@@ -205,11 +206,11 @@ class SourceSide:
 class Patience:
     """Bounds how long a fenced source may go on moving before the attempt is given up."""
 
-    def __init__(self, seconds: float = PATIENCE) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self) -> None:
+        self._end = time.monotonic() + PATIENCE
 
     def spend(self, still: Stillness) -> None:
-        """Raise SwitchoverUndone (switchover.still_writing) when none is left."""
+        """Wait a moment; raise SwitchoverUndone (switchover.still_writing) when none is left."""
         if time.monotonic() > self._end:
             raise SwitchoverUndone(
                 f"the source was still written to {PATIENCE:.0f} s after it was fenced,"
@@ -217,8 +218,8 @@ class Patience:
                 id="switchover.still_writing",
                 remedy="Stop these clients, or take the fence `lockout`, which no client"
                 " can override.",
-                retryable=False,
             )
+        time.sleep(0.0005)
 
 
 def who(sessions: Iterable[dict[str, Any]]) -> str:

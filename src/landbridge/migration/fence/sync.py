@@ -83,7 +83,12 @@ class SyncFence:
 
     def check(self) -> None:
         """Raise SwitchoverUndone (fence.broken) when the fence does not stand any more."""
-        if _server_value(self.source.control, READ_ONLY) != "on" or not self._is_synchronous():
+        row = self.source.control.execute(
+            "SELECT current_setting(%s) = 'on' AND sync_state = 'sync'"
+            " FROM pg_stat_replication WHERE application_name = %s",
+            [READ_ONLY, self.task.slot],
+        ).fetchone()
+        if row != (True,):
             raise SwitchoverUndone(
                 "the destination is no longer a synchronous standby of a read-only source",
                 id="fence.broken",
