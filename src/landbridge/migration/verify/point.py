@@ -38,7 +38,7 @@ _TRIES = 10
 _CHOOSE_WITHIN = 60.0
 #: Seconds for the standby to receive what the source had written at a snapshot. An
 #: asynchronous commit is flushed after three times wal_writer_delay (200 ms) at the latest.
-_RECEIVE_WITHIN = 2.0
+_RECEIVE_WITHIN = 1.0
 
 
 @contextlib.contextmanager
