@@ -50,7 +50,7 @@ def journey(task: Task) -> None:
     step("step", name="start", phase="end")
     journal.enter(State.SYNCHRONIZING)
     journal.note("follow.disconnected", "The line was cut for 8 s.", level="warning")
-    journal.append("signal", signal="switchover")
+    journal.append("signal", name="switchover")
     step("step", name="fence", phase="begin")
     journal.append("error", id="switchover.undone", message="replay did not arrive", remedy="Retry")
     step("step", name="fence", phase="undone")

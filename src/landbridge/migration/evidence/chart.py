@@ -19,7 +19,7 @@ _TICKS = 7
 class Bar:
     """One step; `left` and `width` in percent of the axis."""
 
-    label: str
+    name: str
     outcome: str
     left: float
     width: float
@@ -49,7 +49,7 @@ def chart(steps: Sequence[dict[str, Any]], end: str) -> Chart | None:
         seconds = max((last - first).total_seconds(), 0.0)
         left = round((first - begin).total_seconds() / total * 100, 3)
         width = round(seconds / total * 100, 3)
-        bars.append(Bar(step["name"].capitalize(), step["outcome"], left, width, seconds))
+        bars.append(Bar(step["name"], step["outcome"], left, width, seconds))
     distance = next((d for d in _DISTANCES if total / d <= _TICKS), _DISTANCES[-1])
     count = int(total / distance)
     ticks = [(round(i * distance / total * 100, 3), i * distance) for i in range(count + 1)]

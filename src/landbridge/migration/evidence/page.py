@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ..states import State
 from .chart import chart
 
 #: Tables listed openly; more are folded.
@@ -24,16 +25,30 @@ def render(document: dict[str, Any]) -> str:
     )  # fmt: skip
     environment.filters |= {
         "clock": clock, "moment": moment, "duration": duration, "size": size, "number": number,
-        "shown": shown,
+        "shown": shown, "words": lambda name: name.replace("_", " ").capitalize(),
     }  # fmt: skip
     ended = document["task"]["ended"]
     return environment.get_template("evidence.html").render(
         d=document,
         verdict=verdict(document),
-        chart=chart(document["steps"], ended),
+        chart=chart(_with_synchronization(document), ended),
         switch_chart=chart(_last_switchover(document["steps"]), ended),
         listed=_LISTED,
+        facts=[brief(step, document) for step in document["steps"]],
     )
+
+
+def _with_synchronization(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps, and the times in which the destination followed its source."""
+    states = document["states"]
+    ends = [state["at"] for state in states[1:]] + [None]
+    following = [
+        {"name": "synchronize", "begin": state["at"], "end": end, "outcome": "done"}
+        for state, end in zip(states, ends, strict=True)
+        if state["state"] == State.SYNCHRONIZING.value
+    ]
+    steps = [s for s in document["steps"] if s["begin"] and s["name"] != "synchronize"]
+    return sorted(steps + following, key=lambda step: str(step["begin"]))
 
 
 def _last_switchover(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -56,9 +71,26 @@ def verdict(document: dict[str, Any]) -> tuple[str, str, str]:
     if task["state"] in ("failed", "cancelled"):
         return "warn", task["label"], task["guarantee"]
     if task["state"] in ("promoted", "finished"):
-        proof = "compared equal" if verification else "not compared table by table"
-        return "good", "Migrated", f"The destination accepts writes; its content was {proof}."
+        proof = "The contents were not compared table by table."
+        if verification:
+            count = len(verification["tables"])
+            when = verification["when"]
+            proof = f"{count} tables were compared {when} the switchover: no difference."
+        return "good", "Migrated", f"The destination accepts writes. {proof}"
     return "calm", task["label"], task["guarantee"]
+
+
+def brief(step: dict[str, Any], document: dict[str, Any]) -> list[tuple[str, str]]:
+    """The facts of a step that the page does not show elsewhere, in few words."""
+    told = {**(document["switchover"] or {}), **(document["full_copy"] or {}), "lsn": step["lsn"]}
+    flat: dict[str, Any] = {}
+    for name, value in step["facts"].items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return [
+        (name.replace("_", " "), size(value) if name.endswith("bytes") else shown(value))
+        for name, value in flat.items()
+        if value not in (None, [], {}, "") and told.get(name) != value
+    ]
 
 
 def moment(text: str | None) -> str:

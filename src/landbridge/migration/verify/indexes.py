@@ -76,10 +76,13 @@ def check_indexes(
 ) -> None:
     """Fill `result.indexes` with checked, tables, failures and how; say what was not possible.
 
+    `checked` counts indexes, `tables` heaps; where nothing could be examined it stays empty.
+
     Raises ServerFailed, psycopg.Error if the destination breaks off.
     """
     failures: list[dict[str, str]] = []
-    result.indexes = {"checked": 0, "tables": 0, "failures": failures, "how": "amcheck"}
+    counts = {"checked": 0, "tables": 0}
+    how = "amcheck"
     for dbname in databases:
         with destination.session(dbname) as conn:
             schema, standby = _installed(conn), in_recovery(conn)
@@ -99,13 +102,16 @@ def check_indexes(
             continue
         else:
             found = _created(destination, dbname, relations, result)
+            how = "amcheck, created in a transaction that was rolled back"
         for relation, findings in found:
-            result.indexes["tables" if relation.method == "heap" else "checked"] += 1
+            counts["tables" if relation.method == "heap" else "checked"] += 1
             for name, message, certain in findings:
                 if certain:
                     failures.append({"name": name, "message": message})
                 else:
                     result.skip(f"structure of {name}", message)
+    if any(counts.values()):
+        result.indexes = {**counts, "failures": failures, "how": how}
 
 
 Examined = list[tuple[Relation, list[Finding]]]
@@ -143,7 +149,6 @@ def _created(
         conn.execute(sql.SQL("CREATE EXTENSION amcheck SCHEMA {}{}").format(schema, extra))
         found = _examine(conn, dbname, _SCHEMA, relations)
         conn.execute("ROLLBACK")
-    result.indexes["how"] = "amcheck, created in a transaction that was rolled back"
     return found
 
 

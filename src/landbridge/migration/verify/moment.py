@@ -18,6 +18,9 @@ from ..standby.lifecycle import dbname
 from ..task import Task, read_json
 from .sides import Held, Side
 
+#: Databases compared at one moment: each takes a connection to either side besides the jobs'.
+TOGETHER = 8
+
 
 @dataclass
 class Moment:
@@ -27,11 +30,6 @@ class Moment:
     tries: int = 1
     pairs: list[tuple[Held, Held]] = field(default_factory=list)
     """Source and destination, per database."""
-
-    def close(self) -> None:
-        for pair in self.pairs:
-            for held in pair:
-                held.close()
 
 
 @contextlib.contextmanager
@@ -44,14 +42,18 @@ def at_rest(
     """
     require_rest(task, source, destination)
     lsn, _ = fence(task)
-    moment = Moment(lsn)
-    try:
-        for name in databases:
-            moment.pairs.append((Held(source, name), Held(destination, name)))
+    with contextlib.ExitStack() as stack:
+        moment = Moment(lsn)
+        for name in databases[:TOGETHER]:
+            here, there = (hold_open(stack, side, name).take() for side in (source, destination))
+            moment.pairs.append((here, there))
         yield moment
         require_rest(task, source, destination)
-    finally:
-        moment.close()
+
+
+def hold_open(stack: contextlib.ExitStack, side: Side, dbname: str) -> Held:
+    """A database whose present can be held, until the stack is closed."""
+    return stack.enter_context(contextlib.closing(Held(side, dbname)))
 
 
 def require_rest(task: Task, source: Side, destination: Side) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from ...errors import VerificationFailed
@@ -28,7 +29,7 @@ from ...postgres.process import wait_until
 from ..task import Task
 from .commits import CommitLog
 from .hold import Hold
-from .moment import Moment
+from .moment import TOGETHER, Moment, hold_open
 from .sides import Held, Side
 from .snapshot import Snapshot, disagreement
 
@@ -36,6 +37,8 @@ from .snapshot import Snapshot, disagreement
 _TRIES = 10
 #: Seconds in which snapshots of the source are taken until one fits a position.
 _CHOOSE_WITHIN = 60.0
+#: Seconds in which they shall fit each other, too.
+_TOGETHER_WITHIN = 5.0
 #: Seconds for the standby to receive what the source had written at a snapshot. An
 #: asynchronous commit is flushed after three times wal_writer_delay (200 ms) at the latest.
 _RECEIVE_WITHIN = 1.0
@@ -52,23 +55,17 @@ def common_point(
     """
     cluster = task.cluster()
     for attempt in range(1, _TRIES + 1):
-        # Snapshots of several databases are taken one after the other; under load only
-        # the last of them is likely to fit the position.
-        wanted = databases if attempt == 1 else databases[:1]
-        with source.session(wanted[0]) as conn:
-            hold.follow(positions.flush_lsn(conn))
+        wanted = databases[:TOGETHER] if attempt == 1 else databases[:1]
         with contextlib.ExitStack() as stack:
-            held, lsn = _choose(CommitLog(cluster, wanted[0]), source, wanted)
-            for each in held:
-                stack.callback(each.close)
+            held = [hold_open(stack, source, name) for name in wanted]
+            hold.follow(positions.flush_lsn(held[0].conn))
+            with contextlib.closing(CommitLog(cluster, wanted[0])) as log:
+                lsn = _choose(log, held)
             hold.stop_at(lsn)
             moment = Moment(lsn, attempt)
-            stack.callback(moment.close)
             for ours in held:
-                theirs = Held(destination, ours.dbname)
-                if disagreement(ours, theirs, cluster):
-                    theirs.close()
-                else:
+                theirs = hold_open(stack, destination, ours.dbname).take()
+                if not disagreement(ours, theirs, cluster):
                     moment.pairs.append((ours, theirs))
             if moment.pairs:
                 yield moment
@@ -76,23 +73,23 @@ def common_point(
     raise _none(databases[0], f"in {_TRIES} attempts")
 
 
-def _choose(log: CommitLog, source: Side, databases: Sequence[str]) -> tuple[list[Held], Lsn]:
-    """Snapshots of the databases, and a position that fits the last of them."""
-    end = time.monotonic() + _CHOOSE_WITHIN
-    with contextlib.closing(log):
-        while time.monotonic() < end:
-            with contextlib.ExitStack() as stack:
-                held = []
-                for dbname in databases:
-                    held.append(Held(source, dbname))
-                    stack.callback(held[-1].close)
-                last = held[-1]
-                wait_until(partial(log.has, last.written), _RECEIVE_WITHIN)
-                lsn = log.boundary(Snapshot.parse(last.snapshot))
-                if lsn is not None:
-                    stack.pop_all()
-                    return held, lsn
-    raise _none(databases[-1], f"within {_CHOOSE_WITHIN:.0f} s")
+def _choose(log: CommitLog, held: Sequence[Held]) -> Lsn:
+    """Take snapshots of all databases until a position fits them.
+
+    A snapshot belongs to one database, so those of several are taken at a time until no
+    transaction ended between them. Where that does not happen soon, only the last fits.
+    """
+    begin = time.monotonic()
+    with ThreadPoolExecutor(len(held)) as pool:
+        while (waited := time.monotonic() - begin) < _CHOOSE_WITHIN:
+            last = list(pool.map(Held.take, held))[-1]
+            if waited < _TOGETHER_WITHIN and len({h.snapshot for h in held}) > 1:
+                continue
+            wait_until(partial(log.has, last.written), _RECEIVE_WITHIN)
+            lsn = log.boundary(Snapshot.parse(last.snapshot))
+            if lsn is not None:
+                return lsn
+    raise _none(held[-1].dbname, f"within {_CHOOSE_WITHIN:.0f} s")
 
 
 def _none(database: str, effort: str) -> VerificationFailed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from psycopg import sql
@@ -108,26 +108,34 @@ def closed_on_error(conn: Connection) -> Iterator[Connection]:
 class Held:
     """One database of one server at one moment, readable by many connections.
 
-    Holds a transaction with an exported snapshot open until it is closed, which
-    keeps vacuum on that server from removing what the snapshot sees.
+    Holds a transaction with an exported snapshot open until it is closed, which keeps
+    vacuum on that server from removing what the snapshot sees.
     """
+
+    snapshot: str
+    """xmin:xmax:xip, 64-bit transaction ids"""
+    lsn: Lsn
+    """Flushed (primary) or replayed (standby) just after the snapshot was taken."""
+    written: Lsn
+    """On a primary: the end of what had been written to memory after the snapshot."""
+    exported: str
+    committed: frozenset[int]
+    """Recent ids that the snapshot sees as committed."""
 
     def __init__(self, side: Side, dbname: str) -> None:
         self.side = side
         self.dbname = dbname
-        with closed_on_error(side.connect(dbname)) as self.conn:
-            self.conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            row = self.conn.execute(_MOMENT).fetchone()
+        self.conn = side.connect(dbname)
+
+    def take(self) -> Self:
+        """Hold what is now the present, and no longer what was held before."""
+        self.conn.execute("ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        row = self.conn.execute(_MOMENT).fetchone()
         assert row is not None
-        self.snapshot: str = row[0]
-        """xmin:xmax:xip, 64-bit transaction ids"""
-        self.lsn = Lsn.parse(row[1])
-        """Flushed (primary) or replayed (standby) just after the snapshot was taken."""
-        self.written = Lsn.parse(row[2])
-        """On a primary: the end of what had been written to memory after the snapshot."""
-        self.exported: str = row[3]
-        self.committed: frozenset[int] = frozenset(row[4])
-        """Recent ids that the snapshot sees as committed."""
+        self.snapshot, lsn, written, self.exported, committed = row
+        self.lsn, self.written = Lsn.parse(lsn), Lsn.parse(written)
+        self.committed = frozenset(committed)
+        return self
 
     def join(self) -> Connection:
         """A new connection that sees exactly this moment."""
