@@ -223,7 +223,12 @@ def test_unprepared_source_is_refused_with_the_lines_that_repair_it(
     give_passwords()
     refused = cli("migrate", *arguments, "--json")
     assert refused.code == 3 and refused.object["error"]["id"] == "assessment.errors"
-    assert the_task(state_dir).state is State.FAILED
+    task = the_task(state_dir)
+    assert task.state is State.FAILED
+    shown = cli("show", task.id)
+    assert "host replication migrator 127.0.0.1/32" in shown.out
+    findings = cli("show", task.id, "--json").object["assessment"]["findings"]
+    assert [f["id"] for f in findings if f["level"] == "error"] == ["connect.replication"]
     source.configure(QUICK, ["host all,replication all 127.0.0.1/32 md5"])
     source.reload()
     give_passwords()

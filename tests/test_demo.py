@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +21,13 @@ SMALL = ["--scale", "1", "--clients", "2", "--rate", "200"]
 
 
 @pytest.fixture
-def scratch(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder for temporary files of the demonstration's own, that servers can reach."""
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="lb-demo-"))
     folder.chmod(0o755)
     monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def start(scratch: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -45,8 +46,6 @@ def assert_nothing_left(scratch: Path) -> None:
         except OSError:
             continue
         assert f"{scratch}/landbridge-demo" not in line
-    scratch_evidence = scratch / "evidence"
-    subprocess.run(["rm", "-rf", scratch_evidence, scratch], check=True)
 
 
 def check_verdict(found: dict[str, object], major: int | None = None) -> None:
@@ -122,5 +121,4 @@ def test_demo_of_an_absent_major_says_how_to_get_it(
     out, _ = process.communicate(timeout=60)
     error = json.loads(out)["error"]
     assert process.returncode == 1 and error["id"] == "programs.missing"
-    assert os.environ["TMPDIR"] == str(scratch)
     assert_nothing_left(scratch)

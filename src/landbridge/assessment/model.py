@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 
 class Level(Enum):
@@ -142,6 +142,26 @@ class Report:
     source: dict[str, Any]
     """Who was looked at: address, version, size; never a secret."""
     destination: dict[str, Any]
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Self:
+        """Read back what `as_dict` made, for example from `assessment.json`."""
+        findings = tuple(
+            Finding(
+                **f
+                | {
+                    "level": Level(f["level"]),
+                    "group": Group(f["group"]),
+                    "fixes": tuple(
+                        Fix(**x | {k: tuple(x[k]) for k in ("lines", "undo")}) for x in f["fixes"]
+                    ),
+                }
+            )
+            for f in raw["findings"]
+        )
+        skipped = tuple(Skipped(**s | {"group": Group(s["group"])}) for s in raw["skipped"])
+        kept = {k: raw[k] for k in ("started", "finished", "source", "destination")}
+        return cls(findings=findings, skipped=skipped, **kept)
 
     def of(self, *levels: Level) -> tuple[Finding, ...]:
         """The findings of these levels, in the order of the checks."""

@@ -9,6 +9,7 @@ from ..migration.states import State
 from . import units
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.text import Text
 
     from .display.view import View
@@ -22,6 +23,8 @@ def conclude(view: View, out: Output) -> int:
     """
     view.update()
     if (error := failure(view)) is not None:
+        if isinstance(error, AssessmentFailed):
+            out.show(assessment(view))
         raise error
     out.result(view.as_dict(), closing(view))
     return 0 if view.state is State.FINISHED else 1
@@ -34,6 +37,14 @@ def failure(view: View) -> LandbridgeError | None:
         return None
     kind = AssessmentFailed if entry["id"] == AssessmentFailed.id else LandbridgeError
     return kind(str(entry["message"]), id=str(entry["id"]), remedy=entry.get("remedy"))
+
+
+def assessment(view: View) -> RenderableType:
+    """The findings of the task's assessment, with the lines that repair them."""
+    from ..assessment import Report, render_terminal
+
+    found = view.attachment("assessment")
+    return render_terminal(Report.from_dict(found)) if found else ""
 
 
 def closing(view: View) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import AssessmentFailed
 from .options import EventsFlag, JsonFlag, TaskArgument
 from .output import Mode, Output
 
@@ -38,11 +39,13 @@ def show(id: TaskArgument, json: JsonFlag = False) -> None:
     from ..migration.task import Tasks
     from .display.screen import screen
     from .display.view import View
-    from .summary import closing
+    from .summary import assessment, closing, failure
 
     view = View(Tasks.default().get(id))
     view.update()
-    Output(Mode.of(json)).result(view.as_dict(), screen(view), "", closing(view))
+    findings = [assessment(view)] if isinstance(failure(view), AssessmentFailed) else []
+    parts = (screen(view), *findings, "", closing(view))
+    Output(Mode.of(json)).result(view.as_dict(), *parts)
 
 
 def watch(id: TaskArgument, json: JsonFlag = False, events: EventsFlag = False) -> int:

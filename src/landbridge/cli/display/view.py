@@ -173,6 +173,15 @@ class View:
     def label(self) -> str:
         return ROW[self.state].label
 
+    def _findings(self) -> dict[str, Any] | None:
+        """The assessment without what was in order."""
+        report = self.attachment("assessment")
+        if report is None:
+            return None
+        return report | {
+            "findings": [f for f in report["findings"] if f["level"] in ("error", "warning")]
+        }
+
     def summary(self) -> dict[str, Any]:
         """The task in a list, for programs."""
         request = self.request
@@ -202,6 +211,7 @@ class View:
             "held": self.held,
             "error": self.error,
             "switchover": self.switchover or None,
+            "assessment": self._findings(),
             "verification": self.attachment("verification"),
             "evidence": {"path": str(evidence)} if evidence.exists() else None,
             "folder": str(self.task.folder),
