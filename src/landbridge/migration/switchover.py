@@ -21,10 +21,11 @@ from collections.abc import Callable
 
 from ..errors import LandbridgeError, SwitchoverRefused
 from .fence.attempt import Attempt, switch_lock
-from .fence.guardrails import Guardrail, preflight
+from .fence.guardrails import preflight
 from .fence.manual import wait_for_person
 from .fence.outcome import SwitchoverResult, complete
 from .fence.promotion import promoted
+from .fence.rail import Guardrail
 from .fence.run import run
 from .fence.undo import as_undone, drop_notice, settle_attempt, take_notice, undo
 from .states import State

@@ -62,6 +62,7 @@ class LockoutFence:
             # The postmaster reads the settings and the rules in one go, between which it
             # starts no session: one that has the settings of now is under the rules of now.
             with self.source.fresh() as conn:
+                self.source.note_fenced(conn)
                 query = "SELECT pg_conf_load_time() >= %s"
                 return conn.execute(query, [asked[0]]).fetchone() == (True,)
 
@@ -70,7 +71,6 @@ class LockoutFence:
                 "the source does not act on a reload of its configuration",
                 id="fence.not_effective",
             )
-        self.source.note_fenced(control)
         return begin
 
     def check(self) -> None:

@@ -16,6 +16,7 @@ from psycopg import sql
 from ...errors import MigrationCancelled, SwitchoverUndone
 from ..task import Task
 from .attempt import Attempt, folder
+from .overrides import Watch
 from .settings import READ_ONLY, show
 from .source import SERVICE_ROLES, SourceSide
 
@@ -43,7 +44,7 @@ class ManualFence:
         """
         with self.source.fresh() as conn:
             read_only = show(conn, READ_ONLY) == "on"
-            self.source.note_fenced(conn)
+            since = self.source.note_fenced(conn)
         if not read_only and (others := self.source.clients()):
             raise SwitchoverUndone(
                 f"new sessions on the source may write ({READ_ONLY} is off), and {others} client"
@@ -51,7 +52,7 @@ class ManualFence:
                 id="fence.not_effective",
                 remedy="Run the statements of the fence, or stop the applications.",
             )
-        self.source.refuse_overrides(_OBSERVE)
+        Watch(self.source).refuse_overrides(since, _OBSERVE)
         said = signal_file(self.task).stat().st_mtime
         return datetime.fromtimestamp(said, UTC).isoformat(timespec="microseconds")
 

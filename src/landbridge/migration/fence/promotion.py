@@ -32,7 +32,7 @@ class Destination:
 
     def drain(self, lsn: Lsn, deadline: Deadline) -> None:
         """Return as soon as everything before `lsn` is replayed."""
-        while (replay_lsn(self._open()) or Lsn(0)) < lsn:
+        while self._replayed() < lsn:
             deadline.check()
             time.sleep(_EVERY)
 
@@ -51,6 +51,12 @@ class Destination:
                 f"the destination did not promote itself: {self.cluster.last_words()}",
                 id="switchover.not_promoted",
             )
+
+    def _replayed(self) -> Lsn:
+        try:
+            return replay_lsn(self._open()) or Lsn(0)
+        except psycopg.OperationalError:
+            return Lsn(0)
 
     def _open(self) -> Connection:
         # Replay may end a session on a standby whose snapshot is in its way.

@@ -70,17 +70,17 @@ def _stand_still(source: SourceSide, destination: Destination) -> tuple[Stillnes
 
     The source at the fence, and again when the destination had replayed all up to there.
     """
-    patience = Patience()
+    patience = Patience(source)
     while True:
-        source.terminate()
-        still = source.stillness()
-        if not still.movers:
-            point = source.settle()
+        while source.terminate():
+            patience.spend()
+        point = source.settle()
+        if not point.movers:
             destination.drain(point.lsn, source.deadline)
             still = source.stillness()
             if still.next_xid == point.next_xid and not still.movers:
                 return point, still
-        patience.spend(still)
+        patience.spend()
 
 
 def _prove(source: tuple[Stillness, Stillness], destination: Destination) -> dict[str, Any]:

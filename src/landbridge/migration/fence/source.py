@@ -48,16 +48,11 @@ SELECT {next_xid}::text, pg_current_wal_flush_lsn()::text,
         WHERE writing OR client AND {since} < %(fenced)s)
 """
 
-_OVERRIDES = """
-SELECT {next_xid}::text, count(*) FILTER (WHERE xact_start <= %(fenced)s),
-       coalesce(json_agg(s) FILTER (WHERE writing AND xact_start > %(fenced)s), '[]')
-FROM ({sessions}) s WHERE type NOT LIKE 'autovacuum%%'
-"""
-
 # Only a superuser may end a superuser's session.
 _TERMINATE = """
 SELECT pid, pg_terminate_backend(pid) FROM ({sessions}) s LEFT JOIN pg_roles r ON rolname = "user"
-WHERE (client OR writing AND NOT coalesce("user", '') = ANY(%(services)s))
+WHERE (client AND backend_start < %(fenced)s
+       OR writing AND NOT coalesce("user", '') = ANY(%(services)s))
   AND (%(superuser)s OR r.rolsuper IS FALSE)
 """
 
@@ -89,7 +84,7 @@ class SourceSide:
         self.ended: set[int] = set()
         """Process ids of the sessions that were ended."""
         self._fenced: datetime | None = None
-        self.ours = sorted({account.user, task.conninfo().user})
+        self.ours = our_users(task)
         self.control = deadline.watch(self.fresh())
         # Our own commits must not wait for the standby that they help to make synchronous.
         self.control.execute("SET synchronous_commit = local")
@@ -101,19 +96,28 @@ class SourceSide:
     def close(self) -> None:
         self.control.close()
 
-    def note_fenced(self, conn: Connection) -> None:
-        """A session (transaction, if we end none) begun from now on cannot write."""
-        row = conn.execute("SELECT clock_timestamp()").fetchone()
-        assert row is not None
-        self._fenced = row[0]
+    def note_fenced(self, conn: Connection) -> datetime:
+        """Take `conn`, which cannot write, as the first session that cannot.
+
+        Returns its begin: no session (no transaction, if we end none) begun later can.
+        """
+        (self._fenced,) = _row(
+            conn, sql.SQL("SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        )
+        assert self._fenced is not None
+        return self._fenced
+
+    def ask(self, template: LiteralString, **parts: sql.Composable) -> tuple[Any, ...]:
+        """The one row of a question about the sessions that are not ours.
+
+        The template may use {sessions}, {next_xid}, %(fenced)s, %(ours)s and %(services)s.
+        """
+        return _row(self.control, self._query(template, **parts), self._values())
 
     def stillness(self) -> Stillness:
-        """Ask for all of it at once."""
+        """Where the source stands, and who may still move."""
         since = sql.Identifier("backend_start" if self.terminates else "xact_start")
-        query = self._query(_STILLNESS, since=since)
-        row = self.control.execute(query, self._values()).fetchone()
-        assert row is not None
-        xid, lsn, system, segment, prepared, movers = row
+        xid, lsn, system, segment, prepared, movers = self.ask(_STILLNESS, since=since)
         return Stillness(
             next_xid=int(xid),
             lsn=Lsn.parse(lsn),
@@ -122,46 +126,22 @@ class SourceSide:
             movers=tuple(movers),
         )
 
-    def refuse_overrides(self, seconds: float) -> None:
-        """Watch for writes in transactions begun after the source became read-only.
-
-        Raises SwitchoverUndone (fence.overridden) when a session is seen in one, or when,
-        with all older transactions gone, the next transaction id grows.
-        """
-        query = self._query(_OVERRIDES)
-        end, quiet_at = time.monotonic() + seconds, None
-        while time.monotonic() < end:
-            row = self.control.execute(query, self._values()).fetchone()
-            assert row is not None
-            next_xid, older, overriding = int(row[0]), row[1], row[2]
-            if overriding or (quiet_at is not None and next_xid > quiet_at):
-                raise SwitchoverUndone(
-                    "clients write to the source although it is read-only by default:"
-                    f" {who(overriding)}",
-                    id="fence.overridden",
-                    remedy="Stop these clients, or take the fence `lockout`, which no client"
-                    " can get past.",
-                )
-            if quiet_at is None and not older:
-                quiet_at = next_xid
-            time.sleep(0.001)
-
     def clients(self) -> int:
         """How many client sessions are open that a switchover would end."""
-        query = self._query("SELECT count(*) FROM ({sessions}) s WHERE client")
-        row = self.control.execute(query, self._values()).fetchone()
-        assert row is not None
-        return int(row[0])
+        return int(self.ask("SELECT count(*) FROM ({sessions}) s WHERE client")[0])
 
-    def terminate(self) -> None:
-        """End all client sessions, and whatever else writes, but ours and the services'.
+    def terminate(self) -> int:
+        """End all client sessions older than the fence, and whatever else writes, if we may.
 
-        Walsenders go on, so the stream to the destination is never interrupted.
+        Spared are ours, the services', and walsenders, so that the stream to the
+        destination is never interrupted. Returns how many had not ended yet.
         """
-        if self.terminates:
-            values = self._values() | {"superuser": is_superuser(self.control)}
-            ended = self.control.execute(self._query(_TERMINATE), values)
-            self.ended |= {pid for pid, _ in ended}
+        if not self.terminates:
+            return len(self.stillness().movers)
+        values = self._values() | {"superuser": is_superuser(self.control)}
+        found = {pid for pid, _ in self.control.execute(self._query(_TERMINATE), values)}
+        self.ended |= found
+        return len(found)
 
     def _query(self, template: LiteralString, **parts: sql.Composable) -> sql.Composed:
         modern = server_major(self.control) >= 13
@@ -206,15 +186,16 @@ class SourceSide:
 class Patience:
     """Bounds how long a fenced source may go on moving before the attempt is given up."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: SourceSide) -> None:
+        self._source = source
         self._end = time.monotonic() + PATIENCE
 
-    def spend(self, still: Stillness) -> None:
+    def spend(self) -> None:
         """Wait a moment; raise SwitchoverUndone (switchover.still_writing) when none is left."""
         if time.monotonic() > self._end:
             raise SwitchoverUndone(
-                f"the source was still written to {PATIENCE:.0f} s after it was fenced,"
-                f" by {who(still.movers)}",
+                f"the source did not stand still within {PATIENCE:.0f} s after it was fenced,"
+                f" because of {who(self._source.stillness().movers)}",
                 id="switchover.still_writing",
                 remedy="Stop these clients, or take the fence `lockout`, which no client"
                 " can override.",
@@ -226,3 +207,17 @@ def who(sessions: Iterable[dict[str, Any]]) -> str:
     """Sessions in a few words, for a message: their roles and application names."""
     names = {f"{s['user'] or s['type']} ({s['application'] or 'unnamed'})" for s in sessions}
     return ", ".join(sorted(names)) or "sessions that have ended since"
+
+
+def our_users(task: Task) -> list[str]:
+    """The roles that act for us on the source: migration, fence and verification account."""
+    given = [r for r in ("source", "fence_as", "verify_as") if getattr(task.request, r)]
+    return sorted({task.conninfo(role).user for role in given})
+
+
+def _row(
+    conn: Connection, query: sql.Composable, values: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
+    row = conn.execute(query, values).fetchone()
+    assert row is not None
+    return tuple(row)

@@ -10,7 +10,9 @@ whose wait is cancelled: both take a transaction id, by which they are noticed.
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
 
 import psycopg
 from psycopg import pq
@@ -21,12 +23,15 @@ from ...postgres.process import wait_until
 from ..journal import now
 from ..task import Task
 from .attempt import Attempt
+from .overrides import Watch
 from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, put, reload_conf, remember, require, show
 from .source import PATIENCE, SourceSide
 
 #: A commit as large as this cannot be written, sent and replayed unseen.
 _PROBE_BYTES = 1 << 20
 _WEAK = ("off", "local")
+#: Seconds for which commits may hang on a standby that does not get ready.
+_PREPARE_WITHIN = 10.0
 #: Seconds for which clients, still connected, are watched for overriding the fence.
 _OBSERVE = 0.01
 #: Seconds without a writer after which commits need not wait any more.
@@ -54,10 +59,7 @@ class SyncFence:
         if _server_value(control, SYNC_COMMIT) in _WEAK:
             values[SYNC_COMMIT] = "on"
         put(control, values)
-        while not self._is_synchronous():
-            self.source.deadline.check()
-            time.sleep(0.001)
-        self._see_a_commit_wait()
+        self._see_a_commit_wait(time.monotonic() + _PREPARE_WITHIN)
         # Written now, which costs two fsyncs, and read with the reload that closes.
         put(control, {READ_ONLY: "on"}, reload=False)
 
@@ -65,21 +67,28 @@ class SyncFence:
         """Make new transactions read-only, and prove it by a session opened afterwards."""
         begin = now()
         reload_conf(self.source.control)
-        if not wait_until(self._new_sessions_read_only, PATIENCE, 0.001):
-            raise SwitchoverUndone(
-                f"{READ_ONLY} is off for a new session of {self.source.account.user}"
-                " although the server was told otherwise",
-                id="fence.not_effective",
-                remedy=f"Look for {READ_ONLY} in ALTER ROLE/DATABASE settings and on the"
-                " server's command line.",
-            )
-        self.source.refuse_overrides(_OBSERVE)
+        watch = Watch(self.source)
+        with ThreadPoolExecutor(1) as pool:
+            confirmed = pool.submit(self._confirm)
+            while not confirmed.done():
+                watch.look()
+        watch.refuse_overrides(confirmed.result(), _OBSERVE)
         return begin
 
-    def _new_sessions_read_only(self) -> bool:
-        with self.source.fresh() as conn:
-            self.source.note_fenced(conn)
-            return show(conn, READ_ONLY) == "on"
+    def _confirm(self) -> datetime:
+        """The begin of a session that is read-only, opened after the reload."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with self.source.fresh() as conn:
+                if show(conn, READ_ONLY) == "on":
+                    return self.source.note_fenced(conn)
+        raise SwitchoverUndone(
+            f"{READ_ONLY} is off for a new session of {self.source.account.user} although the"
+            " server was told otherwise",
+            id="fence.not_effective",
+            remedy=f"Look for {READ_ONLY} in ALTER ROLE/DATABASE settings and on the server's"
+            " command line.",
+        )
 
     def check(self) -> None:
         """Raise SwitchoverUndone (fence.broken) when the fence does not stand any more."""
@@ -121,13 +130,15 @@ class SyncFence:
         return None
 
     def _nobody_came(self) -> bool:
-        """End all sessions; whether nobody has tried to write since for a while."""
-        self.source.terminate()
-        before = self.source.stillness().next_xid
+        """Whether nobody tries to write for a while; all sessions are ended if somebody does."""
+        before = self.source.stillness()
+        if before.movers:
+            self.source.terminate()
+            return False
 
         def came() -> bool:
             still = self.source.stillness()
-            return bool(still.movers) or still.next_xid != before
+            return bool(still.movers) or still.next_xid != before.next_xid
 
         return not wait_until(came, _QUIET, 0.05)
 
@@ -138,8 +149,8 @@ class SyncFence:
         ).fetchone()
         return row == ("sync",)
 
-    def _see_a_commit_wait(self) -> None:
-        """Commit until one of ours is seen waiting for the standby.
+    def _see_a_commit_wait(self, end: float) -> None:
+        """Wait until we are synchronous and a commit of ours is seen waiting for the standby.
 
         pg_stat_replication says `sync` as soon as the asking session knows the new names,
         but commits begin to wait only when the checkpointer has read them too, which a
@@ -148,10 +159,20 @@ class SyncFence:
         with closing(self.source.fresh()) as probe:
             self.source.deadline.watch(probe)
             probe.execute("SET synchronous_commit = remote_apply")
-            while not self._one_waited(probe):
-                self.source.deadline.check()
+            while not (self._is_synchronous() and self._one_waited(probe, end)):
+                self._in_time(end)
+                time.sleep(0.001)
 
-    def _one_waited(self, probe: Connection) -> bool:
+    def _in_time(self, end: float) -> None:
+        self.source.deadline.check()
+        if time.monotonic() > end:
+            raise SwitchoverUndone(
+                "the destination did not become a synchronous standby that commits wait for"
+                f" within {_PREPARE_WITHIN:.0f} s",
+                id="fence.not_synchronous",
+            )
+
+    def _one_waited(self, probe: Connection, end: float) -> bool:
         query = (
             "SELECT wait_event = 'SyncRep' FROM pg_stat_activity"
             " WHERE pid = %s AND wait_event IS NOT NULL"
@@ -164,7 +185,7 @@ class SyncFence:
         while conn.is_busy():
             row = self.source.control.execute(query, [probe.info.backend_pid]).fetchone()
             waited = waited or row == (True,)
-            self.source.deadline.check()
+            self._in_time(end)
             conn.consume_input()
         while (result := conn.get_result()) is not None:
             if result.status == pq.ExecStatus.FATAL_ERROR:

@@ -55,9 +55,11 @@ def settle_attempt(task: Task, *, by: str) -> bool:
     # Without the line of intent nobody asked for a promotion, and the server need not stop.
     if (promoted if attempt.intent(task) else left_recovery)(task.cluster()):
         return True
+    late = time.time() > attempt.deadline
     told = SwitchoverUndone(
-        f"the switchover was not completed within its time limit; put back by the {by}",
-        id="switchover.time_limit",
+        f"the switchover was {'not completed in time' if late else 'broken off'}; put back by"
+        f" the {by}",
+        id="switchover.time_limit" if late else "switchover.broken_off",
     )
     undo(task, attempt, told, by=by)
     return False
