@@ -110,6 +110,7 @@ class Wish:
 
 def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
     """Create the task, or find the unfinished one of this destination, and work on it."""
+    from ..migration.plan import create_task
     from ..migration.task import Tasks
     from .running import run_detached, run_here
     from .summary import conclude
@@ -120,7 +121,7 @@ def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
         out.show(f"Going on with {task.id}, with the options that it was begun with.\n")
     else:
         accounts = wish.accounts(out)
-        task = everything.create(wish.request(accounts), accounts)
+        task = create_task(everything, wish.request(accounts), **accounts)
     if detach:
         return run_detached(task, out)
     return conclude(run_here(task, out, moments=_questions(task, out, ask)), out)

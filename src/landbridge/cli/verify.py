@@ -36,6 +36,14 @@ def verify(
             " may be repeated.",
         ),
     ] = None,
+    no_compare: Annotated[
+        bool,
+        typer.Option(
+            "--no-compare",
+            help="Only examine the destination's pages and indexes; possible at any time, also"
+            " when the destination has been written since.",
+        ),
+    ] = False,
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, max=64, help="Tables read at a time, on each side.")
     ] = 4,
@@ -51,16 +59,23 @@ def verify(
     --before or --after it looks which one it is.
     """  # fmt: skip
     from ..migration.task import Tasks
+    from ..migration.verify import examine_destination
     from ..migration.verify import verify as run
     from .passwords import Passwords
 
     if before and after:
         raise UsageError("--before and --after exclude each other")
+    if no_compare and (before or after or table):
+        raise UsageError("--no-compare leaves nothing to compare: no --before, --after, --table")
     out = Output(Mode.of(json))
     task = Tasks.default().get(id)
     when = "before" if before else "after" if after else "auto"
-    with Passwords(out).lent_to(task), _Progress(out) as progress:
-        result = run(task, when=when, tables=table or None, report=progress, jobs=jobs)
+    if no_compare:
+        with _Progress(out) as progress:
+            result = examine_destination(task, report=progress, jobs=jobs)
+    else:
+        with Passwords(out).lent_to(task), _Progress(out) as progress:
+            result = run(task, when=when, tables=table or None, report=progress, jobs=jobs)
     document = result.as_dict()
     error = _error(result)
     out.result({**document, "error": error and error.as_dict()}, *picture(document, all_tables))
@@ -94,7 +109,8 @@ class _Progress:
 
     def __call__(self, table: str, done: int, total: int) -> None:
         if self._status:
-            self._status.update(f"Comparing {done} of {total}: {table}")
+            what = f"Comparing {done} of {total}" if total else "Examining"
+            self._status.update(f"{what}: {table}")
 
 
 def picture(document: dict[str, Any], all_tables: bool) -> list[RenderableType]:
@@ -118,6 +134,8 @@ def picture(document: dict[str, Any], all_tables: bool) -> list[RenderableType]:
     rows = sum(t["rows_source"] or 0 for t in tables)
     differences = int(document["differences"])
     style = "bold red" if differences else "bold green"
+    if document["point"] is None:
+        return [*parts, f"[{style}]{units.count(differences, 'failure')}[/] on the destination"]
     parts.append(
         f"[{style}]{units.count(differences, 'difference')}[/] in"
         f" {units.count(len(tables), 'table')}, {units.count(rows, 'row')},"
@@ -130,7 +148,7 @@ def _objects(document: dict[str, Any]) -> list[str]:
     """What differs apart from tables, and how pages and indexes were examined."""
     found = [
         f"[red]{o['kind']} {o['name']} differs: {o['source']} here {o['destination']}[/]"
-        for kind in ("sequences", "large_objects", "roles", "databases")
+        for kind in ("sequences", "large_objects", "roles", "databases", "definitions")
         for o in document[kind]
         if not o["equal"]
     ]

@@ -40,6 +40,7 @@ def summary(result: dict[str, Any]) -> RenderableType:
     grid.add_column()
     for name, sentence in (
         ("moved", _moved(result)),
+        ("followed", _followed(result)),
         ("outage", _outage(result)),
         ("writer", _writer(result)),
         ("load", _load(result)),
@@ -68,6 +69,14 @@ def _moved(result: dict[str, Any]) -> Text:
         f" {units.count(assessment['warnings'], 'warning')};"
         f" {units.duration(result['seconds'])} in all"
     )
+
+
+def _followed(result: dict[str, Any]) -> Text:
+    return Text.assemble(
+        "the destination was never more than ",
+        (units.size(result["sync"]["max_lag_bytes"]), "bold"),
+        " of WAL behind, as often as it was looked at",
+    )  # fmt: skip
 
 
 def _outage(result: dict[str, Any]) -> Text:
