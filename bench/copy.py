@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -29,6 +30,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 sys.path.insert(1, str(Path(__file__).parent.parent))
@@ -48,10 +50,12 @@ _OPTIONS = {PEER: (), BEST: ("--compress=server-zstd:level=3,workers=2",)}
 
 @dataclass(frozen=True)
 class Timing:
-    """One copy: seconds to its end and to a consistent standby, megabytes on the line."""
+    """One copy: seconds to its end and to a consistent standby, CPU, megabytes on the line."""
 
     copied: float
     consistent: float
+    cpu: float
+    """CPU seconds of the copying process and its children."""
     wire: float | None
     compression: str
 
@@ -72,7 +76,7 @@ class Bench:
         )
         os.sync()
         before = lines.carried(line)
-        copied, compression = (
+        copied, cpu, compression = (
             self._ours(task, line) if contestant == OURS else self._peer(contestant, task, line)
         )
         after = lines.carried(line)
@@ -85,15 +89,15 @@ class Bench:
         for folder in (standby.data, standby.side):
             shutil.rmtree(folder, ignore_errors=True)
         wire = None if before is None or after is None else (after - before) / 1e6
-        return Timing(copied, consistent, wire, compression)
+        return Timing(copied, consistent, cpu, wire, compression)
 
-    def _ours(self, task: Task, line: lines.Line) -> tuple[float, str]:
+    def _ours(self, task: Task, line: lines.Line) -> tuple[float, float, str]:
         command = [*line.prefix, sys.executable, __file__, "--one", str(task.folder)]
         answer = subprocess.run(command, check=True, capture_output=True, text=True)
         found = json.loads(answer.stdout)
-        return found["seconds"], found["compression"]
+        return found["seconds"], found["cpu"], found["compression"]
 
-    def _peer(self, contestant: str, task: Task, line: lines.Line) -> tuple[float, str]:
+    def _peer(self, contestant: str, task: Task, line: lines.Line) -> tuple[float, float, str]:
         tools = [self._source.distribution, *reversed(discover())]
         tool = next(d for d in tools if "pg_basebackup" in d.tools)
         command = [
@@ -102,9 +106,16 @@ class Bench:
             "--no-password", "--checkpoint=fast", *_OPTIONS[contestant],
         ]  # fmt: skip
         environment = {**tool.environment, "PGPASSFILE": str(task.passfile("source"))}
-        begun = time.monotonic()
+        begun, used = time.monotonic(), _cpu()
         subprocess.run(command, check=True, env=environment)
-        return time.monotonic() - begun, "zstd:3:2" if contestant == BEST else "none"
+        compression = "zstd:3:2" if contestant == BEST else "none"
+        return time.monotonic() - begun, _cpu() - used, compression
+
+
+def _cpu() -> float:
+    """CPU seconds of all children that have ended so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def copy_one(folder: Path) -> None:
@@ -114,39 +125,47 @@ def copy_one(folder: Path) -> None:
     job.start_or_adopt()
     result = job.wait(lambda _: None, lambda: False)
     seconds = time.monotonic() - begun
-    print(json.dumps({"seconds": seconds, "compression": result.compression}))
+    print(json.dumps({"seconds": seconds, "cpu": _cpu(), "compression": result.compression}))
 
 
 def compare(bench: Bench, line: lines.Line, rounds: int) -> dict[str, object]:
-    """Interleaved rounds over one line; medians, ranges and ratios, printed as they come."""
+    """Interleaved rounds over one line; medians, ranges and ratios."""
     contestants = [PEER, OURS] if line.mbit is None else [PEER, BEST, OURS]
     timings: dict[str, list[Timing]] = {c: [] for c in contestants}
-    for number in range(-1, rounds):
+    for number in range(rounds + 1):
         for contestant in contestants:
             timing = bench.time(contestant, line)
-            if number >= 0:
+            if number:
                 timings[contestant].append(timing)
-            print(f"  {line.name}, round {number + 1}: {contestant} {timing.copied:.2f} s"
+            print(f"  {line.name}, round {number}: {contestant} {timing.copied:.2f} s"
                   f" ({timing.compression})", file=sys.stderr)  # fmt: skip
-    found: dict[str, object] = {"line": line.name, "rounds": rounds}
-    print(f"\n{line.name} ({rounds} rounds)\n"
-          f"  {'':24} {'copy, s: median (range)':>26} {'consistent':>11} {'line, MB':>9}"
-          f" {'ratio':>6}")  # fmt: skip
+    print(f"\n{line.name} ({rounds} rounds; seconds, medians)")
+    print(f"  {'':24}{'copy':>7}{'(range)':>16}{'ratio':>7}{'consistent':>12}{'CPU':>7}"
+          f"{'MB on the line':>16}")  # fmt: skip
     base = statistics.median(t.copied for t in timings[PEER])
-    for contestant, series in timings.items():
-        copied = [t.copied for t in series]
-        median = statistics.median(copied)
-        consistent = statistics.median(t.consistent for t in series)
-        wire = series[0].wire
-        name = f"{contestant} ({series[0].compression})" if contestant == OURS else contestant
-        spread = f"{median:.2f} ({min(copied):.2f}-{max(copied):.2f})"
-        print(f"  {name:24} {spread:>26} {consistent:>11.2f}"
-              f" {'' if wire is None else f'{wire:.0f}':>9} {median / base:>6.2f}")  # fmt: skip
-        found[contestant] = {
-            "seconds": median, "min": min(copied), "max": max(copied), "consistent": consistent,
-            "wire_mb": wire, "ratio": median / base, "compression": series[0].compression,
-        }  # fmt: skip
-    return found
+    found = {c: _summary(series, base) for c, series in timings.items()}
+    for contestant, row in found.items():
+        name = f"{contestant} ({row['compression']})" if contestant == OURS else contestant
+        spread = f"({row['min']:.2f}-{row['max']:.2f})"
+        wire = "" if row["wire_mb"] is None else f"{row['wire_mb']:.0f}"
+        print(f"  {name:24}{row['copy']:>7.2f}{spread:>16}{row['ratio']:>7.2f}"
+              f"{row['consistent']:>12.2f}{row['cpu']:>7.2f}{wire:>16}")  # fmt: skip
+    return {"line": line.name, "rounds": rounds, **found}
+
+
+def _summary(series: list[Timing], base: float) -> dict[str, Any]:
+    copied = [t.copied for t in series]
+    wires = [t.wire for t in series if t.wire is not None]
+    return {
+        "copy": statistics.median(copied),
+        "min": min(copied),
+        "max": max(copied),
+        "ratio": statistics.median(copied) / base,
+        "consistent": statistics.median(t.consistent for t in series),
+        "cpu": statistics.median(t.cpu for t in series),
+        "wire_mb": statistics.median(wires) if wires else None,
+        "compression": series[-1].compression,
+    }
 
 
 def facts(source: Source, size: int, folder: Path) -> str:

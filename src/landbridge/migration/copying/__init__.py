@@ -7,7 +7,7 @@
     model.py        what passes between them, and the seam: CopyEngine
     plain.py        the first engine: one BASE_BACKUP, WAL streamed alongside
     destination.py  the data directory while it is a partial copy
-    tar.py, files.py, wal.py, manifest.py, compression.py, choice.py, meter.py
+    tar.py, files.py, flusher.py, wal.py, manifest.py, compression.py, choice.py, meter.py
     failures.py     what went wrong, in terms of the copy
 
 The seam: an engine is a `CopyEngine`. It gets a `CopySpec`, reports `CopyProgress`, and

@@ -11,6 +11,7 @@ from ...errors import CopyFailed
 from ...postgres.osaccount import OsAccount
 from .compression import Method, decompressor
 from .destination import CONTROL, PENDING_CONTROL
+from .flusher import Flusher
 from .tar import Entry, Kind, TarReader
 
 #: Files of the source's own life, which must not rule the copy: read, checked, not kept.
@@ -24,6 +25,11 @@ NOT_KEPT = frozenset({
 # Bytes gathered before they are summed and written: few calls, still in the CPU's cache.
 _BATCH = 256 * 1024
 
+# Bytes after which a file under way is flushed, and after which the rest of one at its end:
+# small files are left for the end, where one commit of the filesystem serves many.
+_FLUSH = 16 * 1024**2
+_FLUSH_REST = 256 * 1024
+
 #: Size and CRC-32C of each file, by its name in the manifest.
 Sums = dict[str, tuple[int, int]]
 
@@ -32,13 +38,18 @@ class FileWriter:
     """Writes one archive's entries below `root`; a sink of TarReader.
 
     `prefix` stands before the names in the manifest (`pg_tblspc/OID/` for a tablespace).
+    With a flusher, what is written is made durable in the background.
     """
 
-    def __init__(self, root: Path, prefix: str, sums: Sums, account: OsAccount) -> None:
+    def __init__(
+        self, root: Path, prefix: str, sums: Sums, account: OsAccount, flusher: Flusher | None
+    ) -> None:
         self._root = root
         self._prefix = prefix
         self._sums = sums
         self._account = account
+        self._flusher = flusher
+        self._unflushed = 0
         self._name = ""
         self._fd: int | None = None
         self._pending: list[memoryview] = []
@@ -74,11 +85,12 @@ class FileWriter:
     def end(self) -> None:
         self._drain()
         if self._fd is not None:
+            self._flush(_FLUSH_REST)
             os.close(self._fd)
             self._fd = None
         if self._name:
             self._sums[self._name] = self._size, self._crc
-        self._size = self._crc = 0
+        self._size = self._crc = self._unflushed = 0
 
     def _drain(self) -> None:
         if not self._pending:
@@ -90,6 +102,14 @@ class FileWriter:
         self._crc = google_crc32c.extend(self._crc, blob)
         if self._fd is not None:
             write_all(self._fd, blob)
+            self._unflushed += len(blob)
+            self._flush(_FLUSH)
+
+    def _flush(self, least: int) -> None:
+        """Have what was written flushed, if it is worth it."""
+        if self._flusher is not None and self._fd is not None and self._unflushed >= least:
+            self._flusher.flush(self._fd)
+            self._unflushed = 0
 
     def _make_folder(self, path: Path) -> None:
         if not path.exists():

@@ -25,6 +25,7 @@ from .compression import Compression, Method
 from .destination import Destination
 from .failures import corrupt_page
 from .files import Archive, FileWriter, Sums
+from .flusher import Flusher
 from .meter import Meter
 from .model import CopyResult, CopySpec, Phase, Report
 from .wal import WalReceiver
@@ -41,8 +42,11 @@ class PlainEngine:
         destination = Destination(spec.path, spec.task, Path(spec.folder))
         meter.enter(Phase.PREPARING)
         destination.prepare()
-        name = f"{spec.slot}_copy"
-        with ReplicationConnection.connect(spec.conninfo, application_name=name) as conn:
+        connect = ReplicationConnection.connect
+        with (
+            connect(spec.conninfo, application_name=f"{spec.slot}_copy") as conn,
+            connect(spec.conninfo, application_name=f"{spec.slot}_copy_wal") as wal_conn,
+        ):
             identifier, _, _ = conn.identify_system()
             if identifier != spec.system_identifier:
                 raise CopyFailed(
@@ -54,8 +58,8 @@ class PlainEngine:
             *others, last = candidates(spec, conn.version)
             for compression in others:
                 with suppress(_CompressionRefused):
-                    return _Copy(spec, conn, meter, destination).run(compression)
-            return _Copy(spec, conn, meter, destination).run(last)
+                    return _Copy(spec, conn, wal_conn, meter, destination).run(compression)
+            return _Copy(spec, conn, wal_conn, meter, destination).run(last)
 
 
 class _CompressionRefused(CopyFailed):
@@ -68,15 +72,22 @@ class _Copy:
     """One copy under way."""
 
     def __init__(
-        self, spec: CopySpec, conn: ReplicationConnection, meter: Meter, destination: Destination
+        self,
+        spec: CopySpec,
+        conn: ReplicationConnection,
+        wal_conn: ReplicationConnection,
+        meter: Meter,
+        destination: Destination,
     ) -> None:
         self._spec = spec
         self._conn = conn
+        self._wal_conn = wal_conn
         self._meter = meter
         self._destination = destination
         self._sums: Sums = {}
         self._tablespaces: dict[str, str] = {}
         self._manifest = bytearray()
+        self._flusher = Flusher() if spec.sync else None
 
     def run(self, compression: Compression) -> CopyResult:
         """Copy everything and check it; raises _CompressionRefused before the first byte."""
@@ -89,8 +100,9 @@ class _Copy:
         self._claim(start.tablespaces)
         wal, end = self._transfer(events, start, compression.method)
         self._verify(wal)
-        if self._spec.sync:
+        if self._flusher is not None:
             self._meter.enter(Phase.SYNCING)
+            self._flusher.finish()
             self._destination.sync()
         return CopyResult(
             bytes=sum(size for size, _ in self._sums.values()),
@@ -156,24 +168,22 @@ class _Copy:
         self, events: Iterator[BackupEvent], start: BackupStart, method: Method
     ) -> tuple[WalReceiver, BackupEnd]:
         """Receive files here and WAL in a thread; the first error of the two is raised."""
-        name = f"{self._spec.slot}_copy_wal"
-        with ReplicationConnection.connect(self._spec.conninfo, application_name=name) as conn:
-            wal = WalReceiver(
-                conn, self._spec.slot, start.lsn, start.timeline,
-                self._destination.data / "pg_wal",
-                sync=self._spec.sync, on_failure=self._conn.abort,
-            )  # fmt: skip
-            wal.fetch_history()
-            wal.start()
-            try:
-                end = self._receive(events, wal, method)
-                self._meter.enter(Phase.WAL)
-                wal.finish(end.lsn)
-            except (LandbridgeError, OSError) as error:
-                first = wal.error or error
-                wal.stop()
-                raise first from None
-            return wal, end
+        wal = WalReceiver(
+            self._wal_conn, self._spec.slot, start.lsn, start.timeline,
+            self._destination.data / "pg_wal",
+            sync=self._spec.sync, on_failure=self._conn.abort,
+        )  # fmt: skip
+        wal.fetch_history()
+        wal.start()
+        try:
+            end = self._receive(events, wal, method)
+            self._meter.enter(Phase.WAL)
+            wal.finish(end.lsn)
+        except (LandbridgeError, OSError) as error:
+            first = wal.error or error
+            wal.stop()
+            raise first from None
+        return wal, end
 
     def _receive(
         self, events: Iterator[BackupEvent], wal: WalReceiver, method: Method
@@ -206,10 +216,10 @@ class _Copy:
     def _writer(self, tablespace: Tablespace) -> FileWriter:
         data, account = self._destination.data, self._destination.account
         if tablespace.oid is None:
-            return FileWriter(data, "", self._sums, account)
+            return FileWriter(data, "", self._sums, account, self._flusher)
         prefix = f"pg_tblspc/{tablespace.oid}/"
         target = self._tablespaces.get(tablespace.location, data / prefix)
-        return FileWriter(Path(target), prefix, self._sums, account)
+        return FileWriter(Path(target), prefix, self._sums, account, self._flusher)
 
     def _verify(self, wal: WalReceiver) -> None:
         """Hold files and WAL against the manifest, and keep it; there is none before 13."""
