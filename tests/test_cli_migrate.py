@@ -279,3 +279,21 @@ def test_manual_fence_is_shown_awaited_and_verified(
     assert "Finished" in out and "POINT OF NO RETURN" in out
     assert cli("switchover", task.id, "--fenced").code == 1
     assert_no_password(state_dir, cli.said + said + out + err)
+
+
+def test_fixes_are_applied_on_request_and_taken_back_by_the_lines_given(
+    cli: Cli, servers: Servers, source: Source, give_passwords: Callable[[], None]
+) -> None:
+    source.sql("REVOKE pg_monitor FROM migrator")
+    data, port = servers.destination()
+    arguments = (where(source), "--to", data, "--port", port, "--fence-as", "user=boss", "--json")
+    assert cli("assess", *arguments).code == 3
+    give_passwords()
+    repaired = cli("assess", *arguments, "--apply-fixes")
+    assert repaired.code == 0, repaired.out
+    (applied,) = repaired.object["applied"]
+    assert applied["id"] == "connect.pg_monitor" and "GRANT" in applied["lines"][0]
+    for line in applied["undo"]:
+        source.sql(line)
+    give_passwords()
+    assert cli("assess", *arguments).code == 3
