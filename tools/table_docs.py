@@ -54,8 +54,8 @@ def checks() -> str:
     lines = [
         "# The checks of the assessment\n",
         _GENERATED,
-        "`landbridge assess` runs them all; an error stands in the way of a migration unless it is",
-        "waived by its id (`--waive ID`), a warning does not. What the account may not see is said.",
+        "`landbridge assess` runs them all. An error stands in the way of a migration unless it is",
+        "waived by its id (`--waive ID`); a warning does not. What cannot be seen is said so.",
     ]
     for group, members in groupby(CHECKS, key=lambda check: check.group):
         lines += [f"\n## {group.value}\n", "| id | checks | source of the rule |", "|---|---|---|"]
