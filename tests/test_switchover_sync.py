@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from fix_standby import synchronizing_task, wait_streaming
 from fix_writers import Writer, acked_rows, missing_and_doubled, prepare, writing
 from landbridge.errors import SwitchoverUndone
 from landbridge.migration.states import State
-from landbridge.migration.switchover import switch_over
+from landbridge.migration.switchover import SwitchoverResult, switch_over
+from landbridge.postgres.process import wait_until
 
 OVERRIDE = "SET default_transaction_read_only = off"
 REFUSED = ("fence.overridden", "switchover.still_writing")
@@ -83,3 +85,32 @@ def test_override_without_waiting_is_detected_and_put_back(
     assert source.sql("SELECT pid FROM pg_stat_replication") == stream
     assert missing_and_doubled(acked_rows(source), writers) == (0, 0)
     assert source.sql("SHOW default_transaction_read_only") == [("off",)]
+
+
+@pytest.mark.parametrize(
+    ("session", "acknowledged"),
+    [(OVERRIDE, False), (f"{OVERRIDE}; SET synchronous_commit = off", True)],
+    ids=["waits for the destination", "waits for nobody"],
+)
+def test_who_writes_to_the_source_after_the_promotion(
+    servers: Servers, state_dir: Path, session: str, acknowledged: bool
+) -> None:
+    """Is never acknowledged; who does not ask for that is reported as diverged."""
+    source = servers.source(15)
+    prepare(source)
+    task = synchronizing_task(servers, state_dir, source)
+    wait_streaming(source, task)
+    results: list[SwitchoverResult] = []
+    thread = threading.Thread(target=lambda: results.append(switch_over(task)))
+    thread.start()
+    promoted = '"name": "promote", "phase": "end"'
+    assert wait_until(lambda: promoted in task.journal.path.read_text(), 20, every=0.001)
+    writers = [Writer("late", [source.port], session)]
+    with writing(*writers):
+        thread.join(30)
+    assert bool(writers[0].acknowledged) == acknowledged
+    notes = {e["id"]: e for e in task.journal.entries() if e["kind"] == "note"}
+    assert notes["switchover.fence_kept"]["level"] == "warning"
+    assert "landbridge" in source.sql("SHOW synchronous_standby_names")[0][0]
+    assert results[0].diverged
+    assert notes["switchover.diverged"]["level"] == "alarm"

@@ -102,7 +102,8 @@ def _destination(view: View) -> Rails:
         elif conn.execute("SELECT pg_is_wal_replay_paused()").fetchone() == (True,):
             yield Guardrail(
                 "switchover.replay_paused", Level.ERROR, "replay on the destination is paused",
-                remedy="Resume it with SELECT pg_wal_replay_resume() on the destination.",
+                remedy="`landbridge resume` lets it go on where a verification was broken off;"
+                " pg_wal_replay_resume() would promote it at a recovery target.",
             )  # fmt: skip
 
 

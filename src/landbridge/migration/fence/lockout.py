@@ -19,7 +19,7 @@ from ..journal import now
 from ..task import Task
 from .attempt import Attempt, folder
 from .hba import lock_out, read_rules, server_admits
-from .settings import show
+from .settings import reload_conf, show
 from .source import PATIENCE, SourceSide
 
 
@@ -36,7 +36,7 @@ class LockoutFence:
     def prepare(self) -> None:
         """Keep the file as it is, and write the one that replaces it, not in force yet."""
         control, attempt = self.source.control, self.attempt
-        if attempt.hba_file is None:
+        if attempt.hba_file is None or not self._kept.exists():
             path = show(control, "hba_file")
             _write_private(self._kept, read_server_file(control, path))
             attempt.hba_file = path
@@ -83,15 +83,20 @@ class LockoutFence:
             )
 
     def lift(self) -> None:
-        """Write the file back as it was, byte by byte, and have it read."""
-        if self.attempt.hba_file is None:
+        """Write the file back as it was, byte by byte, and have it read.
+
+        Our copy may hold passwords (of LDAP, of RADIUS) and is removed with its purpose.
+        """
+        if self.attempt.hba_file is None or not self._kept.exists():
             return
         control = self.source.control
         write_server_file(control, self.attempt.hba_file, self._kept.read_bytes())
-        control.execute("SELECT pg_reload_conf()")
+        reload_conf(control)
+        self._kept.unlink()
 
     def release(self) -> str:
         """Nothing is released: the source stays closed."""
+        self._kept.unlink(missing_ok=True)
         return (
             f"{self.attempt.hba_file} on the source still admits nobody but our accounts;"
             " the file as it was before stands at its end as a comment"

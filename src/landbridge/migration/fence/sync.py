@@ -33,7 +33,7 @@ _WEAK = ("off", "local")
 #: Seconds for which commits may hang on a standby that does not get ready.
 _PREPARE_WITHIN = 10.0
 #: Seconds for which clients, still connected, are watched for overriding the fence.
-_OBSERVE = 0.01
+_OBSERVE = 0.008
 #: Seconds without a writer after which commits need not wait any more.
 _QUIET = 1.0
 #: Seconds after which commits go on waiting, because writers keep coming.
