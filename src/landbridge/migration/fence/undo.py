@@ -79,7 +79,7 @@ def undo(
     LandbridgeError (switchover.undo_pending) when the source cannot be reached.
     """
     if source is None or not _lifted(task, attempt, source):
-        _lift_anew(task, attempt)
+        _lift_anew(task, attempt, why=_text(told))
     journal = task.journal
     undone = as_undone(told)
     # A worker says itself what became of its attempt; the guard has nobody to tell.
@@ -128,14 +128,14 @@ def _lifted(task: Task, attempt: Attempt, source: SourceSide) -> bool:
     return True
 
 
-def _lift_anew(task: Task, attempt: Attempt) -> None:
+def _lift_anew(task: Task, attempt: Attempt, *, why: str) -> None:
     deadline = Deadline(time.time() + _TRY)
     try:
         with closing(SourceSide(task, account_of(task, attempt), deadline)) as source:
             make_fence(task, attempt, source).lift()
     except (LandbridgeError, psycopg.Error) as error:
         raise LandbridgeError(
-            f"the source could not be put back yet: {_text(error)}",
+            f"the source could not be put back yet: {_text(error)}. To be put back because: {why}",
             id="switchover.undo_pending",
             remedy="The guard keeps trying until the source answers; `landbridge resume`"
             " tries at once.",
