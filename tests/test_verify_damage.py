@@ -8,7 +8,8 @@ import pytest
 
 import verify_lab
 from fix_servers import Servers, fill
-from landbridge.migration.verify import verify
+from landbridge.migration.evidence import write_evidence
+from landbridge.migration.verify import examine_destination, verify
 
 
 def test_changed_byte_fails_the_page_check(servers: Servers, state_dir: Path) -> None:
@@ -69,6 +70,23 @@ def test_broken_index_is_named(servers: Servers, state_dir: Path, installed: boo
     assert result.indexes["checked"] > 50 and result.indexes["tables"] > 50
     ((left,),) = lab.there("SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'")
     assert left == int(installed)
+
+
+def test_a_destination_in_use_can_still_be_examined(servers: Servers, state_dir: Path) -> None:
+    source = servers.source(14)
+    fill(source)
+    lab = verify_lab.make(servers, source, state_dir)
+    lab.promote()
+    lab.there("UPDATE items SET t = t")
+    before = lab.there("SELECT oid FROM pg_namespace ORDER BY 1")
+    result = examine_destination(lab.task)
+    assert result.differences == 0
+    assert result.indexes["checked"] > 50 and result.page_checksums["blocks"] > 1000
+    assert (lab.task.folder / "examination.json").exists()
+    assert lab.there("SELECT oid FROM pg_namespace ORDER BY 1") == before
+    lab.destination.stop()
+    write_evidence(lab.task)
+    assert "The destination examined" in (lab.task.folder / "evidence.html").read_text()
 
 
 def test_indexes_on_a_standby(servers: Servers, state_dir: Path) -> None:

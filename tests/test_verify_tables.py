@@ -10,6 +10,7 @@ import pytest
 import verify_lab
 from fix_servers import Servers, Source, fill
 from landbridge.errors import VerificationFailed
+from landbridge.migration.task import read_json, write_json
 from landbridge.migration.verify import Verification, verify
 
 
@@ -78,6 +79,11 @@ def test_destination_moved_on_is_an_error(servers: Servers, state_dir: Path) -> 
     fill(source)
     lab = verify_lab.make(servers, source, state_dir)
     lab.promote()
+    # The source had used ids that the destination never heard of.
+    path = lab.task.folder / "switchover/result.json"
+    result = read_json(path)
+    write_json(path, result | {"promote_next_xid": result["promote_next_xid"] + 10})
+    assert verify(lab.task).differences == 0
     lab.there("UPDATE items SET t = t WHERE id = 7")
     with pytest.raises(VerificationFailed) as caught:
         verify(lab.task)
@@ -108,11 +114,13 @@ def test_planted_differences_are_found_and_located(
     source.sql("CREATE TABLE lost AS SELECT 1 AS a")
     lab = verify_lab.make(servers, source, state_dir)
     lab.promote()
-    lab.plant("UPDATE changed SET t = 'geheim' WHERE id = 15000")
-    lab.plant("DELETE FROM missing WHERE id IN (3, 4)")
-    lab.plant("INSERT INTO extra VALUES (20001, 'more')")
-    lab.plant("INSERT INTO doubled SELECT * FROM doubled WHERE id = 5")
-    lab.plant("DROP TABLE lost")
+    lab.plant(
+        "UPDATE changed SET t = 'geheim' WHERE id = 15000",
+        "DELETE FROM missing WHERE id IN (3, 4)",
+        "INSERT INTO extra VALUES (20001, 'more')",
+        "INSERT INTO doubled SELECT * FROM doubled WHERE id = 5",
+        "DROP TABLE lost",
+    )
     result = verify(lab.task)
     assert sorted(t.table for t in result.tables if not t.equal) == [
         "changed", "doubled", "extra", "lost", "missing"
@@ -138,11 +146,13 @@ def test_other_objects_differ(servers: Servers, state_dir: Path) -> None:
     source.sql("SELECT nextval('numbers') FROM generate_series(1, 100)")
     lab = verify_lab.make(servers, source, state_dir)
     lab.promote()
-    lab.plant("SELECT lo_put(4711, 1, 'x')")
-    lab.plant("SELECT setval('numbers', 50)")
-    lab.plant("ALTER ROLE boss PASSWORD 'changed-it'")
-    lab.plant("CREATE FUNCTION new() RETURNS int LANGUAGE sql AS 'SELECT 1'")
-    lab.plant("ALTER DATABASE template1 SET work_mem = '1MB'")
+    lab.plant(
+        "SELECT lo_put(4711, 1, 'x')",
+        "SELECT setval('numbers', 50)",
+        "ALTER ROLE boss PASSWORD 'changed-it'",
+        "CREATE FUNCTION new() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER DATABASE template1 SET work_mem = '1MB'",
+    )
     result = verify(lab.task)
     odd = {(o.kind, o.name) for o in result.objects if not o.equal}
     assert odd == {

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fix_servers import QUICK, Servers, Source, free_port
+from landbridge.migration.journal import now
 from landbridge.migration.standby import start_standby
 from landbridge.migration.states import State
+from landbridge.migration.switchover import SwitchoverResult
 from landbridge.migration.task import Request, Task, Tasks, read_json, write_json
 from landbridge.postgres import positions
 from landbridge.postgres.cluster import Cluster
@@ -27,6 +29,8 @@ class Lab:
     def caught_up(self) -> None:
         """Wait until the standby has replayed what the source has now."""
         with self.source.connect() as conn, self.destination.connect() as standby:
+            # Flushes everything: else the position may be the middle of a record.
+            conn.execute("CHECKPOINT")
             goal = positions.flush_lsn(conn)
             assert wait_until(lambda: (positions.replay_lsn(standby) or 0) >= goal, 20)
 
@@ -35,19 +39,40 @@ class Lab:
         self.caught_up()
         with self.source.connect() as conn:
             lsn, xid = positions.flush_lsn(conn), positions.next_xid(conn)
+        at = now()
+        result = SwitchoverResult(
+            "sync", str(lsn), xid, xid, self.task.request.system_identifier, 1, 2, at, at, at, at,
+            at, 0.0, 0, at,
+        )  # fmt: skip
         folder = self.task.folder / "switchover"
         folder.mkdir()
-        write_json(folder / "result.json", {"fence_lsn": str(lsn), "promote_next_xid": xid})
-        self.destination.signal_promotion()
-        with self.destination.connect() as conn:
-            assert wait_until(lambda: not positions.in_recovery(conn), 20)
+        write_json(folder / "result.json", result.as_dict())
+        self._promote()
 
-    def plant(self, statement: str, dbname: str = "postgres") -> None:
-        """Change the promoted destination as if it had come out of the copy that way."""
-        self.there(statement, dbname)
+    def plant(self, *statements: str) -> None:
+        """Change the promoted destination as if it had come out of the copy that way.
+
+        The changes are made on another timeline before the one that is looked at: the
+        destination becomes a standby of nobody and is promoted again.
+        """
+        for statement in statements:
+            self.there(statement)
+        self.destination.stop()
+        data, account = self.destination.data, self.destination.account
+        if self.destination.distribution.major < 12:
+            account.write(data / "recovery.conf", "standby_mode = on\n")
+        else:
+            account.write(data / "standby.signal", "")
+        self.destination.start()
+        self._promote()
         path = self.task.folder / "switchover/result.json"
         with self.destination.connect() as conn:
             write_json(path, read_json(path) | {"promote_next_xid": positions.next_xid(conn)})
+
+    def _promote(self) -> None:
+        self.destination.signal_promotion()
+        with self.destination.connect() as conn:
+            assert wait_until(lambda: not positions.in_recovery(conn), 20)
 
     def damage(self, table: str, block: int, old: bytes, new: bytes) -> None:
         """Change bytes in a data file of the destination while its server is down."""

@@ -13,6 +13,7 @@ full_copy        its result, or null
 switchover       its result (SwitchoverResult), or null before the promotion
 diverged         commits found on the source after the fence, or null before the promotion
 verification     content of verification.json, or null
+examination      content of examination.json (a later look at the destination), or null
 assessment       content of assessment.json with `waived`, or null
 notes            everything noted; those of level alarm also in `alarms`
 errors           in order; the first after the last good state is `first_error`
@@ -67,6 +68,7 @@ def build(task: Task) -> dict[str, Any]:
         "switchover": (switchover := read_json(task.folder / "switchover/result.json")),
         "diverged": switchover and switchover["diverged"],
         "verification": read_json(task.folder / "verification.json"),
+        "examination": read_json(task.folder / "examination.json"),
         "assessment": assessment and assessment | {"waived": list(request.waive)},
         "notes": _kind(entries, "note"),
         "alarms": [n for n in _kind(entries, "note") if n.get("level") == "alarm"],

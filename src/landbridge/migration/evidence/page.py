@@ -85,11 +85,12 @@ def brief(step: dict[str, Any], document: dict[str, Any]) -> list[tuple[str, str
     told = {**(document["switchover"] or {}), **(document["full_copy"] or {}), "lsn": step["lsn"]}
     flat: dict[str, Any] = {}
     for name, value in step["facts"].items():
-        flat |= value if isinstance(value, dict) else {name: value}
+        if told.get(name) != value:
+            flat |= value if isinstance(value, dict) else {name: value}
     return [
         (name.replace("_", " "), size(value) if name.endswith("bytes") else shown(value))
         for name, value in flat.items()
-        if value not in (None, [], {}, "") and told.get(name) != value
+        if value not in (None, [], {}, "")
     ]
 
 

@@ -13,6 +13,7 @@ from ...errors import FollowFailed, LandbridgeError
 from ..standby.lifecycle import dbname
 from ..states import State
 from ..task import Task
+from ..verify.hold import is_held
 from .local import LocalView, LocalWatch
 from .measure import Measure
 from .sample import Sample
@@ -200,6 +201,8 @@ class Follower:
     def _tell(self, sample: Sample) -> None:
         """Note when the stream is gone, and when it is back; not every flicker of it."""
         since, now = sample.disconnected_since, datetime.now(UTC)
+        if is_held(self.task):
+            return
         if since is not None:
             self._up_since = None
             if self._told_up and now - datetime.fromisoformat(since) > _WORTH_A_NOTE:

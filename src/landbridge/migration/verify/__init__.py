@@ -14,13 +14,23 @@
     where.py     in which blocks and rows a differing table differs
     objects.py   roles, databases, settings, definitions, large objects
     sequences.py sequences, which belong to no transaction
+    examine.py   the destination alone: pages and indexes
     pages.py     page checksums of the destination
     indexes.py   index and heap structure of the destination (amcheck)
     result.py    what was found
 """
 
+from .examine import examine_destination
 from .hold import is_held, release
 from .result import ObjectResult, TableResult, Verification
 from .run import verify
 
-__all__ = ["ObjectResult", "TableResult", "Verification", "is_held", "release", "verify"]
+__all__ = [
+    "ObjectResult",
+    "TableResult",
+    "Verification",
+    "examine_destination",
+    "is_held",
+    "release",
+    "verify",
+]

@@ -40,6 +40,9 @@ _PAGE_HEADER = 64
 #: So many bytes behind the source is close enough to look at the order of commits.
 _CLOSE = 1 << 20
 
+#: Seconds for the standby to connect to a source that can be reached.
+_STREAMS_WITHIN = 5.0
+
 
 def is_held(task: Task) -> bool:
     """Whether a living process holds the task's standby for a verification."""
@@ -134,15 +137,20 @@ def hold(task: Task) -> Iterator[Hold]:
 
 
 def _let_go(task: Task, mark: dict[str, Any]) -> None:
-    if mark["target"] is None:
-        with (
-            contextlib.suppress(LandbridgeError, psycopg.Error),
-            task.cluster().connect(dbname(task)) as conn,
-        ):
-            conn.execute("SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()")
-    else:
+    cluster = task.cluster()
+    if mark["target"] is not None:
         standby.reconfigure(task, {})
+    with contextlib.suppress(LandbridgeError, psycopg.Error), cluster.connect(dbname(task)) as conn:
+        if mark["target"] is None:
+            conn.execute("SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()")
+        # Whoever watches shall not take the beginning for a broken line.
+        wait_until(lambda: _streams(conn), _STREAMS_WITHIN)
     _path(task).unlink(missing_ok=True)
+
+
+def _streams(conn: psycopg.Connection[Any]) -> bool:
+    row = conn.execute("SELECT status = 'streaming' FROM pg_stat_wal_receiver").fetchone()
+    return row == (True,)
 
 
 def _wait_replayed(cluster: Cluster, conn: psycopg.Connection[Any], lsn: Lsn) -> None:

@@ -24,13 +24,14 @@ from functools import partial
 
 from ...errors import VerificationFailed
 from ...postgres import positions
+from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn
 from ...postgres.process import wait_until
 from ..task import Task
 from .commits import CommitLog
 from .hold import Hold
 from .moment import TOGETHER, Moment, hold_open
-from .sides import Held, Side
+from .sides import Connection, Held, Side
 from .snapshot import Snapshot, disagreement
 
 #: Points at which the standby is stopped before giving up.
@@ -59,8 +60,8 @@ def common_point(
         with contextlib.ExitStack() as stack:
             held = [hold_open(stack, source, name) for name in wanted]
             hold.follow(positions.flush_lsn(held[0].conn))
-            with contextlib.closing(CommitLog(cluster, wanted[0])) as log:
-                lsn = _choose(log, held)
+            with destination.session(wanted[0]) as standby:
+                lsn = _choose(cluster, standby, held)
             hold.stop_at(lsn)
             moment = Moment(lsn, attempt)
             for ours in held:
@@ -73,19 +74,27 @@ def common_point(
     raise _none(databases[0], f"in {_TRIES} attempts")
 
 
-def _choose(log: CommitLog, held: Sequence[Held]) -> Lsn:
+def _choose(cluster: Cluster, standby: Connection, held: Sequence[Held]) -> Lsn:
     """Take snapshots of all databases until a position fits them.
 
     A snapshot belongs to one database, so those of several are taken at a time until no
     transaction ended between them. Where that does not happen soon, only the last fits.
     """
+    start = positions.replay_lsn(standby)
+    assert start is not None
+    log = CommitLog.of(cluster, standby, start)
+
+    def received(lsn: Lsn) -> bool:
+        log.read(positions.receive_lsn(standby) or log.end)
+        return log.end >= lsn
+
     begin = time.monotonic()
     with ThreadPoolExecutor(len(held)) as pool:
         while (waited := time.monotonic() - begin) < _CHOOSE_WITHIN:
             last = list(pool.map(Held.take, held))[-1]
             if waited < _TOGETHER_WITHIN and len({h.snapshot for h in held}) > 1:
                 continue
-            wait_until(partial(log.has, last.written), _RECEIVE_WITHIN)
+            wait_until(partial(received, last.written), _RECEIVE_WITHIN)
             lsn = log.boundary(Snapshot.parse(last.snapshot))
             if lsn is not None:
                 return lsn

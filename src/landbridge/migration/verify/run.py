@@ -8,20 +8,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-import psycopg
-
 from ...errors import UsageError, VerificationFailed
 from ...postgres import positions
-from ..evidence import write_evidence
 from ..journal import now
 from ..standby.lifecycle import dbname as home_of
 from ..task import Task, write_json
 from .compare import Comparison, Reading
+from .examine import databases_of, examine, recorded, refresh_evidence
 from .hold import hold
-from .indexes import check_indexes
 from .moment import Moment, at_rest
 from .objects import compare_definitions, compare_large_objects, compare_shared
-from .pages import check_pages
 from .point import common_point
 from .result import Verification
 from .sequences import compare_sequences
@@ -31,6 +27,8 @@ from .where import where
 
 #: How often a table is read again that was truncated, rewritten or altered meanwhile.
 _ROUNDS = 3
+
+_WHERE_IT_IS = {"before": "still follows", "after": "has been promoted"}
 
 Report = Callable[[str, int, int], None]
 Names = frozenset[tuple[str, str]]
@@ -59,36 +57,18 @@ def verify(
     (credentials.missing, verify.in_progress).
     """
     source, destination = sides(task)
-    with destination.session(home_of(task)) as conn:
-        standing_by = positions.in_recovery(conn)
-    if when == "auto":
-        when = "before" if standing_by else "after"
-    if (when == "before") != standing_by:
+    actual = _when(task, destination)
+    if when not in ("auto", actual):
         raise UsageError(
-            f"the destination {'still follows' if standing_by else 'has been promoted'}",
+            f"the destination {_WHERE_IT_IS[actual]}: it can be verified {actual} the switchover",
             id="verify.wrong_time",
         )
-    result = Verification(when, now(), only=None if tables is None else list(tables))
-    task.journal.append("step", name="verify", phase="begin", when=when)
-    try:
+    result = Verification(actual, now(), only=None if tables is None else list(tables))
+    with recorded(task, "verify", result):
         _Run(task, source, destination, report, jobs, result).everything()
-    except psycopg.Error as error:
-        raise VerificationFailed(
-            f"the verification was broken off: {' '.join(str(error).split())}",
-            id="verify.broken_off",
-            retryable=True,
-        ) from error
-    finally:
-        # Also of a failed one: the transaction ids it used must be known later.
-        result.finished = now()
-        task.journal.append(
-            "step", name="verify", phase="end", when=when, lsn=result.point,
-            tables=len(result.tables), differences=result.differences, own_xids=result.own_xids,
-        )  # fmt: skip
     if tables is None:
         write_json(task.folder / "verification.json", result.as_dict())
-    if (task.folder / "evidence.json").exists():
-        write_evidence(task)
+    refresh_evidence(task)
     return result
 
 
@@ -108,7 +88,7 @@ class _Run:
     rounds: Counter[str] = field(default_factory=Counter)
 
     def everything(self) -> None:
-        databases = self._databases()
+        databases = databases_of(self.source, self.task)
         self._require_rights(databases)
         self.pending = dict.fromkeys(databases)
         with self._moments() as moment_of:
@@ -118,14 +98,10 @@ class _Run:
                         self._database(Comparison(*pair, self.jobs), moment)
         if self.result.only is not None:
             return
-        cluster, home = self.task.cluster(), home_of(self.task)
         for name in databases:
             self._say(f"sequences of {name}")
             compare_sequences(self.source, self.destination, name, self.result)
-        self._say("page checksums")
-        check_pages(cluster, home, self.result)
-        self._say("indexes")
-        check_indexes(self.destination, cluster, databases, self.jobs, self.result)
+        examine(self.task, self.destination, self.result, self.jobs, self._say)
 
     @contextmanager
     def _moments(self) -> Iterator[Callable[[list[str]], AbstractContextManager[Moment]]]:
@@ -135,11 +111,6 @@ class _Run:
             return
         with hold(self.task) as held:
             yield partial(common_point, self.task, held, self.source, self.destination)
-
-    def _databases(self) -> list[str]:
-        with self.source.session(home_of(self.task)) as conn:
-            rows = conn.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
-            return [r[0] for r in rows]
 
     def _require_rights(self, databases: Sequence[str]) -> None:
         """Raise VerificationFailed (verify.no_select) if a wanted table cannot be read."""
@@ -231,3 +202,8 @@ class _Run:
 
     def _tick(self) -> None:
         self.report(self.last, self.done, max(self.done, self.total))
+
+
+def _when(task: Task, destination: Side) -> str:
+    with destination.session(home_of(task)) as conn:
+        return "before" if positions.in_recovery(conn) else "after"

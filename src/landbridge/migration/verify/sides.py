@@ -88,11 +88,12 @@ def sides(task: Task) -> tuple[Side, Side]:
             id="credentials.missing",
             remedy="Secrets are removed at the end of a migration; name the account again.",
         )
-    cluster = task.cluster()
-    return (
-        Side("source", lambda dbname: conninfo.connect(dbname=dbname)),
-        Side("destination", cluster.connect),
-    )
+    return Side("source", lambda dbname: conninfo.connect(dbname=dbname)), destination_side(task)
+
+
+def destination_side(task: Task) -> Side:
+    """The destination, as its superuser over the private socket."""
+    return Side("destination", task.cluster().connect)
 
 
 @contextlib.contextmanager
