@@ -6,6 +6,7 @@ there is all its parent learns: child.json (who it is), progress.json, result.js
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -25,6 +26,8 @@ ENGINES: dict[str, type[CopyEngine]] = {PlainEngine.name: PlainEngine}
 
 def main(folder: Path) -> int:
     """Copy as spec.json says; write result.json with the result or the error."""
+    # A stream is millions of small views and no cycle: collecting costs 3 % (measured).
+    gc.disable()
     myself = ProcessId.of(os.getpid())
     write_json(folder / "child.json", myself.as_dict() if myself else {})
     spec = CopySpec(**read_json(folder / "spec.json"))

@@ -21,7 +21,7 @@ _LEVEL_3_BELOW = 2e9
 # gzip:1 passes about 1.6 Gbit/s of data on one core of the source.
 _GZIP_BELOW = 1.2e9
 # Seconds for the measurement: the ranges above are wide, and every copy pays for it.
-_BUDGET = 0.15
+_BUDGET = 0.08
 
 
 def candidates(spec: CopySpec, version: int) -> list[Compression]:
