@@ -24,14 +24,14 @@ journal          file, bytes, entries, sha256 of exactly these bytes
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import os
+import pwd
 import socket
-from importlib.metadata import version
 from typing import Any
 
+from ... import __version__
 from ...errors import LandbridgeError
 from ..journal import now
 from ..states import ROW, State
@@ -90,11 +90,19 @@ def build(task: Task) -> dict[str, Any]:
 def _by() -> dict[str, Any]:
     return {
         "tool": "landbridge",
-        "version": version("landbridge"),
-        "os_user": getpass.getuser(),
+        "version": __version__,
+        "os_user": _os_user(),
         "on_behalf_of": os.environ.get("SUDO_USER"),
         "host": socket.gethostname(),
     }
+
+
+def _os_user() -> str:
+    """The account's name, or its number where it has none (a container)."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _task(task: Task, entries: list[Entry]) -> dict[str, Any]:

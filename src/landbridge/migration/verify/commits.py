@@ -23,7 +23,7 @@ class CommitLog:
         self._folder = folder
         self._layout = layout
         self._timeline = timeline
-        self._next = start
+        self._start = self._next = start
         self._last: Lsn | None = None
         self.end = start
         self.commits: list[tuple[Lsn, int]] = []
@@ -59,11 +59,12 @@ class CommitLog:
     def boundary(self, snapshot: Snapshot) -> Lsn | None:
         """A position before which lie the commits that the snapshot shows, and no others.
 
-        None if they are interleaved. The end of the log when the snapshot shows all of it.
+        None if they are interleaved. Where the snapshot shows all of them, a position just
+        inside the last complete record: replay goes to its end, and waits for nothing more.
         """
         hidden = [lsn for lsn, xid in self.commits if not snapshot.shows(xid)]
         if not hidden:
-            return self.end
+            return self._start if self._last is None else Lsn(self._last + 8)
         shown = [lsn for lsn, xid in self.commits if snapshot.shows(xid)]
         return None if shown and max(shown) > min(hidden) else min(hidden)
 
