@@ -6,6 +6,7 @@
     moment.py    both sides at rest after the switchover
     point.py     one common point before it, under load: the standby stops at an LSN
     hold.py      stops the standby, marks that, lets it go again
+    budget.py    ends it before the WAL kept meanwhile becomes too much for the source
     commits.py   in which order transactions committed, from the WAL received
     snapshot.py  whether both sides show the same transactions
     sides.py     the two servers; a moment of a database that many connections share

@@ -13,6 +13,7 @@ from ...postgres import positions
 from ..journal import now
 from ..standby.lifecycle import dbname as home_of
 from ..task import Task, write_json
+from .budget import WalBudget
 from .compare import Comparison, Reading
 from .examine import databases_of, examine, recorded, refresh_evidence
 from .hold import hold
@@ -52,7 +53,7 @@ def verify(
 
     The result goes to the journal and, unless `tables` are named, to the task's
     verification.json. Differences are in it, not raised (see raise_for_differences).
-    Raises VerificationFailed where nothing could be compared, UsageError
+    Raises VerificationFailed where it could not be done, UsageError
     (verify.wrong_time), ServerUnreachable, ServerFailed, and LandbridgeError
     (credentials.missing, verify.in_progress).
     """
@@ -86,6 +87,8 @@ class _Run:
     pending: dict[str, Names | None] = field(default_factory=dict)
     """Databases not compared yet; of one read before, the tables to read again."""
     rounds: Counter[str] = field(default_factory=Counter)
+    budget: WalBudget | None = None
+    """While the standby is stopped."""
 
     def everything(self) -> None:
         databases = databases_of(self.source, self.task)
@@ -109,8 +112,10 @@ class _Run:
         if self.result.when == "after":
             yield partial(at_rest, self.task, self.source, self.destination)
             return
-        with hold(self.task) as held:
+        with self.source.session(home_of(self.task)) as conn, hold(self.task) as held:
+            self.budget = WalBudget(self.task, conn)
             yield partial(common_point, self.task, held, self.source, self.destination)
+        self.budget = None
 
     def _require_rights(self, databases: Sequence[str]) -> None:
         """Raise VerificationFailed (verify.no_select) if a wanted table cannot be read."""
@@ -201,6 +206,8 @@ class _Run:
         self._tick()
 
     def _tick(self) -> None:
+        if self.budget is not None:
+            self.budget.look()
         self.report(self.last, self.done, max(self.done, self.total))
 
 
