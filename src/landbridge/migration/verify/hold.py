@@ -16,6 +16,7 @@ the server would take the target as the end of recovery and promote itself
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,17 +61,8 @@ def release(task: Task) -> None:
 
     Raises LandbridgeError (verify.in_progress) while that verification lives.
     """
-    mark = read_json(_path(task))
-    if mark is None:
-        return
-    if is_held(task):
-        raise LandbridgeError(
-            f"a verification of task {task.id} runs since {mark['since']}",
-            id="verify.in_progress",
-            remedy="Wait for it, or end it.",
-            retryable=True,
-        )
-    _let_go(task, mark)
+    with _alone(task):
+        _release(task)
 
 
 class Hold:
@@ -128,12 +120,37 @@ def hold(task: Task) -> Iterator[Hold]:
 
     Raises LandbridgeError (verify.in_progress), ServerFailed.
     """
-    release(task)
-    _write(task, target=None)
+    with _alone(task):
+        _release(task)
+        _write(task, target=None)
+        try:
+            yield Hold(task)
+        finally:
+            _release(task)
+
+
+@contextlib.contextmanager
+def _alone(task: Task) -> Iterator[None]:
+    """Be the only one that stops the standby or lets it go; verify.in_progress otherwise."""
+    fd = os.open(task.folder / "verify.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        yield Hold(task)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise LandbridgeError(
+            f"a verification of task {task.id} is under way",
+            id="verify.in_progress",
+            remedy="Wait for it, or end it.",
+            retryable=True,
+        ) from None
     finally:
-        _let_go(task, read_json(_path(task)))
+        os.close(fd)
+
+
+def _release(task: Task) -> None:
+    mark = read_json(_path(task))
+    if mark is not None:
+        _let_go(task, mark)
 
 
 def _let_go(task: Task, mark: dict[str, Any]) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
+
+import psycopg
 
 from ...errors import UsageError, VerificationFailed
 from ...postgres import positions
@@ -180,15 +183,21 @@ class _Run:
         table = reading.result
         table.lsn = str(moment.lsn)
         if not table.equal and not table.error and reading.pair.both:
-            source, destination = comparison.join()
+            table.where = self._where(reading.pair.any, comparison)
+        self.result.tables.append(table)
+        self.done += 1
+        self._say(table.name)
+
+    def _where(self, table: Table, comparison: Comparison) -> dict[str, Any]:
+        source, destination = comparison.join()
+        try:
             with (
                 source.transaction(force_rollback=True),
                 destination.transaction(force_rollback=True),
             ):
-                table.where = where(source, destination, reading.pair.any)
-        self.result.tables.append(table)
-        self.done += 1
-        self._say(table.name)
+                return where(source, destination, table)
+        except psycopg.Error as error:
+            return {"not_found": str(error.diag.message_primary or error)}
 
     def _once_more(self, name: str, again: Sequence[Reading]) -> None:
         if not again:
