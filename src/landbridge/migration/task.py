@@ -10,6 +10,8 @@
     ├── secrets/          passfiles, mode 0600, removed at the end
     ├── copy/             the copier's specification, progress, result, log
     ├── switchover/       the attempt under way: values to put back, deadline
+    ├── verification.json, examination.json   what the comparison, a look at the copy, found
+    ├── verifying         while a verification holds the standby (verify/hold.py)
     ├── engine.sqlite     the durable engine's own database
     ├── lock              held (flock) by the one process that works on the task
     └── evidence.json, evidence.html
