@@ -9,7 +9,7 @@ import pytest
 
 import verify_lab
 from fix_servers import Servers, Source, fill
-from landbridge.errors import VerificationFailed
+from landbridge.errors import UsageError, VerificationFailed
 from landbridge.migration.task import read_json, write_json
 from landbridge.migration.verify import Verification, verify
 
@@ -199,3 +199,6 @@ def test_only_the_tables_named(servers: Servers, state_dir: Path) -> None:
     result = verify(lab.task, tables=["public.oth*"])
     assert [t.table for t in result.tables] == ["other"]
     assert not (lab.task.folder / "verification.json").exists()
+    with pytest.raises(UsageError) as caught:
+        verify(lab.task, tables=["public.nothing"])
+    assert caught.value.id == "verify.no_such_table"

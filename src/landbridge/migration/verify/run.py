@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,7 +35,6 @@ _ROUNDS = 3
 _WHERE_IT_IS = {"before": "still follows", "after": "has been promoted"}
 
 Report = Callable[[str, int, int], None]
-Names = frozenset[tuple[str, str]]
 
 
 def verify(
@@ -57,7 +56,7 @@ def verify(
     The result goes to the journal and, unless `tables` are named, to the task's
     verification.json. Differences are in it, not raised (see raise_for_differences).
     Raises VerificationFailed where it could not be done, UsageError
-    (verify.wrong_time), ServerUnreachable, ServerFailed, and LandbridgeError
+    (verify.wrong_time, verify.no_such_table), ServerUnreachable, ServerFailed, and LandbridgeError
     (credentials.missing, verify.in_progress).
     """
     source, destination = sides(task)
@@ -87,8 +86,8 @@ class _Run:
     total: int = 0
     done: int = 0
     last: str = ""
-    pending: dict[str, Names | None] = field(default_factory=dict)
-    """Databases not compared yet; of one read before, the tables to read again."""
+    pending: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """Databases with something left to compare, and their tables that are done."""
     rounds: Counter[str] = field(default_factory=Counter)
     budget: WalBudget | None = None
     """While the standby is stopped."""
@@ -96,7 +95,7 @@ class _Run:
     def everything(self) -> None:
         databases = databases_of(self.source, self.task)
         self._require_rights(databases)
-        self.pending = dict.fromkeys(databases)
+        self.pending = {name: set() for name in databases}
         with self._moments() as moment_of:
             while self.pending:
                 with moment_of(list(self.pending)) as moment:
@@ -121,13 +120,20 @@ class _Run:
         self.budget = None
 
     def _require_rights(self, databases: Sequence[str]) -> None:
-        """Raise VerificationFailed (verify.no_select) if a wanted table cannot be read."""
+        """Raise VerificationFailed (verify.no_select) if a wanted table cannot be read.
+
+        UsageError (verify.no_such_table) if tables were named and none is like that.
+        """
         closed: list[str] = []
         for name in databases:
             with self.source.session(name) as conn:
                 tables = [t for t in list_tables(conn).values() if self._wants(name, t)]
             self.total += len(tables)
             closed += unreadable(name, tables)
+        if self.result.only is not None and not self.total:
+            raise UsageError(
+                f"no table is like {', '.join(self.result.only)}", id="verify.no_such_table"
+            )
         if closed:
             more = f" and {len(closed) - 5} more" if len(closed) > 5 else ""
             raise VerificationFailed(
@@ -143,21 +149,17 @@ class _Run:
     def _database(self, comparison: Comparison, moment: Moment) -> None:
         """Compare one database at one moment; what moved on stays pending."""
         ours, theirs, name = comparison.source, comparison.destination, comparison.source.dbname
-        only = self.pending.pop(name)
-        if only is None and self.result.only is None:
-            if not self.rounds:
+        done = self.pending.pop(name)
+        if not self.rounds[name] and self.result.only is None:
+            if self.rounds.total() == 0:
                 compare_shared(ours, theirs, self.result)
             compare_definitions(ours, theirs, self.result)
             compare_large_objects(ours, theirs, self.result)
         self.rounds[name] += 1
         pairs = pair_up(list_tables(ours.conn), list_tables(theirs.conn))
-        chosen = [
-            pair
-            for key, pair in pairs.items()
-            if self._wants(name, pair.any) and (only is None or key in only)
-        ]
+        chosen = {k: p for k, p in pairs.items() if k not in done and self._wants(name, p.any)}
         again: list[Reading] = []
-        for reading in comparison.run(self._comparable(name, chosen), self._tick):
+        for reading in comparison.run(self._comparable(name, chosen.values()), self._tick):
             if reading.moved:
                 again.append(reading)
             else:
@@ -166,9 +168,15 @@ class _Run:
             {"database": name, "lsn": str(moment.lsn), "tries": moment.tries,
              "snapshot": ours.snapshot}
         )  # fmt: skip
-        self._once_more(name, again)
+        if again and self.rounds[name] < _ROUNDS:
+            moved = {(r.result.schema, r.result.table) for r in again}
+            self.pending[name] = (done | chosen.keys()) - moved
+            return
+        for reading in again:
+            why = f"{reading.moved}, in each of {_ROUNDS} attempts"
+            self.result.skip(f"table {reading.result.name}", why)
 
-    def _comparable(self, name: str, pairs: Sequence[Pair]) -> list[Pair]:
+    def _comparable(self, name: str, pairs: Iterable[Pair]) -> list[Pair]:
         """The tables whose content can be compared; the others are named as skipped."""
         kept = []
         for pair in pairs:
@@ -198,17 +206,6 @@ class _Run:
                 return where(source, destination, table)
         except psycopg.Error as error:
             return {"not_found": str(error.diag.message_primary or error)}
-
-    def _once_more(self, name: str, again: Sequence[Reading]) -> None:
-        if not again:
-            return
-        if self.rounds[name] < _ROUNDS:
-            tables = (reading.pair.any for reading in again)
-            self.pending[name] = frozenset((t.schema, t.name) for t in tables)
-            return
-        for reading in again:
-            why = f"{reading.moved}, in each of {_ROUNDS} attempts"
-            self.result.skip(f"table {reading.result.name}", why)
 
     def _say(self, what: str) -> None:
         self.last = what
