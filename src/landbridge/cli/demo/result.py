@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ...migration.verify import Verification
 from ..display.view import View
 from . import check
 from .children import Load
@@ -18,14 +19,19 @@ def make_result(
     acknowledged: list[check.Acknowledgement],
     comparison: check.Comparison,
     balances: check.Balances,
+    examination: Verification,
     evidence: Path,
 ) -> dict[str, Any]:
     """The object of `demo --json`; `passed` is the verdict over all of it."""
     copy, switchover = view.steps["copy"], view.switchover
     verification = view.attachment("verification") or {}
+    differences = verification["differences"] + examination.differences
     outage = check.outage(acknowledged)
     return {
-        "passed": comparison.is_clean and balances.agree and verification["differences"] == 0,
+        "passed": comparison.is_clean
+        and balances.agree
+        and differences == 0
+        and switchover.get("diverged") == [],
         "postgres": {
             "major": servers.distribution.major,
             "version": servers.distribution.version,
@@ -64,7 +70,10 @@ def make_result(
             "point": verification.get("point"),
             "tables": len(verification.get("tables", ())),
             "rows": sum(t["rows_source"] or 0 for t in verification.get("tables", ())),
-            "differences": verification["differences"],
+            "differences": differences,
+            "pages": examination.page_checksums.get("blocks"),
+            "indexes": examination.indexes.get("checked"),
+            "damaged": examination.differences,
         },
         "seconds": _seconds(view),
         "evidence": {"path": str(evidence)},

@@ -16,6 +16,7 @@ from ...migration import worker
 from ...migration.copying import CopyJob
 from ...migration.plan import create_task, make_request
 from ...migration.task import Task, Tasks
+from ...migration.verify import Verification, examine_destination
 from ...postgres.process import wait_until
 from .. import units
 from ..display.view import View
@@ -142,8 +143,10 @@ class Demo:
         with self._stage("the application goes on, on the destination"):
             self._await_rows(servers.destination.port)
             self._stop_application()
+        with self._stage("reading every page, walking every index of the destination"):
+            examination = examine_destination(view.task)
         with self._stage("looking for every acknowledged row"):
-            return self._prove(view)
+            return self._prove(view, examination)
 
     def _load_words(self) -> str:
         load = self.load
@@ -171,15 +174,16 @@ class Demo:
             raise error
         return view
 
-    def _prove(self, view: View) -> dict[str, Any]:
+    def _prove(self, view: View, examination: Verification) -> dict[str, Any]:
         acknowledged = check.read_acknowledgements(self.writer.acknowledged_file)
         with self.servers.destination.connect(data.DATABASE) as conn:
             comparison = check.compare(acknowledged, conn)
             balances = check.balances(conn)
         evidence = self._keep_evidence(view)
         return make_result(
-            view, self.servers, self.load, acknowledged, comparison, balances, evidence
-        )
+            view, self.servers, self.load, acknowledged, comparison, balances, examination,
+            evidence,
+        )  # fmt: skip
 
     def _keep_evidence(self, view: View) -> Path:
         """Copy the evidence to where it survives; returns the path of its JSON file."""

@@ -45,6 +45,7 @@ def summary(result: dict[str, Any]) -> RenderableType:
         ("writer", _writer(result)),
         ("load", _load(result)),
         ("tables", _tables(result)),
+        ("examined", _examined(result)),
         ("evidence", Text(result["evidence"]["path"].removesuffix("json") + "html", "cyan")),
     ):
         grid.add_row(name, sentence)
@@ -122,6 +123,20 @@ def _tables(result: dict[str, Any]) -> Text:
             units.count(differences, "difference"),
             "bold red" if differences else "bold green",
         ),
+    )
+
+
+def _examined(result: dict[str, Any]) -> Text:
+    verification = result["verification"]
+    examined = [
+        f"{verification[name]:,} {name}" for name in ("pages", "indexes") if verification[name]
+    ]
+    if not examined:
+        return Text("pages and indexes cannot be examined here", style="dim")
+    damaged = verification["damaged"]
+    return Text.assemble(
+        f"{' and '.join(examined)} of the destination examined: ",
+        (f"{damaged} damaged", "bold red" if damaged else "bold green"),
     )
 
 
