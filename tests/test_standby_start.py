@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from fix_following import Following, copied, sample_until, started
 from fix_servers import MIGRATOR_PASSWORD, Servers, fill
-from landbridge.errors import LandbridgeError
+from landbridge.errors import LandbridgeError, ServerFailed
+from landbridge.migration.copying.destination import CONTROL
 from landbridge.migration.follow import Follower
 from landbridge.migration.standby import reconfigure, start_standby, undo_standby
 from landbridge.migration.states import Replication
+from landbridge.migration.steps import undo_start
 from landbridge.postgres.cluster import Cluster
 
 
@@ -100,3 +103,32 @@ def test_partial_copy_is_refused(servers: Servers, state_dir: Path) -> None:
     with pytest.raises(LandbridgeError) as refused:
         start_standby(task)
     assert refused.value.id == "start.partial_copy"
+
+
+class Died(BaseException):
+    """Stands for the death of the process."""
+
+
+@pytest.mark.parametrize("major", [10, 15])
+def test_undo_that_dies_leaves_nothing_to_start_and_is_repeated(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch, major: int
+) -> None:
+    task = started(servers, servers.source(major), state_dir)
+    for phase in ("begin", "end"):
+        task.journal.append("step", name="start", phase=phase)
+    cluster = task.cluster()
+
+    def die(folder: Path, **_: object) -> None:
+        for name in ("standby.signal", "recovery.conf"):
+            (folder / name).unlink(missing_ok=True)
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", die)
+        with pytest.raises(Died):
+            undo_start(task)
+    assert (cluster.data / "PG_VERSION").exists() and not (cluster.data / CONTROL).exists()
+    with pytest.raises(ServerFailed):
+        cluster.start()
+    undo_start(task)
+    assert not cluster.data.exists() and not cluster.side.exists()

@@ -1,8 +1,9 @@
 """The data directory and the tablespace folders while they are a partial copy.
 
 A partial copy holds the marker file and no global/pg_control, without which no server
-starts. Every folder is written down (made.json) before anything is put into it, so
-that whatever a killed attempt left can be told from what belongs to somebody else.
+starts. Every folder is written down (made.json) before anything is put into it, and
+holds a file that names our task: whatever a killed attempt left can be told from what
+belongs to somebody else, also when he has put his own into a folder that was ours.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -22,6 +24,8 @@ from .model import MARKER
 CONTROL = "global/pg_control"
 #: Where pg_control lies until the copy is complete.
 PENDING_CONTROL = "global/pg_control.landbridge"
+#: In a tablespace's folder: whose it is. Stays, so that a complete copy can be undone.
+CLAIM = "landbridge.task"
 
 # fsync spends its time waiting for the disk; this many at once keep its queue filled.
 _SYNC_THREADS = 8
@@ -48,13 +52,12 @@ class Destination:
         """
         self.clean()
         self.claim(self.data)
-        self.account.write(self.data / MARKER, f"{self.task}\n")
         for name in ("global", "pg_tblspc", "pg_wal", "pg_wal/archive_status"):
             self.account.make_dir(self.data / name)
 
     def check(self) -> None:
         """Refuse now, with nothing changed, what `prepare` would refuse."""
-        if self.data.exists() and self.data not in self.made:
+        if self.data.exists() and not self._is_ours(self.data):
             self._refuse_unless_empty(self.data)
 
     def claim(self, path: Path) -> None:
@@ -64,6 +67,7 @@ class Destination:
             self._refuse_unless_empty(path)
         write_json(self._record, {**{str(p): e for p, e in self.made.items()}, str(path): existed})
         self.account.make_dir(path)
+        self.account.write(path / self._claim(path), f"{self.task}\n")
 
     def link(self, oid: int, target: Path) -> None:
         """Make pg_tblspc/OID point to a tablespace's folder."""
@@ -71,16 +75,31 @@ class Destination:
         link.symlink_to(target)
         self.account.own(link)
 
+    def holds(self, system_identifier: str) -> bool:
+        """Whether the data directory is a complete copy of that cluster."""
+        try:
+            head = (self.data / CONTROL).read_bytes()[:8]
+        except OSError:
+            return False
+        # pg_control begins with it (struct ControlFileData), in the order of the host.
+        return int.from_bytes(head, sys.byteorder) == int(system_identifier)
+
+    def unseal(self) -> None:
+        """Make a complete copy a partial one again, before it is removed: none starts."""
+        self.account.write(self.data / MARKER, f"{self.task}\n")
+        (self.data / CONTROL).unlink(missing_ok=True)
+
     def clean(self) -> None:
-        """Remove every folder of this task's earlier attempt, and what it holds."""
-        made = self.made
-        # pg_control first: what is left of a half removed copy shall not start either.
-        if self.data in made:
-            (self.data / CONTROL).unlink(missing_ok=True)
-        for path, existed in made.items():
-            if not path.is_dir():
+        """Remove every folder of this task's earlier attempt, and what it holds.
+
+        One that holds somebody else's files by now is left alone.
+        """
+        for path, existed in self.made.items():
+            if not path.is_dir() or not self._is_ours(path):
                 continue
-            for child in path.iterdir():
+            claim = self._claim(path)
+            # The claim last: what is left of a half removed folder stays ours.
+            for child in sorted(path.iterdir(), key=lambda p: p.name == claim):
                 if child.is_dir() and not child.is_symlink():
                     shutil.rmtree(child)
                 else:
@@ -117,6 +136,17 @@ class Destination:
         if sync:
             _fsync(self.data)
 
+    def _claim(self, path: Path) -> str:
+        """Name of the file that says whose the folder is."""
+        return MARKER if path == self.data else CLAIM
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a partial copy's folder is this task's: it says so, or it is empty."""
+        try:
+            return (path / self._claim(path)).read_text().strip() == self.task
+        except OSError:
+            return path.is_dir() and not any(path.iterdir())
+
     def _refuse_unless_empty(self, path: Path) -> None:
         found = sorted(p.name for p in islice(path.iterdir(), 4)) if path.is_dir() else [path.name]
         if not found:
@@ -130,6 +160,11 @@ class Destination:
             id="copy.destination_not_empty",
             remedy="Choose another folder, or remove what is in it.",
         )
+
+
+def is_partial(data: Path) -> bool:
+    """Whether a data directory is no cluster: half made or half removed, or nothing at all."""
+    return (data / MARKER).exists() or not (data / CONTROL).exists()
 
 
 def _tree(root: Path) -> list[Path]:

@@ -86,12 +86,14 @@ class CopyJob:
     def undo(self) -> None:
         """Leave nothing: no child, no copy, no slot; an empty cluster set aside is back."""
         self.cancel()
-        self._refuse_while_served()
+        if self._destination.holds(self.task.request.system_identifier):
+            self._refuse_while_served()
+            self._destination.unseal()
         self._destination.clean()
         (self.folder / "result.json").unlink(missing_ok=True)
         for here, there in self._moves():
             if there.exists():
-                there.rename(here)
+                self._put_back(there, here)
         self._drop_slot()
 
     def spec(self) -> CopySpec:
@@ -203,6 +205,16 @@ class CopyJob:
         for here, there in self._moves():
             if here.exists():
                 here.rename(there)
+
+    def _put_back(self, there: Path, here: Path) -> None:
+        if here.exists() and any(here.iterdir()):
+            self.task.journal.note(
+                "copy.stays_aside",
+                f"{here} holds somebody else's files; what was there before is {there}.",
+                level="warning",
+            )
+        else:
+            there.rename(here)
 
     def _moves(self) -> list[tuple[Path, Path]]:
         """What is set aside, and where to; the data directory last."""

@@ -12,6 +12,7 @@ from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn
 from ...postgres.positions import Connection, in_recovery, replay_lsn
 from ...postgres.process import wait_until
+from ..copying.destination import is_partial
 from .attempt import Deadline
 
 #: Promotion took 25-30 ms on an idle machine and 50-72 ms under load: poll tightly.
@@ -70,9 +71,10 @@ def left_recovery(cluster: Cluster) -> bool:
 
     PostgreSQL removes standby.signal (renames recovery.conf before 12) once recovery has
     ended, before it accepts writes; without that file the next start does not stand by.
+    What is left of a half removed standby has not been promoted.
     """
     name = "standby.signal" if cluster.distribution.major >= 12 else "recovery.conf"
-    return (cluster.data / "PG_VERSION").exists() and not (cluster.data / name).exists()
+    return not is_partial(cluster.data) and not (cluster.data / name).exists()
 
 
 def promoted(cluster: Cluster) -> bool:

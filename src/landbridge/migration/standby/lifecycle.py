@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ...errors import LandbridgeError, ServerFailed
 from ...postgres.cluster import Cluster
 from ...postgres.positions import in_recovery
-from ..copying.model import MARKER
+from ..copying.destination import Destination, is_partial
 from ..fence.promotion import left_recovery
 from ..states import State
 from ..task import Task
@@ -109,16 +109,19 @@ def undo_standby(task: Task) -> None:
     if not ours:
         return
     cluster.stop("immediate")
+    if not is_partial(cluster.data):
+        # What is left when we die in the midst shall neither start nor pass for promoted.
+        Destination(cluster.data, task.id, task.folder / "copy").unseal()
     for folder in (cluster.data, cluster.side, cluster.socket_dir):
         shutil.rmtree(folder, ignore_errors=True)
-    if (cluster.data / "PG_VERSION").exists():
+    if cluster.data.exists():
         raise LandbridgeError(f"{cluster.data} could not be removed", id="start.not_removed")
 
 
 def refuse_partial_copy(cluster: Cluster) -> None:
     """Raise LandbridgeError (start.partial_copy) unless the directory holds a complete copy."""
     data = cluster.data
-    if (data / MARKER).exists() or not (data / "global/pg_control").exists():
+    if is_partial(data):
         raise LandbridgeError(
             f"{data} does not hold a complete copy",
             id="start.partial_copy",
