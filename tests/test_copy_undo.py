@@ -1,0 +1,103 @@
+"""An undo removes what the copy made, and nothing that somebody else has put there since."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from copy_lab import copy_task, run, slots, wait_copied
+from fix_servers import Servers, Source, majors
+from landbridge.migration.copying import MARKER, CopyJob
+from landbridge.migration.copying.destination import CONTROL
+from landbridge.postgres.cluster import Cluster
+from landbridge.postgres.process import wait_until
+
+MAJOR = 15 if 15 in majors() else majors()[-1]
+
+
+class Died(BaseException):
+    """Stands for the death of the process."""
+
+
+def die(*_: object, **__: object) -> None:
+    raise Died
+
+
+def killed_copy(servers: Servers, state_dir: Path, source: Source) -> tuple[CopyJob, Path]:
+    """A copy whose child was killed in the midst of it, and its tablespace's folder here."""
+    there, here = servers.root / "ts", servers.root / "ts-here"
+    source.account.make_dir(there)
+    source.sql(f"CREATE TABLESPACE far LOCATION '{there}'")
+    task = copy_task(
+        servers, state_dir, source, tablespaces={str(there): str(here)}, max_rate=8 * 1024**2
+    )
+    job = CopyJob(task)
+    job.start_or_adopt()
+    wait_copied(job, 4 * 1024**2)
+    child = job.child()
+    assert child is not None
+    child.send(signal.SIGKILL)
+    assert wait_until(lambda: job.child() is None, 10)
+    return job, here
+
+
+def test_cluster_made_where_a_killed_copy_was_survives_the_undo(
+    servers: Servers, state_dir: Path
+) -> None:
+    source = servers.source(MAJOR)
+    job, here = killed_copy(servers, state_dir, source)
+    data = Path(job.task.request.data)
+    shutil.rmtree(data)
+    shutil.rmtree(here)
+    his = servers.adopt(Cluster(data, source.distribution, job.task.request.port))
+    his.init()
+    his.configure({})
+    his.start()
+    here.mkdir()
+    (here / "precious").touch()
+    job.undo()
+    with his.connect() as conn:
+        assert conn.execute("SELECT 1").fetchone() == (1,)
+    assert (here / "precious").exists()
+    assert slots(source) == []
+
+
+def test_killed_copy_is_removed_with_its_tablespaces(servers: Servers, state_dir: Path) -> None:
+    job, here = killed_copy(servers, state_dir, servers.source(MAJOR))
+    job.undo()
+    assert not Path(job.task.request.data).exists() and not here.exists()
+
+
+def test_undo_that_dies_leaves_nothing_to_start_and_is_repeated(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = CopyJob(copy_task(servers, state_dir, servers.source(MAJOR)))
+    run(job)
+    data = Path(job.task.request.data)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", die)
+        with pytest.raises(Died):
+            job.undo()
+    assert not (data / CONTROL).exists() and (data / MARKER).exists()
+    job.undo()
+    assert not data.exists()
+
+
+def test_set_aside_cluster_stays_aside_when_its_place_is_taken(
+    servers: Servers, state_dir: Path
+) -> None:
+    source = servers.source(MAJOR)
+    task = copy_task(servers, state_dir, source, replaces_empty_cluster=True)
+    data = Path(task.request.data)
+    Cluster(data, source.distribution, task.request.port).init()
+    job = CopyJob(task)
+    run(job)
+    shutil.rmtree(data)
+    data.mkdir()
+    (data / "precious").touch()
+    job.undo()
+    assert (data / "precious").exists() and (job.aside / "PG_VERSION").exists()
+    assert [e["id"] for e in task.journal.entries() if e["kind"] == "note"] == ["copy.stays_aside"]
