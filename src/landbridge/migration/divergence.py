@@ -67,13 +67,18 @@ def diverged(task: Task, source: Connection, fork: Lsn, timeline: int) -> list[d
 
 
 def fork_of(cluster: Cluster, timeline: int) -> Lsn:
-    """Where the server's current timeline branched off, from its history file.
+    """Where the server's current timeline branched off, from its history file."""
+    return branch_of(cluster, timeline)[1]
+
+
+def branch_of(cluster: Cluster, timeline: int) -> tuple[int, Lsn]:
+    """The timeline that `timeline` branched off, and where, from its history file.
 
     Lines of `parent<TAB>position<TAB>reason`, the last being the latest.
     """
     text = (cluster.data / "pg_wal" / f"{timeline:08X}.history").read_text()
     lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
-    return Lsn.parse(lines[-1][1])
+    return int(lines[-1][0]), Lsn.parse(lines[-1][1])
 
 
 def records(wal: bytes, start: Lsn, layout: Layout) -> Iterator[Record]:

@@ -19,15 +19,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import LandbridgeError, SwitchoverRefused
+from ..errors import SwitchoverRefused
 from .fence.attempt import Attempt, switch_lock
 from .fence.guardrails import preflight
 from .fence.manual import wait_for_person
 from .fence.outcome import SwitchoverResult, complete
-from .fence.promotion import promoted
 from .fence.rail import Guardrail
 from .fence.run import run
-from .fence.undo import as_undone, drop_notice, settle_attempt, take_notice, undo
+from .fence.undo import (
+    already_promoted,
+    as_undone,
+    drop_notice,
+    settle_attempt,
+    take_notice,
+    undo,
+    went_over,
+)
 from .states import State
 from .task import Task
 
@@ -47,7 +54,7 @@ def switch_over(task: Task, check_stop: Callable[[], None] = lambda: None) -> Sw
         if (done := SwitchoverResult.load(task)) is not None:
             return done
         attempt = Attempt.load(task)
-        if attempt and attempt.intent(task) and promoted(task.cluster()):
+        if attempt and went_over(task, attempt):
             return complete(task, attempt)
         if attempt:
             attempt.adopt(task)
@@ -58,7 +65,7 @@ def switch_over(task: Task, check_stop: Callable[[], None] = lambda: None) -> Sw
         except BaseException as error:
             if Attempt.load(task) is None:
                 raise as_undone(error) from None
-            if not (attempt.intent(task) and promoted(task.cluster())):
+            if not went_over(task, attempt):
                 undo(task, attempt, error, by="worker")
                 raise as_undone(error) from None
         return complete(task, attempt)
@@ -73,11 +80,7 @@ def lift_leftovers(task: Task) -> None:
     with switch_lock(task):
         drop_notice(task)
         if settle_attempt(task, by="cancellation"):
-            raise LandbridgeError(
-                "the destination is promoted: the switchover cannot be put back",
-                id="switchover.promoted",
-                remedy="Continue with `landbridge resume`.",
-            )
+            raise already_promoted()
 
 
 def _begin(task: Task, check_stop: Callable[[], None]) -> Attempt:

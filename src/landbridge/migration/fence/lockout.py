@@ -1,8 +1,10 @@
 """The fence `lockout`: the source's pg_hba.conf admits our own accounts alone.
 
-No client can get past it, but none can read either. The file is read and written on the
-source through large objects, which keep every byte; the transaction is rolled back, so
-that nothing of it stays in the database.
+No client can get past it, but none can read either. A login that was under way is judged
+by the rules before it; the same reload makes the source read-only by default, which such a
+session learns before its first statement. The file is read and written on the source
+through large objects, which keep every byte; the transaction is rolled back, so that
+nothing of it stays in the database.
 """
 
 from __future__ import annotations
@@ -19,12 +21,16 @@ from ..journal import now
 from ..task import Task
 from .attempt import Attempt, folder
 from .hba import lock_out, read_rules, server_admits
-from .settings import reload_conf, show
+from .settings import READ_ONLY, put, remember, show
 from .source import PATIENCE, SourceSide
 
 
 class LockoutFence:
-    """Replaces pg_hba.conf and puts it back; its content is kept in the attempt's folder."""
+    """Replaces pg_hba.conf and puts it back; its content is kept in the attempt's folder.
+
+    Also the services' sessions are ended: they could not come back anyway, and what they
+    have open could write.
+    """
 
     def __init__(self, task: Task, attempt: Attempt, source: SourceSide) -> None:
         self.task = task
@@ -32,6 +38,8 @@ class LockoutFence:
         self.source = source
         self._kept = folder(task) / "hba.original"
         self._text = b""
+        source.spared = ()
+        source.reload_closes = False
 
     def prepare(self) -> None:
         """Keep the file as it is, and write the one that replaces it, not in force yet."""
@@ -40,6 +48,7 @@ class LockoutFence:
             path = show(control, "hba_file")
             _write_private(self._kept, read_server_file(control, path))
             attempt.hba_file = path
+            attempt.settings = remember(control, (READ_ONLY,))
             attempt.save(self.task)
         else:
             path = attempt.hba_file
@@ -50,9 +59,10 @@ class LockoutFence:
         self._text = b"\n".join((*text, *before)) + b"\n"
         write_server_file(control, path, self._text)
         read_rules(control)
+        put(control, {READ_ONLY: "on"}, reload=False)
 
     def close_writes(self) -> str:
-        """Put the file in force, and prove that by a new session of ours."""
+        """Put the file and the read-only default in force, proved by a new session of ours."""
         begin = now()
         control = self.source.control
         asked = control.execute("SELECT clock_timestamp(), pg_reload_conf()").fetchone()
@@ -83,23 +93,28 @@ class LockoutFence:
             )
 
     def lift(self) -> None:
-        """Write the file back as it was, byte by byte, and have it read.
+        """Write the file back as it was, byte by byte, and the setting, and have them read.
 
         Our copy may hold passwords (of LDAP, of RADIUS) and is removed with its purpose.
         """
-        if self.attempt.hba_file is None or not self._kept.exists():
+        if self.attempt.hba_file is None:
             return
         control = self.source.control
-        write_server_file(control, self.attempt.hba_file, self._kept.read_bytes())
-        reload_conf(control)
-        self._kept.unlink()
+        if self._kept.exists():
+            write_server_file(control, self.attempt.hba_file, self._kept.read_bytes())
+        put(control, self.attempt.settings)
+        self._kept.unlink(missing_ok=True)
 
     def release(self) -> str:
-        """Nothing is released: the source stays closed."""
+        """Nothing is released: the source stays closed, and who came in late is ended."""
+        with self.source.fresh() as conn:
+            self.source.note_fenced(conn)
+        self.source.terminate()
         self._kept.unlink(missing_ok=True)
         return (
-            f"{self.attempt.hba_file} on the source still admits nobody but our accounts;"
-            " the file as it was before stands at its end as a comment"
+            f"{self.attempt.hba_file} on the source still admits nobody but our accounts,"
+            f" and {READ_ONLY} is on there; the file as it was before stands at its end as a"
+            " comment"
         )
 
 

@@ -10,10 +10,11 @@ from typing import Any, Self
 
 import psycopg
 
-from ...errors import LandbridgeError
+from ...errors import LandbridgeError, ServerFailed
 from ...postgres.lsn import Lsn
-from ...postgres.positions import identity
-from ..divergence import diverged, fork_of
+from ...postgres.positions import identity, in_recovery
+from ...postgres.process import wait_until
+from ..divergence import branch_of, diverged
 from ..journal import now
 from ..states import State
 from ..task import Task, read_json, write_json
@@ -34,7 +35,8 @@ class SwitchoverResult:
     """Everything that the source ever acknowledged lies before it."""
     fence_next_xid: int
     promote_next_xid: int
-    """Next transaction id of the source immediately before the promotion: the same."""
+    """Next transaction id of the source immediately before the promotion: the same; both 0
+    when somebody else promoted the destination."""
     system_identifier: str
     timeline_before: int
     timeline_after: int
@@ -74,14 +76,15 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
     The source never makes this fail: the destination is in charge already. What could
     not be done there is said in the journal as an alarm.
     """
-    intent = attempt.intent(task)
-    assert intent is not None
-    ended = _promotion_end(task, attempt) or end_promotion(task, intent)
-    task.journal.enter(State.PROMOTED)
     cluster = task.cluster()
     with cluster.connect() as conn:
+        if not wait_until(lambda: not in_recovery(conn), _WITHIN):
+            raise ServerFailed(f"the destination is still recovering: {cluster.last_words()}")
         timeline = identity(conn).timeline
-    fork = fork_of(cluster, timeline)
+    before, fork = branch_of(cluster, timeline)
+    intent = attempt.intent(task) or _by_another(task, attempt, before, fork)
+    ended = _promotion_end(task, attempt) or end_promotion(task, intent)
+    task.journal.enter(State.PROMOTED)
     task.journal.append("step", name="release", phase="begin", fork_lsn=str(fork))
     lost = _put_to_rest(task, attempt, fork, intent["timeline_before"])
     task.journal.append("step", name="release", phase="end")
@@ -106,6 +109,33 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
     write_json(_path(task), result.as_dict())
     attempt.close(task)
     return result
+
+
+def _by_another(task: Task, attempt: Attempt, timeline: int, fork: Lsn) -> dict[str, Any]:
+    """What stands for the line of intent when somebody else promoted the destination."""
+    task.journal.note(
+        "switchover.promoted_by_another",
+        "Somebody else promoted the destination during the switchover, before it was proved to"
+        " have every write. The source is not made writable again. Look whether it refuses"
+        " writes; what it committed after the fork is listed as diverged.",
+        level="alarm",
+    )
+    moment = now()
+    return task.journal.append(
+        "step",
+        name="promote",
+        phase="begin",
+        by="another",
+        fence_lsn=str(fork),
+        fence_next_xid=0,
+        promote_next_xid=0,
+        system_identifier=task.request.system_identifier,
+        timeline_before=timeline,
+        closing=attempt.started,
+        fenced=moment,
+        drained=moment,
+        sessions_terminated=0,
+    )
 
 
 def end_promotion(task: Task, intent: dict[str, Any]) -> dict[str, Any]:

@@ -22,11 +22,6 @@ def sync_rights(view: View) -> Rails:
             f" {SYNC_NAMES}, {READ_ONLY} and {SYNC_COMMIT}, EXECUTE on pg_reload_conf(),"
             " pg_signal_backend and pg_monitor.",
         )  # fmt: skip
-    if server_major(view.conn) >= 17 and show(view.conn, "allow_alter_system") == "off":
-        yield Guardrail(
-            "fence.alter_system_off", Level.ERROR, "allow_alter_system is off on the source",
-            remedy="Set it to on, or use the fence lockout or manual.",
-        )  # fmt: skip
 
 
 def _missing_rights(view: View) -> list[str]:
@@ -43,18 +38,28 @@ def _missing_rights(view: View) -> list[str]:
     return [right for right, held in row.items() if not held]
 
 
-def sync_settings(view: View) -> Rails:
+def _changeable(view: View, *names: str) -> Rails:
+    """Whether ALTER SYSTEM takes effect for these settings."""
+    if server_major(view.conn) >= 17 and show(view.conn, "allow_alter_system") == "off":
+        yield Guardrail(
+            "fence.alter_system_off", Level.ERROR, "allow_alter_system is off on the source",
+            remedy="Set it to on, or use the fence manual.",
+        )  # fmt: skip
     fixed = view.rows(
         "SELECT name FROM pg_settings WHERE source = 'command line' AND name = ANY(%s)",
-        [SYNC_NAMES, READ_ONLY],
+        list(names),
     )
     if fixed:
-        names = ", ".join(row["name"] for row in fixed)
+        found = ", ".join(row["name"] for row in fixed)
         yield Guardrail(
             "fence.command_line", Level.ERROR,
-            f"{names} is given on the source's command line and cannot be changed",
-            remedy="Use the fence lockout or manual.",
+            f"{found} is given on the source's command line and cannot be changed",
+            remedy="Use the fence manual.",
         )  # fmt: skip
+
+
+def sync_settings(view: View) -> Rails:
+    yield from _changeable(view, SYNC_NAMES, READ_ONLY)
     others = show(view.conn, SYNC_NAMES)
     if others:
         yield Guardrail(
@@ -100,6 +105,7 @@ def lockout(view: View) -> Rails:
             remedy="Name one with --fence-as, or use the fence manual.",
         )  # fmt: skip
         return
+    yield from _changeable(view, READ_ONLY)
     ours = our_users(view.task)
     try:
         lines = lock_out(read_rules(view.conn), ours, server_admits(view.conn))

@@ -72,10 +72,10 @@ def _stand_still(source: SourceSide, destination: Destination) -> tuple[Stillnes
     """
     patience = Patience(source)
     while True:
-        while source.terminate():
-            patience.spend()
-        point = source.settle()
-        if not point.movers:
+        source.terminate()
+        # Nobody may move before `settle`, or a commit of theirs could lie behind its position.
+        if not source.stillness().movers:
+            point = source.settle()
             destination.drain(point.lsn, source.deadline)
             still = source.stillness()
             if still.next_xid == point.next_xid and not still.movers:

@@ -25,7 +25,7 @@ from ..task import Task
 from .attempt import Deadline
 from .settings import is_superuser
 
-#: Roles whose sessions are never ended, as in the vendor's own termination statement.
+#: Roles whose sessions are spared where that is safe, as in the vendor's own statement.
 SERVICE_ROLES = ("replicator", "monitor", "pgsql", "aurora")
 #: Seconds a source may take, once fenced, until nobody writes to it any more.
 PATIENCE = 2.0
@@ -45,7 +45,8 @@ SELECT {next_xid}::text, pg_current_wal_flush_lsn()::text,
        (SELECT system_identifier::text FROM pg_control_system()),
        pg_walfile_name(pg_current_wal_lsn()), (SELECT count(*) FROM pg_prepared_xacts),
        (SELECT coalesce(json_agg(s), '[]') FROM ({sessions}) s
-        WHERE writing OR client AND {since} < %(fenced)s)
+        WHERE writing OR client AND {since} < %(fenced)s
+           OR type = 'client backend' AND xact_start < %(fenced)s)
 """
 
 # Only a superuser may end a superuser's session.
@@ -68,8 +69,8 @@ class Stillness:
     prepared: int
     """Prepared transactions, which anybody may commit at any time."""
     movers: tuple[dict[str, Any], ...]
-    """Sessions of others that wrote, or that may because they are older than the fence:
-    pid, user, application, address, type, writing."""
+    """Sessions of others that wrote, or may still because they, or their transactions, are
+    older than the fence: pid, user, application, address, type, writing."""
 
 
 class SourceSide:
@@ -79,8 +80,13 @@ class SourceSide:
         self.task = task
         self.account = account
         self.deadline = deadline
+        self.reload_closes = True
+        """Whether the fence reaches sessions that are open: then a session older than it may
+        stay, though not a transaction."""
         self.terminates = True
-        """Whether sessions are ended by us; otherwise their transactions must end."""
+        """Whether we end sessions, or wait until they have ended."""
+        self.spared: tuple[str, ...] = SERVICE_ROLES
+        """Roles whose sessions are not ended; their transactions must end by themselves."""
         self.ended: set[int] = set()
         """Process ids of the sessions that were ended."""
         self._fenced: datetime | None = None
@@ -116,7 +122,7 @@ class SourceSide:
 
     def stillness(self) -> Stillness:
         """Where the source stands, and who may still move."""
-        since = sql.Identifier("backend_start" if self.terminates else "xact_start")
+        since = sql.Identifier("xact_start" if self.reload_closes else "backend_start")
         xid, lsn, system, segment, prepared, movers = self.ask(_STILLNESS, since=since)
         return Stillness(
             next_xid=int(xid),
@@ -126,22 +132,23 @@ class SourceSide:
             movers=tuple(movers),
         )
 
-    def clients(self) -> int:
-        """How many client sessions are open that a switchover would end."""
-        return int(self.ask("SELECT count(*) FROM ({sessions}) s WHERE client")[0])
+    def others(self) -> list[dict[str, Any]]:
+        """All client sessions that are not ours; the services' too."""
+        query: LiteralString = (
+            "SELECT coalesce(json_agg(s), '[]') FROM ({sessions}) s WHERE type = 'client backend'"
+        )
+        return list(self.ask(query)[0])
 
-    def terminate(self) -> int:
+    def terminate(self) -> None:
         """End all client sessions older than the fence, and whatever else writes, if we may.
 
-        Spared are ours, the services', and walsenders, so that the stream to the
-        destination is never interrupted. Returns how many had not ended yet.
+        Spared are ours, those of `spared`, and walsenders, so that the stream to the
+        destination is never interrupted.
         """
-        if not self.terminates:
-            return len(self.stillness().movers)
-        values = self._values() | {"superuser": is_superuser(self.control)}
-        found = {pid for pid, _ in self.control.execute(self._query(_TERMINATE), values)}
-        self.ended |= found
-        return len(found)
+        if self.terminates:
+            values = self._values() | {"superuser": is_superuser(self.control)}
+            ended = self.control.execute(self._query(_TERMINATE), values)
+            self.ended |= {pid for pid, _ in ended}
 
     def _query(self, template: LiteralString, **parts: sql.Composable) -> sql.Composed:
         modern = server_major(self.control) >= 13
@@ -154,7 +161,7 @@ class SourceSide:
         return sql.SQL(template).format(next_xid=next_xid, sessions=sessions, **parts)
 
     def _values(self) -> dict[str, Any]:
-        return {"ours": self.ours, "services": list(SERVICE_ROLES), "fenced": self._fenced}
+        return {"ours": self.ours, "services": list(self.spared), "fenced": self._fenced}
 
     def settle(self) -> Stillness:
         """Have everything acknowledged so far on disk; where that leaves the source.

@@ -28,6 +28,8 @@ _FENCES: dict[str, Callable[[Task, Attempt, SourceSide], Fence]] = {
     "lockout": LockoutFence,
     "manual": ManualFence,
 }
+#: Id of the error that says that nothing can be put back any more.
+PROMOTED = "switchover.promoted"
 #: Seconds that one try at putting the source back may take.
 _TRY = 30.0
 
@@ -42,6 +44,15 @@ def account_of(task: Task, attempt: Attempt) -> Conninfo:
     return task.conninfo("source" if attempt.fence == "manual" else "fence_as")
 
 
+def went_over(task: Task, attempt: Attempt) -> bool:
+    """Whether the destination of this attempt is promoted, settled for good.
+
+    Without the line of intent we asked for no promotion, but somebody else may have; the
+    server need not stop to see that.
+    """
+    return (promoted if attempt.intent(task) else left_recovery)(task.cluster())
+
+
 def settle_attempt(task: Task, *, by: str) -> bool:
     """Put back what an attempt left on the source unless the destination is promoted.
 
@@ -52,8 +63,7 @@ def settle_attempt(task: Task, *, by: str) -> bool:
     attempt = Attempt.load(task)
     if attempt is None:
         return False
-    # Without the line of intent nobody asked for a promotion, and the server need not stop.
-    if (promoted if attempt.intent(task) else left_recovery)(task.cluster()):
+    if went_over(task, attempt):
         return True
     late = time.time() > attempt.deadline
     told = SwitchoverUndone(
@@ -76,8 +86,12 @@ def undo(
     """Lift the fence, journal why, and be back in synchronization.
 
     Over `source` if that session still works, otherwise over a new one. Raises
-    LandbridgeError (switchover.undo_pending) when the source cannot be reached.
+    LandbridgeError: switchover.undo_pending when the source cannot be reached,
+    switchover.promoted when somebody else promoted the destination meanwhile: then the
+    source must not be writable again.
     """
+    if left_recovery(task.cluster()):
+        raise already_promoted()
     if source is None or not _lifted(task, attempt, source):
         _lift_anew(task, attempt, why=_text(told))
     journal = task.journal
@@ -89,6 +103,15 @@ def undo(
     journal.append("step", name="fence", phase="undone", by=by)
     journal.enter(State.SYNCHRONIZING)
     attempt.close(task)
+
+
+def already_promoted() -> LandbridgeError:
+    """The destination accepts writes: from here on only forward."""
+    return LandbridgeError(
+        "the destination is promoted: the switchover cannot be put back",
+        id=PROMOTED,
+        remedy="Continue with `landbridge resume`.",
+    )
 
 
 def as_undone(error: BaseException) -> BaseException:
