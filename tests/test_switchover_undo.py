@@ -24,7 +24,7 @@ def test_destination_promoted_by_another_keeps_the_source_fenced(
     servers: Servers, state_dir: Path
 ) -> None:
     """A worker hangs in its drain, a person promotes the destination, the worker goes on."""
-    source, task = make(servers, state_dir, time_limit=20.0)
+    source, task = make(servers, state_dir, time_limit=6.0)
     replay = replaying(task)
     process = begin(task)
     try:

@@ -20,6 +20,7 @@ from functools import partial
 
 from ..engine import Context, error_of
 from ..errors import LandbridgeError, MigrationCancelled
+from .fence.undo import PROMOTED
 from .orders import CANCEL, FOLLOW_FAILED, RESUME, next_order
 from .states import State
 from .stepping import Stepper, foreign_errors
@@ -47,9 +48,10 @@ class Procedure:
             for name in ("assess", "copy", "start"):
                 self._stepper.run(ctx, name)
             self._synchronize(ctx)
+            promoted = True
         except LandbridgeError as error:
-            self._put_away(ctx, error)
-        else:
+            promoted = self._put_away(ctx, error)
+        if promoted:
             self._finish(ctx)
         ctx.step("evidence", self._write_evidence)
 
@@ -99,29 +101,45 @@ class Procedure:
             return True
         undo = self._stepper.steps["drain"].undo
         if self.task.state in _IN_SWITCHOVER and undo is not None:
-            with foreign_errors("drain"):
-                undo(self.task)
+            try:
+                with foreign_errors("drain"):
+                    undo(self.task)
+            except LandbridgeError as error:
+                if error.id != PROMOTED:
+                    raise
+                self._go_forward()
+                return True
             self.journal.enter(State.SYNCHRONIZING)
         return False
+
+    def _go_forward(self) -> None:
+        """The destination is promoted, though the switchover did not live to say so."""
+        self.journal.enter(State.PROMOTED)
 
     def _hold(self, ctx: Context, error: LandbridgeError, what: str) -> str:
         """Record that `what` waits until somebody acts; returns the moment."""
         return str(ctx.step("hold", partial(self._record, error, {HELD: what})))
 
-    def _put_away(self, ctx: Context, error: LandbridgeError) -> None:
+    def _put_away(self, ctx: Context, error: LandbridgeError) -> bool:
         """Undo every step that was begun, backwards, and end as cancelled or failed.
 
         An undo that fails is tried again when somebody resumes the task; cancelling it
-        once more gives up what cannot be undone.
+        once more gives up what cannot be undone. Returns True, and has ended nothing,
+        when the destination turns out to be promoted.
         """
         end = State.CANCELLED if isinstance(error, MigrationCancelled) else State.FAILED
         if end is State.FAILED:
             ctx.step("first error", partial(self._record, error, {}))
-        while (left := self._stepper.undo(ctx)) is not None:
-            order = next_order(ctx, self._hold(ctx, left, "undo"))
-            if order["order"] == CANCEL:
-                break
+        try:
+            while (left := self._stepper.undo(ctx)) is not None:
+                order = next_order(ctx, self._hold(ctx, left, "undo"))
+                if order["order"] == CANCEL:
+                    break
+        except LandbridgeError:
+            ctx.step("go forward", self._go_forward)
+            return True
         ctx.step("end", partial(self._end, end))
+        return False
 
     def _record(self, error: LandbridgeError, more: Facts) -> str:
         return str(self.journal.append("error", **error.as_dict(), **more)["at"])

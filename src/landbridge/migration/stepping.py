@@ -11,6 +11,7 @@ import psycopg
 from ..engine import Context, facts_of
 from ..errors import LandbridgeError, MigrationCancelled
 from ..postgres.process import wait_until
+from .fence.undo import PROMOTED
 from .orders import cancel_asked
 from .states import TABLE, State
 from .steps import Control, Facts, Step
@@ -94,7 +95,10 @@ class Stepper:
         return True
 
     def undo(self, ctx: Context) -> LandbridgeError | None:
-        """Undo all that was begun; the first error of an undo, or None."""
+        """Undo all that was begun; the first error of an undo, or None.
+
+        Raises LandbridgeError (switchover.promoted) when there is no way back.
+        """
         first: LandbridgeError | None = None
         for step in reversed(self.steps.values()):
             if step.undo is None:
@@ -102,6 +106,8 @@ class Stepper:
             try:
                 ctx.step(f"undo {step.name}", partial(self._undo_step, step))
             except LandbridgeError as error:
+                if error.id == PROMOTED:
+                    raise
                 first = first or error
         return first
 
