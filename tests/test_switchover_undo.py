@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import resource
 import signal
+import threading
+import time
 from pathlib import Path
+
+import pytest
 
 from fix_servers import Servers
 from fix_standby import replaying, stopped
+from fix_writers import Writer, writing
+from landbridge.errors import LandbridgeError, MigrationCancelled
+from landbridge.migration import worker
 from landbridge.migration.fence.attempt import Attempt
+from landbridge.migration.journal import Journal
 from landbridge.migration.states import State
-from landbridge.migration.switchover import SwitchoverResult
+from landbridge.migration.switchover import SwitchoverResult, switch_over
 from landbridge.migration.task import Task
 from landbridge.postgres.process import wait_until
-from test_switchover_crash import begin, fence_settings, in_recovery, make, wait_closing
+from test_switchover_crash import (
+    begin,
+    fence_settings,
+    in_recovery,
+    kill,
+    make,
+    wait_closing,
+    written,
+)
 
 
 def alarms(task: Task) -> list[str]:
@@ -44,3 +62,104 @@ def test_destination_promoted_by_another_keeps_the_source_fenced(
     assert result is not None and (result.timeline_before, result.timeline_after) == (1, 2)
     assert fence_settings(source) == ("", "on")
     assert Attempt.load(task) is None
+
+
+def test_cancel_during_the_drain_puts_back_and_never_promotes(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = make(servers, state_dir)
+    replay = replaying(task)
+    ended: list[BaseException] = []
+    thread = threading.Thread(target=switching, args=(task, ended))
+    thread.start()
+    wait_closing(source)
+    with stopped(replay):
+        assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
+        worker.request_cancel(task)
+        thread.join(10)
+    assert [type(error) for error in ended] == [MigrationCancelled]
+    assert task.state is State.SYNCHRONIZING
+    assert fence_settings(source) == ("", "off")
+    assert in_recovery(task)
+
+
+def switching(task: Task, ended: list[BaseException]) -> None:
+    try:
+        switch_over(task)
+    except BaseException as error:
+        ended.append(error)
+
+
+def test_cancel_that_precedes_the_intent_by_a_line_is_heeded(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given when the last look before the line of intent is over."""
+    source, task = make(servers, state_dir)
+    enter = Journal.enter
+
+    def cancelled_at_last(journal: Journal, state: State, *, durable: bool = True) -> None:
+        enter(journal, state, durable=durable)
+        if state is State.DRAINED:
+            worker.request_cancel(task)
+
+    monkeypatch.setattr(Journal, "enter", cancelled_at_last)
+    with pytest.raises(MigrationCancelled):
+        switch_over(task)
+    assert in_recovery(task) and task.state is State.SYNCHRONIZING
+    assert fence_settings(source) == ("", "off")
+
+
+def test_cancel_after_the_intent_is_refused(servers: Servers, state_dir: Path) -> None:
+    source, task = make(servers, state_dir)
+    postmaster = task.cluster().process()
+    assert postmaster is not None
+    process = begin(task)
+    assert wait_until(written(task, '"name": "fence", "phase": "end"'), 20, every=0.0002)
+    with stopped(postmaster.pid):
+        assert wait_until(written(task, '"name": "promote", "phase": "begin"'), 20)
+        with pytest.raises(LandbridgeError) as caught:
+            worker.request_cancel(task)
+    assert caught.value.id == "cancel.too_late"
+    assert process.wait(30) == 0
+    assert task.state is State.PROMOTED
+    assert fence_settings(source) == ("", "on")
+
+
+def test_outage_counts_from_the_first_fence_of_a_resumed_attempt(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = make(servers, state_dir)
+    writer = Writer("w", [source.port, task.request.port])
+    with writing(writer):
+        replay = replaying(task)
+        process = begin(task)
+        wait_closing(source)
+        with stopped(replay):
+            assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
+            kill(process)
+            time.sleep(1.5)
+        result = switch_over(Task(task.folder))
+        time.sleep(0.3)
+    moments = sorted(moment for _, moment, _ in writer.acknowledged)
+    gap = max(b - a for a, b in itertools.pairwise(moments)) * 1000
+    assert gap > 1500
+    # The client's own two round trips and pauses are not in our figure.
+    assert gap - 300 < result.write_outage_ms < gap + 300
+
+
+def test_journal_line_cut_short_is_an_error_and_swallows_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("step", name="fence", phase="begin")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = journal.path.stat().st_size + 20
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            journal.append("step", name="promote", phase="begin")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    journal.append("step", name="fence", phase="undone")
+    assert [(e["name"], e["phase"]) for e in journal.entries()] == [
+        ("fence", "begin"),
+        ("fence", "undone"),
+    ]

@@ -18,6 +18,7 @@ signal      what somebody asked for: switchover, cancel
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -33,7 +34,8 @@ class Journal:
     """Appends to, and reads from, one task's `journal.jsonl`.
 
     Appending is atomic between processes (one write of one line, O_APPEND), so the
-    worker, its copier and the fence's guard may all write.
+    worker, its copier and the fence's guard may all write. A line that a full disk cut
+    short is an error of whoever wrote it, and does not swallow the next.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,13 +43,19 @@ class Journal:
         self._lock = threading.Lock()
 
     def append(self, kind: str, *, durable: bool = True, **facts: Any) -> dict[str, Any]:
-        """Add an entry; `durable=False` skips the fsync (between fence and promotion)."""
+        """Add an entry; `durable=False` skips the fsync (between fence and promotion).
+
+        Raises OSError when the line was not written whole.
+        """
         entry = {"at": now(), "kind": kind, **facts}
-        line = json.dumps(entry, default=str) + "\n"
+        line = (json.dumps(entry, default=str) + "\n").encode()
         with self._lock:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
-                os.write(fd, line.encode())
+                if not _ends_a_line(fd):
+                    line = b"\n" + line
+                if os.write(fd, line) < len(line):
+                    raise OSError(errno.ENOSPC, "a journal entry was cut short", str(self.path))
                 if durable:
                     os.fsync(fd)
             finally:
@@ -100,6 +108,11 @@ class Journal:
             elif entry["kind"] == "state" and entry["state"] not in ("failed", "cancelled"):
                 found = None
         return found
+
+
+def _ends_a_line(fd: int) -> bool:
+    size = os.fstat(fd).st_size
+    return size == 0 or os.pread(fd, 1, size - 1) == b"\n"
 
 
 def now() -> str:

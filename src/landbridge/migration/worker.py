@@ -24,6 +24,7 @@ from ..engine import Engine, Status, send
 from ..errors import LandbridgeError, SwitchoverRefused
 from ..postgres.osaccount import clean_environment
 from ..postgres.process import ProcessId, start_detached, wait_until
+from .fence.attempt import standing_intent
 from .orders import CANCEL, ORDERS, RESUME, SWITCHOVER, order
 from .procedure import HELD, Procedure
 from .states import State, is_end
@@ -129,17 +130,26 @@ def request_switchover(task: Task) -> None:
 def request_cancel(task: Task) -> None:
     """Ask to cancel and put everything back; returns at once, as `request_switchover`.
 
-    Raises LandbridgeError (cancel.too_late) past the point of no return, or at the end.
+    A switchover under way is put back. Raises LandbridgeError (cancel.too_late) past the
+    point of no return, or at the end.
     """
-    state = task.state
-    if is_end(state) or state is State.PROMOTED:
+    _refuse_too_late(task, list(task.journal.entries()))
+    entry = _ask(task, CANCEL)
+    entries = list(task.journal.entries())
+    # The line of intent may have come first; if not, whoever wrote it heeds ours.
+    _refuse_too_late(task, entries[: entries.index(entry)])
+
+
+def _refuse_too_late(task: Task, entries: list[dict[str, Any]]) -> None:
+    states = [State(e["state"]) for e in entries if e["kind"] == "state"]
+    state = states[-1] if states else State.ASSESSING
+    if is_end(state) or state is State.PROMOTED or standing_intent(entries) is not None:
         raise LandbridgeError(
             f"task {task.id} is {state.value} and cannot be cancelled", id="cancel.too_late"
         )
-    _ask(task, CANCEL)
 
 
-def _ask(task: Task, what: str) -> None:
+def _ask(task: Task, what: str) -> dict[str, Any]:
     entry = task.journal.append("signal", name=what)
     try:
         send(task.folder, task.id, ORDERS, order(what, at=entry["at"]))
@@ -147,6 +157,7 @@ def _ask(task: Task, what: str) -> None:
         # A body that was never started reads the order to cancel from the journal.
         if error.id != "engine.unknown":
             raise
+    return entry
 
 
 def detach(task: Task) -> ProcessId:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any, Self
 
 import psycopg
 
-from ...errors import LandbridgeError, SwitchoverUndone
+from ...errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
 from ...postgres.process import ProcessId, wait_until
 from ..journal import now
 from ..task import Task, read_json, write_json
@@ -38,6 +39,10 @@ class Attempt:
     """Unix time after which everything is put back unless the destination is promoted."""
     worker: dict[str, int]
     """The process that switches over (pid, started)."""
+    id: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Tells its lines in the journal from those of other attempts."""
+    closing: str | None = None
+    """When the source was first about to be told to refuse writes (UTC, ISO 8601)."""
     settings: dict[str, str | None] = field(default_factory=dict)
     """Setting -> its value in postgresql.auto.conf before us; None where it had none."""
     sync_names: str = ""
@@ -78,21 +83,31 @@ class Attempt:
 
     def intent(self, task: Task) -> dict[str, Any] | None:
         """The journal's line that precedes the promotion, if this attempt came that far."""
-        found = None
-        for entry in task.journal.entries():
-            if entry["at"] >= self.started and entry["kind"] == "step":
-                if entry["name"] == "promote" and entry["phase"] == "begin":
-                    found = entry
-                elif entry["phase"] == "undone":
-                    found = None
-        return found
+        found = standing_intent(task.journal.entries())
+        return found if found and found.get("attempt") == self.id else None
+
+
+def standing_intent(entries: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    """The last line that precedes a promotion, unless that was put back afterwards."""
+    found = None
+    for entry in entries:
+        if entry["kind"] == "step":
+            if (entry["name"], entry["phase"]) == ("promote", "begin"):
+                found = entry
+            elif (entry["name"], entry["phase"]) == ("fence", "undone"):
+                found = None
+    return found
 
 
 class Deadline:
-    """The time limit of an attempt, for loops and for reads that would block past it."""
+    """The time limit of an attempt, for loops and for reads that would block past it.
 
-    def __init__(self, at: float) -> None:
+    With `cancelled`, an order to cancel ends the attempt as well.
+    """
+
+    def __init__(self, at: float, cancelled: Callable[[], bool] = lambda: False) -> None:
         self.at = at
+        self._cancelled = cancelled
         self._watched: list[psycopg.Connection[Any]] = []
         self._timer = threading.Timer(max(0.0, self.left()), self._cut)
         self._timer.daemon = True
@@ -103,7 +118,12 @@ class Deadline:
         return self.at - time.time()
 
     def check(self) -> None:
-        """Raise SwitchoverUndone (switchover.time_limit) once the limit is reached."""
+        """Raise SwitchoverUndone (switchover.time_limit) once the limit is reached.
+
+        Raises MigrationCancelled when somebody asked for that.
+        """
+        if self._cancelled():
+            raise MigrationCancelled("cancelled during the switchover")
         if self.left() <= 0:
             raise SwitchoverUndone(
                 "the time limit was reached before the promotion", id="switchover.time_limit"

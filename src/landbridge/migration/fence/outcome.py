@@ -125,13 +125,14 @@ def _by_another(task: Task, attempt: Attempt, timeline: int, fork: Lsn) -> dict[
         "step",
         name="promote",
         phase="begin",
+        attempt=attempt.id,
         by="another",
         fence_lsn=str(fork),
         fence_next_xid=0,
         promote_next_xid=0,
         system_identifier=task.request.system_identifier,
         timeline_before=timeline,
-        closing=attempt.started,
+        closing=attempt.closing or moment,
         fenced=moment,
         drained=moment,
         sessions_terminated=0,
@@ -145,12 +146,13 @@ def end_promotion(task: Task, intent: dict[str, Any]) -> dict[str, Any]:
         durable=False,
         name="promote",
         phase="end",
+        attempt=intent["attempt"],
         write_outage_ms=milliseconds(intent["closing"], now()),
     )
 
 
 def _promotion_end(task: Task, attempt: Attempt) -> dict[str, Any] | None:
-    entries = (e for e in task.journal.entries() if e["at"] >= attempt.started)
+    entries = (e for e in task.journal.entries() if e.get("attempt") == attempt.id)
     ends = (e for e in entries if (e.get("name"), e.get("phase")) == ("promote", "end"))
     return next(ends, None)
 

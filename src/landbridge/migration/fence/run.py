@@ -9,8 +9,10 @@ from ...errors import SwitchoverUndone
 from ...postgres.positions import identity
 from .. import guard
 from ..journal import now
+from ..orders import CancelWatch
 from ..states import State
 from ..task import Task
+from . import Fence
 from .attempt import Attempt, Deadline
 from .outcome import end_promotion
 from .promotion import Destination
@@ -24,7 +26,7 @@ def run(task: Task, attempt: Attempt) -> None:
     What fails on the source is put back before it is raised, over the session that is open.
     """
     task.journal.enter(State.FENCING)
-    deadline = Deadline(attempt.deadline)
+    deadline = Deadline(attempt.deadline, CancelWatch(task))
     try:
         deadline.check()
         # A fence of a person's stands already, and the guard could not lift it.
@@ -38,7 +40,7 @@ def run(task: Task, attempt: Attempt) -> None:
             except BaseException as error:
                 undo(task, attempt, error, by="worker", source=source)
                 raise
-            _promote(task, facts, destination)
+            _promote(task, attempt, facts, destination, deadline)
     finally:
         deadline.disarm()
 
@@ -50,7 +52,7 @@ def _drain(
     fence = make_fence(task, attempt, source)
     task.journal.append("step", name="fence", phase="begin", fence=attempt.fence)
     fence.prepare()
-    closing = fence.close_writes()
+    closing = _close(task, attempt, fence)
     fenced = now()
     facts = _prove(_stand_still(source, destination), destination)
     fence.check()
@@ -65,6 +67,16 @@ def _drain(
     }
 
 
+def _close(task: Task, attempt: Attempt, fence: Fence) -> str:
+    """Close the fence; returns when that began, at the first try of this attempt."""
+    before = attempt.closing
+    if before is None:
+        attempt.closing = now()
+        attempt.save(task)
+    begun = fence.close_writes()
+    return min(begun, before or begun)
+
+
 def _stand_still(source: SourceSide, destination: Destination) -> tuple[Stillness, Stillness]:
     """End sessions and drain, again and again, until nothing has moved meanwhile.
 
@@ -72,6 +84,7 @@ def _stand_still(source: SourceSide, destination: Destination) -> tuple[Stillnes
     """
     patience = Patience(source)
     while True:
+        source.deadline.check()
         source.terminate()
         # Nobody may move before `settle`, or a commit of theirs could lie behind its position.
         if not source.stillness().movers:
@@ -111,8 +124,16 @@ def _prove(source: tuple[Stillness, Stillness], destination: Destination) -> dic
     }
 
 
-def _promote(task: Task, facts: dict[str, Any], destination: Destination) -> None:
+def _promote(
+    task: Task,
+    attempt: Attempt,
+    facts: dict[str, Any],
+    destination: Destination,
+    deadline: Deadline,
+) -> None:
     task.journal.enter(State.DRAINED, durable=False)
-    intent = task.journal.append("step", name="promote", phase="begin", **facts)
+    intent = task.journal.append("step", name="promote", phase="begin", attempt=attempt.id, **facts)
+    # The order of the lines decides: who asked to cancel before this one was accepted.
+    deadline.check()
     destination.promote()
     end_promotion(task, intent)

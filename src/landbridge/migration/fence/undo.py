@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from ...errors import LandbridgeError, SwitchoverUndone
+from ...errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
 from ...postgres.conninfo import Conninfo
 from ..journal import now
 from ..states import State
@@ -116,7 +116,7 @@ def already_promoted() -> LandbridgeError:
 
 def as_undone(error: BaseException) -> BaseException:
     """What the caller sees for whatever ended an attempt that was put back."""
-    if isinstance(error, SwitchoverUndone) or not isinstance(
+    if isinstance(error, SwitchoverUndone | MigrationCancelled) or not isinstance(
         error, psycopg.Error | OSError | LandbridgeError
     ):
         return error
