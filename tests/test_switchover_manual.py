@@ -9,13 +9,20 @@ from pathlib import Path
 import pytest
 
 from fix_servers import Servers, Source
-from fix_standby import synchronizing_task, wait_streaming
+from fix_standby import replaying, stopped, synchronizing_task, wait_streaming
 from fix_writers import APP, APP_PASSWORD, Writer, acked_rows, missing_and_doubled, prepare, writing
 from landbridge.errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
+from landbridge.migration.fence.manual import VENDOR, declare_fenced
 from landbridge.migration.states import State
 from landbridge.migration.switchover import switch_over
 from landbridge.migration.task import Task
 from landbridge.postgres.process import wait_until
+
+#: The switchover's last question to the source before it waits for the destination.
+DRAINING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'landbridge switchover'"
+    " AND query LIKE '%pg_prepared_xacts%' AND state = 'idle'"
+)
 
 
 class Switching:
@@ -31,9 +38,9 @@ class Switching:
     def wait_for(self, seen: Callable[[], bool]) -> None:
         assert wait_until(lambda: seen() or not self._thread.is_alive(), 20)
 
-    def fenced(self) -> None:
+    def fenced(self, *, unverified: bool = False) -> None:
         """The person says that it is done."""
-        (self.task.folder / "switchover/fenced").touch()
+        declare_fenced(self.task, unverified=unverified)
 
     def end(self) -> BaseException | None:
         self._thread.join(30)
@@ -84,6 +91,75 @@ def test_a_fence_that_does_not_stand_is_refused(servers: Servers, state_dir: Pat
     assert not (task.folder / "switchover/fenced").exists()
     lifts = [e for e in task.journal.entries() if e.get("id") == "fence.lift_by_hand"]
     assert lifts[0]["statements"][0] == "ALTER SYSTEM RESET default_transaction_read_only;"
+
+
+def test_a_source_where_nobody_happens_to_write_is_not_fenced(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = make(servers, state_dir)
+    # What binds our own account alone does not fence the others.
+    source.sql("ALTER ROLE migrator SET default_transaction_read_only = on")
+    switching = Switching(task)
+    switching.fenced()
+    error = switching.end()
+    assert isinstance(error, SwitchoverUndone)
+    assert error.id == "fence.not_effective"
+    assert f"landbridge switchover {task.id} --fenced --unverified" in str(error.remedy)
+    assert task.state is State.SYNCHRONIZING
+
+
+def test_stopped_applications_are_accepted_on_somebodys_word_with_an_alarm(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = make(servers, state_dir)
+    source.sql(f"CREATE ROLE monitor LOGIN PASSWORD '{APP_PASSWORD}'")
+    with source.conninfo("monitor", APP_PASSWORD).connect(application_name="a service"):
+        switching = Switching(task)
+        switching.fenced(unverified=True)
+        error = switching.end()
+    assert isinstance(error, SwitchoverUndone)
+    assert "monitor (a service)" in error.message
+    assert not (task.folder / "switchover/unverified").exists()
+    switching = Switching(task)
+    switching.fenced(unverified=True)
+    assert switching.end() is None
+    assert task.state is State.PROMOTED
+    alarms = [e["id"] for e in task.journal.entries() if e.get("level") == "alarm"]
+    assert alarms == ["fence.unverified"]
+
+
+def test_the_vendors_own_parameter_counts_as_the_fence(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stock PostgreSQL has none of that name, so that another stands for it here."""
+    source, task = make(servers, state_dir)
+    switching = Switching(task)
+    assert VENDOR in task.read_live()["statements"][0]
+    monkeypatch.setattr("landbridge.migration.fence.manual.VENDOR", "transform_null_equals")
+    source.sql("ALTER SYSTEM SET transform_null_equals = on")
+    source.sql("SELECT pg_reload_conf()")
+    switching.fenced()
+    assert switching.end() is None
+    assert task.state is State.PROMOTED
+
+
+def test_a_fence_taken_back_by_a_person_too_early_is_noticed(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = make(servers, state_dir)
+    with source.connect() as conn:
+        conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        conn.execute("SELECT pg_reload_conf()")
+        replay = replaying(task)
+        with stopped(replay):
+            switching = Switching(task)
+            switching.fenced()
+            switching.wait_for(lambda: conn.execute(DRAINING).fetchone() == (1,))
+            conn.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            conn.execute("SELECT pg_reload_conf()")
+        error = switching.end()
+    assert isinstance(error, SwitchoverUndone)
+    assert error.id == "fence.broken"
 
 
 def test_a_transaction_older_than_the_fence_is_refused(servers: Servers, state_dir: Path) -> None:

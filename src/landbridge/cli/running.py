@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import SwitchoverRefused
 from ..migration import worker
-from ..migration.fence.manual import signal_file
+from ..migration.fence.manual import declare_fenced
 from ..migration.states import State
 from .display.details import say_fenced
 from .display.follow import follow
@@ -180,7 +180,7 @@ def _ask(view: View, out: Output) -> None:
 
 def _ask_fenced(view: View, out: Output) -> None:
     if confirmed(out, "Is the source fenced?", "fenced"):
-        signal_file(view.task).touch()
+        declare_fenced(view.task)
     else:
         out.show(f"\nSay so later, from elsewhere: {say_fenced(view)}\n")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import LandbridgeError, SwitchoverUndone
 from ..migration import worker
-from ..migration.fence.manual import signal_file
+from ..migration.fence.manual import declare_fenced
 from .display.view import View
 from .running import run_here
 
@@ -35,9 +35,10 @@ def cancel(view: View, out: Output) -> View:
     return run_here(view.task, out)
 
 
-def say_fenced(view: View) -> None:
+def say_fenced(view: View, *, unverified: bool) -> None:
     """Tell the switchover under way that the person has fenced the source.
 
+    `unverified`: that nobody writes to it any more, although it would accept that.
     Raises LandbridgeError (switchover.not_fencing) where none waits for that.
     """
     if not view.live.get("statements"):
@@ -45,4 +46,4 @@ def say_fenced(view: View) -> None:
             f"task {view.task.id} does not wait for a manual fence: {view.label}",
             id="switchover.not_fencing",
         )
-    signal_file(view.task).touch()
+    declare_fenced(view.task, unverified=unverified)

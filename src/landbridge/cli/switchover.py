@@ -35,6 +35,14 @@ def switchover(
             "--fenced", metavar="", help="Manual fence: say that the source is fenced now."
         ),
     ] = False,
+    unverified: Annotated[
+        bool,
+        typer.Option(
+            "--unverified",
+            metavar="",
+            help="With --fenced: the source would accept writes, but all applications are stopped.",
+        ),
+    ] = False,
     json: options.JsonFlag = False,
     events: options.EventsFlag = False,
 ) -> int:
@@ -43,6 +51,7 @@ def switchover(
     Shows what stands in the way, asks for the word `switch`, then fences the source, drains,
     promotes the destination. If that fails before the promotion, the source is as before.
     """  # fmt: skip
+    from ..errors import UsageError
     from ..migration.states import State
     from ..migration.task import Tasks
     from ..postgres.conninfo import Conninfo
@@ -56,8 +65,10 @@ def switchover(
     out = Output(Mode.of(json, events))
     view = View(Tasks.default().get(id))
     view.update()
+    if unverified and not fenced:
+        raise UsageError("--unverified belongs to --fenced")
     if fenced:
-        say_fenced(view)
+        say_fenced(view, unverified=unverified)
         out.result({"id": view.task.id, "fenced": True}, "Noted; the fence is being verified.")
         return 0
     if view.state is State.SYNCHRONIZING:

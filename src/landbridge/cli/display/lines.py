@@ -50,7 +50,7 @@ def _text(view: View, entry: dict[str, Any]) -> str | None:
 
 def _statements(view: View, entry: dict[str, Any]) -> str:
     """Of a manual fence: statements to be run by hand, one a line."""
-    lines = ["stop the applications, or run these statements on the source:"]
+    lines = ["run these statements on the source:"]
     lines += [str(statement) for statement in entry["statements"]]
     lines.append(f"then say so with: {details.say_fenced(view)}")
     return "  " + "\n    ".join(lines)

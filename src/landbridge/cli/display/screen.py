@@ -124,7 +124,7 @@ def _switchover(view: View) -> RenderableType | None:
 
 def _instructions(view: View) -> RenderableType:
     """The statements of a manual fence, to be run by the person in front of us."""
-    lines = [Text("Stop the applications, or run these statements on the source:", "bold yellow")]
+    lines = [Text("Run these statements on the source:", "bold yellow")]
     lines += [Text(f"  {statement}") for statement in view.live["statements"]]
     lines += [Text(f"Then say so with: {details.say_fenced(view)}", "bold yellow")]
     return Group(*lines)

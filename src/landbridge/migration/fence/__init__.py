@@ -5,7 +5,7 @@ fence      how                                                     what it needs
 =========  ======================================================  =======================
 sync       our standby is made synchronous, then the source        an account with ALTER
            read-only by default                                    SYSTEM, terminate
-lockout    pg_hba admits our own accounts alone                    a superuser
+lockout    pg_hba admits our own accounts alone, and read-only     a superuser
 manual     a person stops the writes; we verify                    the migration account
 =========  ======================================================  =======================
 

@@ -1,7 +1,8 @@
 """The fence `manual`: a person stops the writes, we verify it and prove the rest.
 
 For sources where no account of ours may change a setting or end a session, which
-includes most managed services.
+includes most managed services. That nobody happens to write proves nothing: the source must
+refuse writes, unless the person takes that on with the word `unverified`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from pathlib import Path
 from psycopg import sql
 
 from ...errors import MigrationCancelled, SwitchoverUndone
+from ...postgres.positions import Connection
 from ..task import Task
 from .attempt import Attempt, folder
 from .overrides import Watch
-from .settings import READ_ONLY, show
-from .source import SERVICE_ROLES, SourceSide
+from .settings import READ_ONLY
+from .source import SERVICE_ROLES, SourceSide, who
 
 #: Seconds for which the source, fenced by a person already, is watched for writes.
 _OBSERVE = 0.25
+#: ApsaraDB's own parameter: all transactions of non-superusers are read-only.
+VENDOR = "rds_force_trans_ro_non_sup"
 _LIFT = (f"ALTER SYSTEM RESET {READ_ONLY};", "SELECT pg_reload_conf();")
 
 
@@ -40,38 +44,72 @@ class ManualFence:
     def close_writes(self) -> str:
         """Raise SwitchoverUndone (fence.not_effective) unless a new session cannot write.
 
-        Returns when the person said that the source is fenced.
+        Or unless the person takes that on, and nobody else is connected: an alarm in the
+        journal. Returns when the person said that the source is fenced.
         """
         with self.source.fresh() as conn:
-            read_only = show(conn, READ_ONLY) == "on"
             since = self.source.note_fenced(conn)
-        if not read_only and (others := self.source.clients()):
-            raise SwitchoverUndone(
-                f"new sessions on the source may write ({READ_ONLY} is off), and {others} client"
-                " sessions are open",
-                id="fence.not_effective",
-                remedy="Run the statements of the fence, or stop the applications.",
+            refused = self._refuses_writes(conn, "fence.not_effective")
+        if not refused:
+            self.task.journal.note(
+                "fence.unverified",
+                "The source would accept writes; that nobody writes is somebody's word alone."
+                " What is written there after the promotion is lost: keep the applications"
+                " stopped until they use the destination.",
+                level="alarm",
             )
         Watch(self.source).refuse_overrides(since, _OBSERVE)
         said = signal_file(self.task).stat().st_mtime
         return datetime.fromtimestamp(said, UTC).isoformat(timespec="microseconds")
 
     def check(self) -> None:
-        """The fence is not ours to watch; the next transaction id tells."""
+        """Raise SwitchoverUndone (fence.broken) when it stands no more; it is not ours to keep."""
+        self._refuses_writes(self.source.control, "fence.broken")
 
     def lift(self) -> None:
         """Say how the person lifts the fence, and forget that it was said to stand."""
         signal_file(self.task).unlink(missing_ok=True)
+        _unverified_file(self.task).unlink(missing_ok=True)
         self.task.journal.note(
             "fence.lift_by_hand",
             "The switchover was put back. The source stays as you fenced it until you lift"
-            f" the fence: {' '.join(_LIFT)}",
+            f" the fence: {' '.join(_LIFT)} (on ApsaraDB, set {VENDOR} to off)",
             level="warning",
             statements=list(_LIFT),
         )
 
     def release(self) -> None:
         """Nothing of ours is on the source."""
+
+    def _refuses_writes(self, conn: Connection, id: str) -> bool:
+        """Whether the source is read-only for everybody, or the person answers for it.
+
+        Raises SwitchoverUndone (`id`) when neither is so, or others are connected to a
+        source that is not read-only.
+        """
+        # What is set for one role or one database says nothing about the others.
+        row = conn.execute(
+            "SELECT count(*) FROM pg_settings WHERE name = ANY(%s) AND setting = 'on'"
+            " AND source NOT IN ('database', 'user', 'database user', 'client', 'session')",
+            [[READ_ONLY, VENDOR]],
+        ).fetchone()
+        if row != (0,):
+            return True
+        if not _unverified_file(self.task).exists():
+            raise SwitchoverUndone(
+                f"new sessions on the source may write: {READ_ONLY} is not on for the whole"
+                " server (a setting of one role or database does not count)",
+                id=id,
+                remedy="Run the statements of the fence. Where the applications are stopped and"
+                f" stay so: `landbridge switchover {self.task.id} --fenced --unverified`.",
+            )
+        if others := self.source.others():
+            raise SwitchoverUndone(
+                f"new sessions on the source may write, and others are connected: {who(others)}",
+                id=id,
+                remedy="Stop these too, or run the statements of the fence.",
+            )
+        return False
 
 
 def wait_for_person(task: Task, check_stop: Callable[[], None]) -> None:
@@ -95,9 +133,8 @@ def wait_for_person(task: Task, check_stop: Callable[[], None]) -> None:
 def statements(task: Task) -> list[str]:
     """What makes the source read-only by default and ends its sessions, except our stream.
 
-    The vendor's own procedure (and rds_force_trans_ro_non_sup=on where there is such a
-    parameter), but sparing the migration account: ended twice within seconds, the stream
-    was measured to pause for 3.8 s.
+    The vendor's own procedure, but sparing the migration account: ended twice within
+    seconds, the stream was measured to pause for 3.8 s.
     """
     spared = sorted({*SERVICE_ROLES, task.conninfo().user})
     end = sql.SQL(
@@ -105,12 +142,29 @@ def statements(task: Task) -> list[str]:
         " WHERE usename NOT IN ({}) AND pid != pg_backend_pid();"
     ).format(sql.SQL(", ").join(map(sql.Literal, spared)))
     return [
+        f"-- On ApsaraDB, instead of the next two: set the parameter {VENDOR} to on.",
         f"ALTER SYSTEM SET {READ_ONLY} = on;",
         "SELECT pg_reload_conf();",
         end.as_string(None),
     ]
 
 
+def declare_fenced(task: Task, *, unverified: bool = False) -> None:
+    """Say, for a person, that the source is fenced.
+
+    `unverified`: that it would accept writes, but that nobody writes any more.
+    """
+    if unverified:
+        _unverified_file(task).touch()
+    else:
+        _unverified_file(task).unlink(missing_ok=True)
+    signal_file(task).touch()
+
+
 def signal_file(task: Task) -> Path:
     """The file whose existence says that the person has fenced the source."""
     return folder(task) / "fenced"
+
+
+def _unverified_file(task: Task) -> Path:
+    return folder(task) / "unverified"

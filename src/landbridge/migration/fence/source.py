@@ -223,7 +223,7 @@ def our_users(task: Task) -> list[str]:
 
 
 def _row(
-    conn: Connection, query: sql.Composable, values: dict[str, Any] | None = None
+    conn: Connection, query: sql.SQL | sql.Composed, values: dict[str, Any] | None = None
 ) -> tuple[Any, ...]:
     row = conn.execute(query, values).fetchone()
     assert row is not None
