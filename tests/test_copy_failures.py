@@ -208,6 +208,7 @@ def test_changed_byte_does_not_pass_the_manifest(
         feed(self, piece)
 
     monkeypatch.setattr(TarReader, "feed", flip)
+    job._destination.unseal()
     with pytest.raises(CopyFailed, match=r"1 files differ.*another checksum") as caught:
         PlainEngine().run(job.spec(), lambda _: None)
     assert caught.value.id == "copy.manifest_mismatch"

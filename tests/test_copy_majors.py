@@ -10,7 +10,6 @@ import pytest
 from copy_lab import copy_task, peer_copy, run, slots, start_as_standby, tree
 from fix_servers import Servers, Source, fill, majors
 from landbridge.migration.copying import MARKER, CopyJob
-from landbridge.migration.copying.destination import CLAIM
 from landbridge.postgres.process import wait_until
 
 #: Files that no two copies share, or that the copier does not keep on purpose.
@@ -43,11 +42,7 @@ def test_copy_equals_pg_basebackup_and_starts(
     assert not (data / MARKER).exists()
     peer_copy(source, servers.root / "peer", {str(there): str(theirs)})
     ours, peers = (
-        {
-            n: d
-            for n, d in tree(root).items()
-            if n not in _OWN and not n.startswith("pg_wal/") and not n.endswith(f"/{CLAIM}")
-        }
+        {n: d for n, d in tree(root).items() if n not in _OWN and not n.startswith("pg_wal/")}
         for root in (data, servers.root / "peer")
     )
     assert ours == peers

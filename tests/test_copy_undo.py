@@ -11,7 +11,7 @@ import pytest
 from copy_lab import copy_task, run, slots, wait_copied
 from fix_servers import Servers, Source, majors
 from landbridge.migration.copying import MARKER, CopyJob
-from landbridge.migration.copying.destination import CONTROL
+from landbridge.migration.copying.destination import CLAIM, CONTROL
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.process import wait_until
 
@@ -26,14 +26,18 @@ def die(*_: object, **__: object) -> None:
     raise Died
 
 
-def killed_copy(servers: Servers, state_dir: Path, source: Source) -> tuple[CopyJob, Path]:
-    """A copy whose child was killed in the midst of it, and its tablespace's folder here."""
+def with_tablespace(servers: Servers, source: Source) -> tuple[dict[str, str], Path]:
+    """Give the source a tablespace; its mapping, and where it goes."""
     there, here = servers.root / "ts", servers.root / "ts-here"
     source.account.make_dir(there)
     source.sql(f"CREATE TABLESPACE far LOCATION '{there}'")
-    task = copy_task(
-        servers, state_dir, source, tablespaces={str(there): str(here)}, max_rate=8 * 1024**2
-    )
+    return {str(there): str(here)}, here
+
+
+def killed_copy(servers: Servers, state_dir: Path, source: Source) -> tuple[CopyJob, Path]:
+    """A copy whose child was killed in the midst of it, and its tablespace's folder here."""
+    mapping, here = with_tablespace(servers, source)
+    task = copy_task(servers, state_dir, source, tablespaces=mapping, max_rate=8 * 1024**2)
     job = CopyJob(task)
     job.start_or_adopt()
     wait_copied(job, 4 * 1024**2)
@@ -74,8 +78,11 @@ def test_killed_copy_is_removed_with_its_tablespaces(servers: Servers, state_dir
 def test_undo_that_dies_leaves_nothing_to_start_and_is_repeated(
     servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = CopyJob(copy_task(servers, state_dir, servers.source(MAJOR)))
+    source = servers.source(MAJOR)
+    mapping, here = with_tablespace(servers, source)
+    job = CopyJob(copy_task(servers, state_dir, source, tablespaces=mapping))
     run(job)
+    assert not (here / CLAIM).exists()
     data = Path(job.task.request.data)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", die)
@@ -83,7 +90,7 @@ def test_undo_that_dies_leaves_nothing_to_start_and_is_repeated(
             job.undo()
     assert not (data / CONTROL).exists() and (data / MARKER).exists()
     job.undo()
-    assert not data.exists()
+    assert not data.exists() and not here.exists()
 
 
 def test_set_aside_cluster_stays_aside_when_its_place_is_taken(

@@ -24,7 +24,7 @@ from .model import MARKER
 CONTROL = "global/pg_control"
 #: Where pg_control lies until the copy is complete.
 PENDING_CONTROL = "global/pg_control.landbridge"
-#: In a tablespace's folder: whose it is. Stays, so that a complete copy can be undone.
+#: In a tablespace's folder while the copy is partial: whose it is.
 CLAIM = "landbridge.task"
 
 # fsync spends its time waiting for the disk; this many at once keep its queue filled.
@@ -86,6 +86,10 @@ class Destination:
 
     def unseal(self) -> None:
         """Make a complete copy a partial one again, before it is removed: none starts."""
+        links = {link.resolve() for link in (self.data / "pg_tblspc").iterdir()}
+        for path in self.made:
+            if path != self.data and path.resolve() in links:
+                self.account.write(path / CLAIM, f"{self.task}\n")
         self.account.write(self.data / MARKER, f"{self.task}\n")
         (self.data / CONTROL).unlink(missing_ok=True)
 
@@ -132,9 +136,10 @@ class Destination:
             pending.replace(self.data / CONTROL)
             if sync:
                 _fsync(self.data / "global")
-        (self.data / MARKER).unlink(missing_ok=True)
-        if sync:
-            _fsync(self.data)
+        for path in self.made:
+            (path / self._claim(path)).unlink(missing_ok=True)
+            if sync:
+                _fsync(path)
 
     def _claim(self, path: Path) -> str:
         """Name of the file that says whose the folder is."""
