@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from fix_cli import Cli
 from fix_servers import MIGRATOR_PASSWORD, OWNER_PASSWORD, QUICK, Servers, Source, fill, majors
 from landbridge.migration.states import State
 from landbridge.migration.task import Task, Tasks
+from landbridge.migration.worker import request_switchover
 from landbridge.postgres.process import wait_until
 
 
@@ -184,6 +186,28 @@ def test_interrupted_migration_is_continued_by_the_same_command_and_cancelled(
     assert not data.exists() or not any(data.iterdir())
     assert source.sql("SELECT * FROM pg_replication_slots") == []
     assert_no_password(state_dir, cli.said + out + err)
+
+
+def test_resumed_with_the_password_of_the_source_in_the_environment_still_fences(
+    cli: Cli, servers: Servers, source: Source, state_dir: Path, give_passwords: Callable[[], None]
+) -> None:
+    data, port = servers.destination()
+    started = cli(
+        "migrate", where(source), "--to", data, "--port", port, "--fence-as", "user=boss",
+        "--detach", "--json",
+    )  # fmt: skip
+    assert started.code == 0, started.err
+    task = the_task(state_dir)
+    assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.1)
+    (pid,) = (e["pid"] for e in task.journal.entries() if e.get("id") == "worker.started")
+    os.kill(pid, signal.SIGTERM)
+    assert wait_until(lambda: not task.is_worked_on(), 20, every=0.1)
+    request_switchover(task)
+    give_passwords()
+    resumed = cli("resume", task.id, "--json")
+    assert resumed.code == 0, resumed.out
+    assert resumed.object["state"] == "finished"
+    assert not [name for name in os.environ if name.endswith("PASSWORD")]
 
 
 def _synchronizing(state_dir: Path) -> bool:

@@ -50,7 +50,11 @@ def test_standby_starts_on_the_copy_and_follows(
     assert not cluster.data.exists() and not cluster.side.exists()
 
 
-def test_password_lies_in_no_file_but_passfiles(servers: Servers, state_dir: Path) -> None:
+def test_password_lies_in_no_file_but_passfiles(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANDBRIDGE_FENCE_PASSWORD", "LANDBRIDGE_VERIFY_PASSWORD", "OTHER_PASSWORD"):
+        monkeypatch.setenv(name, MIGRATOR_PASSWORD)
     source = servers.source(15)
     task = started(servers, source, state_dir)
     cluster = task.cluster()

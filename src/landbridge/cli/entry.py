@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from ..errors import LandbridgeError, UsageError
 from . import app
+from .environment import take_passwords
 from .interrupt import INTERRUPTED, Interrupted
 from .log import LogFile
 from .output import Mode, Output
@@ -24,6 +25,7 @@ def run(arguments: Sequence[str]) -> int:
     output = Output(Mode.of("--json" in arguments, "--events" in arguments))
     log = LogFile()
     logging.getLogger().addHandler(log)
+    take_passwords()
     try:
         return _invoke(arguments)
     except typer.TyperException as error:

@@ -8,38 +8,27 @@ one. It then lives in a `Secret` and, for a task, in a passfile of its own.
 from __future__ import annotations
 
 import getpass
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import LandbridgeError
 from ..postgres.conninfo import Conninfo
+from .environment import VARIABLES, taken_password
 
 if TYPE_CHECKING:
     from ..migration.task import Task
     from .output import Output
 
-#: Role of a connection (as in Task.conninfo) -> variable that holds its password.
-VARIABLES = {
-    "source": "PGPASSWORD",
-    "fence_as": "LANDBRIDGE_FENCE_PASSWORD",
-    "verify_as": "LANDBRIDGE_VERIFY_PASSWORD",
-}
 _PLACE = ("host", "hostaddr", "service")
 _INHERITED = (*_PLACE, "port", "dbname", "sslmode", "sslrootcert", "sslcrl")
 
 
 class Passwords:
-    """Finds the passwords of one command.
-
-    The variables are taken out of our environment, so that no child inherits them
-    and libpq does not offer the source's password to another account.
-    """
+    """Finds the passwords of one command."""
 
     def __init__(self, out: Output) -> None:
         self.out = out
-        self._given = {role: os.environ.pop(name, None) for role, name in VARIABLES.items()}
 
     def source(self, text: str) -> Conninfo:
         """The source's connection, with its password if one could be had.
@@ -61,7 +50,7 @@ class Passwords:
         }
         whole = Conninfo({**inherited, **given.parameters}, given.password)
         if whole.password is None and whole.user == source.user and source.password is not None:
-            return whole.with_password(self._given[role] or source.password)
+            return whole.with_password(taken_password(role) or source.password)
         return self.for_account(whole, role)
 
     def for_account(self, conninfo: Conninfo, role: str) -> Conninfo:
@@ -76,7 +65,7 @@ class Passwords:
                 f" put it into {variable} or a passfile"
             )
             return conninfo
-        found = conninfo.with_password(self._given[role]).resolve_password()
+        found = conninfo.with_password(taken_password(role)).resolve_password()
         if found.password is not None or not _is_wanted(found):
             return found
         if not self.out.can_ask:

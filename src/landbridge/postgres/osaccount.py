@@ -116,6 +116,8 @@ def which(program: str) -> Path | None:
 
 
 def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """Our environment without anything that libpq would read, plus `extra`."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+    """Our environment without passwords and anything that libpq would read, plus `extra`."""
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith("PG") and not k.endswith("PASSWORD")
+    }
     return kept | {"LC_ALL": os.environ.get("LC_ALL", "C.UTF-8")} | (extra or {})
