@@ -12,9 +12,10 @@ from copy_lab import copy_task, run, slots, start_as_standby, wait_copied
 from fix_servers import Servers, Source, fill, majors
 from fix_wire import Wire
 from landbridge.errors import CopyFailed, MigrationCancelled, ReplicationFailed, UsageError
-from landbridge.migration.copying import CopyJob, CopyProgress, Phase
+from landbridge.migration.copying import MARKER, CopyJob, CopyProgress, Phase
 from landbridge.migration.copying.choice import choose
 from landbridge.migration.copying.compression import Compression, Method
+from landbridge.migration.copying.destination import CONTROL, PENDING_CONTROL
 from landbridge.migration.copying.meter import Meter
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.replication import ReplicationConnection
@@ -255,6 +256,21 @@ def test_another_cluster_at_the_same_address_is_refused(servers: Servers, state_
     with pytest.raises(CopyFailed, match="42") as caught:
         run(job)
     assert caught.value.id == "copy.other_cluster"
+
+
+def test_copier_killed_before_the_seal_is_sealed_by_its_parent(
+    servers: Servers, state_dir: Path
+) -> None:
+    source = servers.source(MAJOR)
+    task = copy_task(servers, state_dir, source)
+    job = CopyJob(task)
+    result = run(job)
+    data = Path(task.request.data)
+    (data / CONTROL).rename(data / PENDING_CONTROL)
+    (data / MARKER).touch()
+    assert run(job) == result  # nothing is copied again
+    assert (data / CONTROL).exists()
+    assert not (data / MARKER).exists()
 
 
 def test_files_are_durable_before_the_copy_counts(

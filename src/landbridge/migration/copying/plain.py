@@ -112,7 +112,7 @@ class _Copy:
             start_lsn=str(start.lsn),
             end_lsn=str(end.lsn),
             timeline=start.timeline,
-            manifest="verified" if self._manifest else "none before 13",
+            manifest="verified" if self._conn.version >= 130000 else "none before 13",
             files=len(self._sums),
             wal_bytes=wal.received - wal.start_lsn,
             tablespaces=self._tablespaces,
@@ -223,7 +223,7 @@ class _Copy:
 
     def _verify(self, wal: WalReceiver) -> None:
         """Hold files and WAL against the manifest, and keep it; there is none before 13."""
-        if not self._manifest:
+        if self._conn.version < 130000:
             return
         for needed in manifest.verify(bytes(self._manifest), self._sums):
             covered = wal.start_lsn <= needed.start and needed.end <= wal.received
