@@ -71,3 +71,20 @@ def test_secret_survives_nothing_but_reveal() -> None:
     assert "s3cr3t" not in f"{secret} {secret!r}"
     with pytest.raises(TypeError):
         pickle.dumps(secret)
+
+
+def test_resolved_place_needs_no_service_file_and_no_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = tmp_path / "services"
+    services.write_text("[away]\nhost=127.0.0.1\nport=1\nuser=ann\ndbname=app\nsslmode=disable\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    monkeypatch.setenv("PGSSLROOTCERT", "/ca.pem")
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    monkeypatch.setenv("PGAPPNAME", "somebody")
+    found = Conninfo.parse("service=away dbname=other").resolve()
+    assert found.parameters == {
+        "host": "127.0.0.1", "port": "1", "user": "ann", "dbname": "other",
+        "sslmode": "disable", "sslrootcert": "/ca.pem",
+    }  # fmt: skip
+    assert found.password is None

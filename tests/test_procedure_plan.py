@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
-from fix_servers import Servers, free_port
+from fix_servers import MIGRATOR_PASSWORD, OWNER_PASSWORD, Servers, free_port
 from landbridge.errors import LandbridgeError, ServerUnreachable, UsageError
 from landbridge.migration import worker
 from landbridge.migration.plan import create_task, make_request
+from landbridge.migration.standby.connection import primary_conninfo
 from landbridge.migration.task import Tasks
 from landbridge.postgres.conninfo import Conninfo
 from procedure_world import new_task
@@ -38,6 +40,27 @@ def test_the_source_says_who_it_is(servers: Servers, state_dir: Path) -> None:
         create_task(tasks, request, source.conninfo(), fence_as=admin)
     assert caught.value.id == "task.exists"
     assert make_request(source.conninfo(), Path("x"), 5999).fence == "manual"
+
+
+def test_a_source_named_by_a_service_or_the_environment_is_found_without_them(
+    servers: Servers, state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = servers.source(15)
+    services = tmp_path / "services"
+    services.write_text(f"[away]\nport={made.port}\nuser=migrator\ndbname=postgres\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    source = Conninfo.parse("service=away").with_password(MIGRATOR_PASSWORD)
+    admin = Conninfo.parse("service=away user=boss").with_password(OWNER_PASSWORD)
+    request = make_request(source, Path("x"), 5999, fence_as=admin)
+    task = create_task(Tasks(state_dir), request, source, fence_as=admin)
+    monkeypatch.delenv("PGSERVICEFILE")
+    monkeypatch.delenv("PGHOST")
+    for role, user in (("source", "migrator"), ("fence_as", "boss")):
+        with task.conninfo(role).connect() as conn:
+            assert conn.execute("SELECT session_user").fetchone() == (user,)
+    line = conninfo_to_dict(primary_conninfo(task, task.cluster()))
+    assert (line["host"], line["port"]) == ("127.0.0.1", str(made.port))
 
 
 def test_a_source_that_is_not_there() -> None:

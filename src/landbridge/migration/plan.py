@@ -44,8 +44,9 @@ def make_request(
     """The request for a migration of `source` into the data directory `data`.
 
     `options` are fields of Request. The source is asked for its major version, its
-    bootstrap superuser and its system identifier. Without an account for the fence
-    and without a word about it, the fence is `manual`.
+    bootstrap superuser and its system identifier. Where the accounts connect to is kept
+    as libpq resolves it now, without a service file or the environment. Without an account
+    for the fence and without a word about it, the fence is `manual`.
 
     Raises UsageError for values that cannot be, ServerUnreachable for a source that
     cannot be asked, LandbridgeError (source.unreadable) for one that does not answer.
@@ -54,14 +55,14 @@ def make_request(
     _check(options, fence_as)
     major, superuser, system_identifier = _ask(source)
     return Request(
-        source=source.public(),
+        source=source.resolve().public(),
         data=str(data.absolute()),
         port=port,
         major=major,
         superuser=superuser,
         system_identifier=system_identifier,
-        fence_as=fence_as.public() if fence_as else None,
-        verify_as=verify_as.public() if verify_as else None,
+        fence_as=fence_as.resolve().public() if fence_as else None,
+        verify_as=verify_as.resolve().public() if verify_as else None,
         **options,
     )
 
@@ -83,7 +84,7 @@ def create_task(
             f" or give it up with `landbridge cancel {other.id}`.",
         )
     given = {"source": source, "fence_as": fence_as, "verify_as": verify_as}
-    return tasks.create(request, {role: c for role, c in given.items() if c is not None})
+    return tasks.create(request, {role: c.resolve() for role, c in given.items() if c is not None})
 
 
 def destination_plan(request: Request) -> DestinationPlan:

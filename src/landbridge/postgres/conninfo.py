@@ -7,7 +7,8 @@ text forms are all masked, and every rendering goes through an allow-list.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -21,6 +22,12 @@ from ..errors import ServerUnreachable, UsageError
 # What may be shown. Everything else (password, sslpassword, options, ...) may hold a secret.
 _SHOWN = ("host", "hostaddr", "port", "dbname", "user", "sslmode", "service")
 _SECRET = ("password", "sslpassword", "passfile")
+_SERVICE = ("service", "servicefile")
+# Ours to say, or of one session's own taste.
+_NOT_RESOLVED = (
+    *_SECRET, *_SERVICE,
+    "application_name", "fallback_application_name", "client_encoding", "connect_timeout",
+)  # fmt: skip
 
 #: A dead wire is noticed after about 3 + 2 x 3 s, measured as 10 s (docs/copy.md).
 KEEPALIVE = {
@@ -31,6 +38,8 @@ KEEPALIVE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "8000",
 }
+# Defaults that libpq fills in without telling them as such.
+_FILLED_IN = {b"sslcertmode": b"allow", b"channel_binding": b"prefer"}
 
 
 class Secret:
@@ -159,12 +168,38 @@ class Conninfo:
         """A copy that holds the password libpq would use (PGPASSWORD, passfile) explicitly."""
         if self.password is not None:
             return self
+        with self._looked_up() as conn:
+            found = conn.password.decode()
+        return self.with_password(found or os.environ.get("PGPASSWORD"))
+
+    def resolve(self) -> Self:
+        """A copy that names itself what libpq takes from a service file or the environment.
+
+        The server and our other processes have neither. The password is left as it is.
+        """
+        with self._looked_up() as conn:
+            found = {
+                option.keyword.decode(): option.val.decode()
+                for option in conn.info
+                if option.val and option.val != (option.compiled or _FILLED_IN.get(option.keyword))
+            }
+            place = {
+                "host": conn.host.decode(), "port": conn.port.decode(),
+                "dbname": conn.db.decode(), "user": conn.user.decode(),
+            }  # fmt: skip
+        known = {n: v for n, v in {**place, **found}.items() if v and n not in _NOT_RESOLVED}
+        given = {n: v for n, v in self.parameters.items() if n not in _SERVICE}
+        return replace(self, parameters={**known, **given})
+
+    @contextmanager
+    def _looked_up(self) -> Iterator[pq.PGconn]:
+        """A connection for which libpq has looked everything up, whatever becomes of it."""
         arguments = {k: v for k, v in self.parameters.items() if v}
         conn = pq.PGconn.connect_start(make_conninfo(**arguments).encode())
-        # libpq has looked it up by now, whatever became of the connection.
-        found = conn.password.decode()
-        conn.finish()
-        return self.with_password(found or os.environ.get("PGPASSWORD"))
+        try:
+            yield conn
+        finally:
+            conn.finish()
 
     def __str__(self) -> str:
         shown = {k: self.parameters[k] for k in self.parameters if k in _SHOWN}
