@@ -39,6 +39,8 @@ def test_live_and_override_writers_lose_nothing(
     assert result.diverged == []
     assert task.state is State.PROMOTED
     assert source.hba.read_text().startswith(HEADER)
+    with source.admin().connect() as boss:
+        assert boss.execute("SHOW default_transaction_read_only").fetchone() == ("on",)
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(
             host="127.0.0.1", port=source.port, user=APP, password=APP_PASSWORD, dbname="postgres"
@@ -72,6 +74,7 @@ def test_undo_restores_the_file_byte_by_byte(servers: Servers, state_dir: Path) 
     assert source.hba.read_bytes() == original
     source.conninfo().connect().close()
     source.sql("CREATE TABLE writable_again ()")
+    assert "read_only" not in (source.data / "postgresql.auto.conf").read_text()
     assert not (task.folder / "switchover/hba.original").exists()
 
 
@@ -120,3 +123,10 @@ def test_guardrails_of_lockout(servers: Servers, state_dir: Path) -> None:
     assert [r.id for r in preflight(task) if r.blocks] == ["fence.hba_unreadable"]
     source.sql("ALTER ROLE boss NOSUPERUSER")
     assert [r.id for r in preflight(task) if r.blocks] == ["fence.rights"]
+
+
+def test_lockout_needs_settings_that_can_be_changed(servers: Servers, state_dir: Path) -> None:
+    source = servers.source(17, settings={"allow_alter_system": "off"})
+    task = synchronizing_task(servers, state_dir, source, fence="lockout")
+    wait_streaming(source, task)
+    assert [r.id for r in preflight(task) if r.blocks] == ["fence.alter_system_off"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fix_cli import Cli
 from fix_servers import Servers, Source
 from fix_standby import replaying, stopped, synchronizing_task, wait_streaming
 from fix_writers import APP, APP_PASSWORD, Writer, acked_rows, missing_and_doubled, prepare, writing
@@ -109,9 +110,10 @@ def test_a_source_where_nobody_happens_to_write_is_not_fenced(
 
 
 def test_stopped_applications_are_accepted_on_somebodys_word_with_an_alarm(
-    servers: Servers, state_dir: Path
+    servers: Servers, state_dir: Path, cli: Cli
 ) -> None:
     source, task = make(servers, state_dir)
+    assert cli("switchover", task.id, "--unverified").code == 2
     source.sql(f"CREATE ROLE monitor LOGIN PASSWORD '{APP_PASSWORD}'")
     with source.conninfo("monitor", APP_PASSWORD).connect(application_name="a service"):
         switching = Switching(task)
@@ -121,7 +123,7 @@ def test_stopped_applications_are_accepted_on_somebodys_word_with_an_alarm(
     assert "monitor (a service)" in error.message
     assert not (task.folder / "switchover/unverified").exists()
     switching = Switching(task)
-    switching.fenced(unverified=True)
+    assert cli("switchover", task.id, "--fenced", "--unverified").code == 0
     assert switching.end() is None
     assert task.state is State.PROMOTED
     alarms = [e["id"] for e in task.journal.entries() if e.get("level") == "alarm"]

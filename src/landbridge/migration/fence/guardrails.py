@@ -175,5 +175,5 @@ _LOOKS: dict[str, tuple[Callable[[View], Rails], ...]] = {
         requirements.overrides,
     ),
     "lockout": (requirements.lockout, *_COMMON),
-    "manual": _COMMON,
+    "manual": (*_COMMON, requirements.overrides),
 }
