@@ -17,7 +17,10 @@ from fix_standby import replaying, stopped
 from fix_writers import Writer, writing
 from landbridge.errors import LandbridgeError, MigrationCancelled
 from landbridge.migration import worker
+from landbridge.migration.evidence.document import build
+from landbridge.migration.evidence.page import verdict
 from landbridge.migration.fence.attempt import Attempt
+from landbridge.migration.finish import finish
 from landbridge.migration.journal import Journal
 from landbridge.migration.states import State
 from landbridge.migration.switchover import SwitchoverResult, switch_over
@@ -163,3 +166,61 @@ def test_journal_line_cut_short_is_an_error_and_swallows_nothing(tmp_path: Path)
         ("fence", "begin"),
         ("fence", "undone"),
     ]
+
+
+def test_source_away_after_the_promotion_is_put_to_rest_when_it_is_back(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = make(servers, state_dir)
+    process = begin(task)
+    wait_closing(source)
+    assert wait_until(written(task, '"name": "promote", "phase": "end"'), 20, every=0.0002)
+    kill(process)
+    source.stop()
+    assert switch_over(task).diverged is None
+    assert Attempt.load(task) is not None
+    source.start()
+    assert finish(task, switch_over(task)).statements == []
+    result = SwitchoverResult.load(task)
+    assert result is not None and result.diverged == []
+    assert fence_settings(source) == ("", "on")
+    assert Attempt.load(task) is None and alarms(task) == []
+
+
+def test_source_away_for_good_is_an_alarm_with_what_to_run_there(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landbridge.migration.fence.outcome._WITHIN", 1.0)
+    source, task = make(servers, state_dir)
+    process = begin(task)
+    wait_closing(source)
+    assert wait_until(written(task, '"name": "promote", "phase": "end"'), 20, every=0.0002)
+    kill(process)
+    source.stop()
+    done = finish(task, switch_over(task))
+    assert "switchover.source_not_looked_at" in alarms(task)
+    assert "SELECT pg_reload_conf();" in [s["sql"] for s in done.statements]
+    result = SwitchoverResult.load(task)
+    assert result is not None and result.diverged is None
+    document = build(task)
+    assert verdict(document)[0] == "warn"
+
+
+def test_guard_survives_what_is_no_error_of_ours(servers: Servers, state_dir: Path) -> None:
+    """A disk that is full when the guard wants to write down that it has put back."""
+    source, task = make(servers, state_dir, time_limit=3.0)
+    replay = replaying(task)
+    process = begin(task)
+    wait_closing(source)
+    with stopped(replay):
+        assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
+        kill(process)
+        journal = task.journal.path
+        aside = journal.rename(journal.with_suffix(".aside"))
+        journal.mkdir()
+        log = task.folder / "switchover/guard.log"
+        assert wait_until(lambda: "IsADirectoryError" in log.read_text(), 10)
+        journal.rmdir()
+        aside.rename(journal)
+        assert wait_until(lambda: fence_settings(source) == ("", "off"), 10)
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 5)

@@ -1,8 +1,9 @@
 """Puts the source back when a switchover's process died: `python -m landbridge.migration.guard`.
 
 A guard is started, detached, before an attempt changes anything. It does nothing as long
-as somebody works on the attempt; at the deadline it looks at the destination and, unless
-that is promoted, undoes the fence.
+as somebody works on the attempt; at the deadline, or when the migration was given up, it
+looks at the destination and, unless that is promoted, undoes the fence. It tries until it
+succeeds, whatever fails: no source may stay fenced without a destination.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from ..postgres.osaccount import clean_environment
 from ..postgres.process import start_detached, wait_until
 from .fence.attempt import Attempt, folder, switch_lock, try_lock
 from .fence.undo import settle_attempt
+from .journal import now
+from .states import is_end
 from .task import Task
 
 #: Seconds that others may hold the lock past the deadline; putting back takes up to 40.
 _HUNG = 120.0
-_TICK = 0.2
+#: Seconds between two looks; up to the longest while putting back fails.
+_TICK, _LONGEST = 0.2, 5.0
 
 
 def start(task: Task, *, wait: bool = True) -> None:
@@ -53,27 +57,37 @@ def main(task: Task) -> None:
     if not wait_until(lambda: try_lock(fd), 2):
         return
     busy_since: float | None = None
+    pause = _TICK
     while True:
-        attempt = Attempt.load(task)
-        if attempt is None or time.time() > attempt.deadline:
-            try:
+        try:
+            if _is_due(task):
                 with switch_lock(task, patience=0):
                     settle_attempt(task, by="guard")
+                    if is_end(task.state):
+                        task.remove_secrets()
                     # Closed under the lock, so that nobody counts on a guard that is leaving.
                     os.close(fd)
                     return
-            except LandbridgeError as error:
-                # Retried until it succeeds: no source may stay fenced without a destination.
-                busy = error.id == "switchover.busy"
-                busy_since = (busy_since or time.time()) if busy else None
-                if attempt and busy_since and time.time() - busy_since > _HUNG:
-                    _end_hung(task, attempt)
-        time.sleep(_TICK)
+        except Exception as error:
+            if isinstance(error, LandbridgeError) and error.id == "switchover.busy":
+                busy_since = busy_since or time.time()
+                if time.time() - busy_since > _HUNG:
+                    _end_hung(task)
+            else:
+                busy_since, pause = None, min(2 * pause, _LONGEST)
+                print(f"{now()} {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        time.sleep(pause)
 
 
-def _end_hung(task: Task, attempt: Attempt) -> None:
+def _is_due(task: Task) -> bool:
+    attempt = Attempt.load(task)
+    return attempt is None or time.time() > attempt.deadline or is_end(task.state)
+
+
+def _end_hung(task: Task) -> None:
     """Kill a process that holds the lock and does nothing, unless it was about to promote."""
-    if not attempt.intent(task):
+    attempt = Attempt.load(task)
+    if attempt and not attempt.intent(task):
         attempt.worker_process.send(signal.SIGKILL)
 
 

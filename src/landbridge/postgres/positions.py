@@ -36,11 +36,6 @@ def in_recovery(conn: Connection) -> bool:
     return bool(_one(conn, "SELECT pg_is_in_recovery()"))
 
 
-def current_lsn(conn: Connection) -> Lsn:
-    """On a primary: up to where WAL has been written out."""
-    return Lsn.parse(_one(conn, "SELECT pg_current_wal_lsn()::text"))
-
-
 def flush_lsn(conn: Connection) -> Lsn:
     """On a primary: up to where WAL is on disk; no standby can receive more than this."""
     return Lsn.parse(_one(conn, "SELECT pg_current_wal_flush_lsn()::text"))

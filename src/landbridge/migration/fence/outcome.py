@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -18,12 +18,14 @@ from ..divergence import branch_of, diverged
 from ..journal import now
 from ..states import State
 from ..task import Task, read_json, write_json
-from .attempt import Attempt, Deadline, folder
+from .attempt import Attempt, Deadline, folder, switch_lock
 from .source import SourceSide
-from .undo import account_of, make_fence
+from .undo import account_of, lift_statements, make_fence
 
 #: Seconds within which the source must answer after a promotion.
 _WITHIN = 30.0
+#: Seconds before a source that did not answer is asked again.
+_AGAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,9 @@ class SwitchoverResult:
     sessions_terminated: int
     undo_possible_until: str
     """The point of no return."""
-    diverged: list[dict[str, Any]] = field(default_factory=list)
-    """Commits of the source that the destination does not have: xid, lsn, at."""
+    diverged: list[dict[str, Any]] | None = field(default_factory=list)
+    """Commits of the source that the destination does not have: xid, lsn, at. None: not
+    looked for, because the source did not answer."""
 
     @classmethod
     def load(cls, task: Task) -> Self | None:
@@ -74,7 +77,7 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
     """Write down that the destination is promoted, and put the source to rest.
 
     The source never makes this fail: the destination is in charge already. What could
-    not be done there is said in the journal as an alarm.
+    not be done there is tried again by `rest_late`, for which the attempt stays open.
     """
     cluster = task.cluster()
     with cluster.connect() as conn:
@@ -107,8 +110,39 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
         diverged=lost,
     )
     write_json(_path(task), result.as_dict())
-    attempt.close(task)
+    if lost is not None:
+        attempt.close(task)
     return result
+
+
+def rest_late(task: Task) -> list[str]:
+    """Put the source to rest, and look for divergence, unless both were done already.
+
+    Tries for half a minute. Returns the statements that remain to be run on the source when
+    it still does not answer; that is said in the journal as an alarm.
+    """
+    with switch_lock(task):
+        attempt, result = Attempt.load(task), SwitchoverResult.load(task)
+        if attempt is None or result is None:
+            return []
+        before, fork = branch_of(task.cluster(), result.timeline_after)
+        end = time.monotonic() + _WITHIN
+        while (lost := _put_to_rest(task, attempt, fork, before)) is None:
+            if time.monotonic() > end:
+                break
+            time.sleep(_AGAIN)
+        wanted = lift_statements(task, attempt, to_rest=True) if lost is None else []
+        if lost is None:
+            task.journal.note(
+                "switchover.source_not_looked_at",
+                "The source has not answered since the promotion. It was not searched for later"
+                f" commits, and its fence stands as it was. Run there: {' '.join(wanted)}",
+                level="alarm",
+                statements=wanted,
+            )
+        write_json(_path(task), replace(result, diverged=lost, released=now()).as_dict())
+        attempt.close(task)
+        return wanted
 
 
 def _by_another(task: Task, attempt: Attempt, timeline: int, fork: Lsn) -> dict[str, Any]:
@@ -146,8 +180,8 @@ def end_promotion(task: Task, intent: dict[str, Any]) -> dict[str, Any]:
         durable=False,
         name="promote",
         phase="end",
-        attempt=intent["attempt"],
         write_outage_ms=milliseconds(intent["closing"], now()),
+        attempt=intent["attempt"],
     )
 
 
@@ -157,9 +191,11 @@ def _promotion_end(task: Task, attempt: Attempt) -> dict[str, Any] | None:
     return next(ends, None)
 
 
-def _put_to_rest(task: Task, attempt: Attempt, fork: Lsn, timeline: int) -> list[dict[str, Any]]:
+def _put_to_rest(
+    task: Task, attempt: Attempt, fork: Lsn, timeline: int
+) -> list[dict[str, Any]] | None:
+    """Release the fence; what diverged, or None when the source did not let us do so."""
     deadline = Deadline(time.time() + _WITHIN)
-    found: list[dict[str, Any]] = []
     try:
         with closing(SourceSide(task, account_of(task, attempt), deadline)) as source:
             kept = make_fence(task, attempt, source).release()
@@ -167,12 +203,12 @@ def _put_to_rest(task: Task, attempt: Attempt, fork: Lsn, timeline: int) -> list
             found = diverged(task, source.control, fork, timeline)
     except (LandbridgeError, psycopg.Error) as error:
         task.journal.note(
-            "switchover.source_not_looked_at",
-            "After the promotion the source did not answer, so it was neither released from its"
-            f" fence nor searched for later commits: {' '.join(str(error).split())}",
-            level="alarm",
+            "switchover.source_away",
+            "After the promotion the source did not answer, so it was not yet released from its"
+            f" fence, nor searched for later commits: {' '.join(str(error).split())}",
+            level="warning",
         )
-        return found
+        return None
     finally:
         deadline.disarm()
     if kept:

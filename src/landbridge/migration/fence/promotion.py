@@ -85,6 +85,8 @@ def promoted(cluster: Cluster) -> bool:
     """
     if left_recovery(cluster):
         return True
+    if not (cluster.data / "PG_VERSION").exists():  # removed with a migration that was given up
+        return False
     (cluster.data / "promote").unlink(missing_ok=True)
     cluster.stop()
     settled = left_recovery(cluster)

@@ -45,13 +45,17 @@ def put(conn: Connection, values: Mapping[str, str | None], *, reload: bool = Tr
     The postmaster acts on the reload some time after this returned.
     """
     for name, value in values.items():
-        setting = sql.Identifier(name)
-        if value is None:
-            conn.execute(sql.SQL("ALTER SYSTEM RESET {}").format(setting))
-        else:
-            conn.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(setting, sql.Literal(value)))
+        conn.execute(alter_system(name, value))
     if reload:
         reload_conf(conn)
+
+
+def alter_system(name: str, value: str | None) -> sql.Composed:
+    """The statement that sets a setting, or takes it out where the value is None."""
+    setting = sql.Identifier(name)
+    if value is None:
+        return sql.SQL("ALTER SYSTEM RESET {}").format(setting)
+    return sql.SQL("ALTER SYSTEM SET {} = {}").format(setting, sql.Literal(value))
 
 
 def reload_conf(conn: Connection) -> None:

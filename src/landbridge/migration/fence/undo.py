@@ -13,13 +13,14 @@ import psycopg
 from ...errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
 from ...postgres.conninfo import Conninfo
 from ..journal import now
-from ..states import State
+from ..states import State, is_end
 from ..task import Task, read_json, write_json
 from . import Fence
 from .attempt import Attempt, Deadline, folder
 from .lockout import LockoutFence
 from .manual import ManualFence
 from .promotion import left_recovery, promoted
+from .settings import READ_ONLY, alter_system
 from .source import SourceSide
 from .sync import SyncFence
 
@@ -41,7 +42,51 @@ def make_fence(task: Task, attempt: Attempt, source: SourceSide) -> Fence:
 
 def account_of(task: Task, attempt: Attempt) -> Conninfo:
     """Whom the fence acts as: the fence account, or where a person fences our own."""
-    return task.conninfo("source" if attempt.fence == "manual" else "fence_as")
+    return task.conninfo(_role(attempt))
+
+
+def _role(attempt: Attempt) -> str:
+    return "source" if attempt.fence == "manual" else "fence_as"
+
+
+def lift_statements(task: Task, attempt: Attempt, *, to_rest: bool = False) -> list[str]:
+    """What a person runs on the source to lift this attempt's fence, as far as it stands.
+
+    With `to_rest`, after a promotion: only what need not stay.
+    """
+    if to_rest and attempt.fence != "sync":
+        return []
+    kept = folder(task) / "hba.original"
+    found = []
+    if attempt.hba_file is not None and kept.exists():
+        found.append(f"-- Put the content of {kept} back into {attempt.hba_file}")
+    for name, value in attempt.settings.items():
+        if not (to_rest and name == READ_ONLY):
+            found.append(f"{alter_system(name, value).as_string(None)};")
+    return [*found, "SELECT pg_reload_conf();"] if found else []
+
+
+def leave_to_guard(task: Task) -> bool:
+    """Whether an attempt is open that could not be put back: the guard goes on with that.
+
+    Of the secrets the passfile of its account is kept, which the guard removes at the end.
+    """
+    attempt = Attempt.load(task)
+    if attempt is None:
+        return False
+    wanted = lift_statements(task, attempt)
+    task.journal.note(
+        "switchover.fence_left",
+        "The source could not be put back and may refuse writes. The guard keeps trying until"
+        f" it answers. To lift the fence by hand, run on the source: {' '.join(wanted)}",
+        level="alarm",
+        statements=wanted,
+    )
+    keep = task.passfile(_role(attempt))
+    for file in keep.parent.glob("*"):
+        if file != keep:
+            file.unlink()
+    return True
 
 
 def went_over(task: Task, attempt: Attempt) -> bool:
@@ -97,11 +142,12 @@ def undo(
     journal = task.journal
     undone = as_undone(told)
     # A worker says itself what became of its attempt; the guard has nobody to tell.
-    if by == "guard" and isinstance(undone, LandbridgeError):
+    if by == "guard" and not is_end(task.state) and isinstance(undone, LandbridgeError):
         journal.append("error", **undone.as_dict())
         write_json(_notice(task), {"at": now(), **undone.as_dict()})
     journal.append("step", name="fence", phase="undone", by=by)
-    journal.enter(State.SYNCHRONIZING)
+    if not is_end(task.state):
+        journal.enter(State.SYNCHRONIZING)
     attempt.close(task)
 
 
