@@ -74,7 +74,7 @@ def test_interrupted_finish_goes_on_where_it_stopped(
     ended = [
         e["name"] for e in task.journal.entries() if e["kind"] == "step" and e["phase"] == "end"
     ]
-    assert len(ended) == len(set(ended)) == 6
+    assert len(ended) == len(set(ended)) == 7
 
 
 def test_promoted_destination_is_neither_demoted_nor_removed(

@@ -16,12 +16,15 @@ import psycopg
 import pytest
 
 from fix_servers import MIGRATOR_PASSWORD, OWNER_PASSWORD, Servers, Source, fill, majors
+from fix_standby import replaying, stopped
 from landbridge.errors import LandbridgeError
-from landbridge.migration import plan, worker
+from landbridge.migration import plan, switchover, worker
+from landbridge.migration.fence.attempt import Attempt
 from landbridge.migration.states import State
 from landbridge.migration.task import Task, Tasks
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.process import wait_until
+from test_switchover_crash import fence_settings, wait_closing
 
 _LATER = (State.DRAINED, State.PROMOTED)
 #: Cheap destination: the tests kill workers, never the machine.
@@ -244,3 +247,63 @@ def test_a_destination_promoted_by_hand_is_kept_and_the_slot_is_dropped(
     with task.cluster().connect() as conn:
         conn.execute("INSERT INTO items VALUES (0, 'written after the promotion')")
     assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+
+
+@contextmanager
+def fenced_and_stuck(source: Source, task: Task) -> Iterator[None]:
+    """A worker in its switchover: the source refuses writes, the destination hangs."""
+    assert wait_until(lambda: bool(task.read_live().get("caught_up")), 60), task.state
+    replay = replaying(task)
+    worker.request_switchover(task)
+    wait_closing(source)
+    with stopped(replay):
+        assert wait_until(lambda: fence_settings(source)[1] == "on", 10)
+        yield
+
+
+def test_an_undo_that_was_given_up_is_carried_out_by_the_guard(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = begin(servers, 15, state_dir, time_limit=60.0)
+    with working(task) as thread:
+        with fenced_and_stuck(source, task):
+            source.stop()
+            assert wait_until(lambda: held(task) == ["switchover"], 60), task.state
+        worker.request_cancel(task)
+        assert wait_until(lambda: held(task)[-1] == "undo", 60), task.state
+        thread.join(20)
+    worker.request_cancel(task)
+    assert worker.run(task) is State.CANCELLED
+    (alarm,) = [e for e in task.journal.entries() if e.get("id") == "switchover.fence_left"]
+    assert 'ALTER SYSTEM RESET "default_transaction_read_only";' in alarm["statements"]
+    assert [f.name for f in (task.folder / "secrets").iterdir()] == ["fence_as.pgpass"]
+    source.start()
+    assert fence_settings(source)[1] == "on"
+    assert wait_until(lambda: fence_settings(source) == ("", "off"), 30, every=0.05)
+    assert wait_until(lambda: not (task.folder / "secrets").exists(), 5)
+    assert task.state is State.CANCELLED
+    source.sql("CREATE TABLE writable_again ()")
+
+
+def held(task: Task) -> list[str]:
+    """What waited for a person, in order."""
+    return [e["held"] for e in task.journal.entries() if e["kind"] == "error" and "held" in e]
+
+
+def test_an_error_right_after_the_promotion_is_finished(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [OSError(28, "No space left on device")]
+    write_down = switchover.complete
+
+    def complete(task: Task, attempt: Attempt) -> switchover.SwitchoverResult:
+        if failures:
+            raise failures.pop()
+        return write_down(task, attempt)
+
+    monkeypatch.setattr(switchover, "complete", complete)
+    source, task = begin(servers, 15, state_dir, switchover="auto")
+    writer = Writer(source, task)
+    assert worker.run(task) is State.FINISHED, task.journal.first_error()
+    assert not failures
+    nothing_lost(source, task, writer)

@@ -20,7 +20,8 @@ from functools import partial
 
 from ..engine import Context, error_of
 from ..errors import LandbridgeError, MigrationCancelled
-from .fence.undo import PROMOTED
+from . import guard
+from .fence.undo import PROMOTED, leave_to_guard
 from .orders import CANCEL, FOLLOW_FAILED, RESUME, next_order
 from .states import State
 from .stepping import Stepper, foreign_errors
@@ -145,8 +146,12 @@ class Procedure:
         return str(self.journal.append("error", **error.as_dict(), **more)["at"])
 
     def _end(self, state: State) -> None:
-        self.task.remove_secrets()
+        left = leave_to_guard(self.task)
+        if not left:
+            self.task.remove_secrets()
         self.journal.enter(state)
+        if left:
+            guard.start(self.task, wait=False)
 
     def _finish(self, ctx: Context) -> None:
         """Try until it is done; nothing is undone any more."""

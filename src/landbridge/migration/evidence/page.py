@@ -69,13 +69,20 @@ def verdict(document: dict[str, Any]) -> tuple[str, str, str]:
     if differences:
         return "bad", "Differences found", "Source and destination do not hold the same."
     if task["state"] in ("failed", "cancelled"):
-        return "warn", task["label"], task["guarantee"]
+        alarms = "There are alarms, see below."
+        return "warn", task["label"], alarms if document["alarms"] else task["guarantee"]
     if task["state"] in ("promoted", "finished"):
+        if document["switchover"] and document["diverged"] is None:
+            return ("warn", "Migrated, source not looked at",
+                    "The destination accepts writes. The source did not answer, so it was not"
+                    " searched for commits that the destination does not have.")  # fmt: skip
         proof = "The contents were not compared table by table."
         if verification:
             count = len(verification["tables"])
             when = verification["when"]
             proof = f"{count} tables were compared {when} the switchover: no difference."
+        if document["alarms"]:
+            return "warn", "Migrated, with alarms", "The destination accepts writes. See below."
         return "good", "Migrated", f"The destination accepts writes. {proof}"
     return "calm", task["label"], task["guarantee"]
 

@@ -11,6 +11,7 @@ import psycopg
 from ...errors import LandbridgeError
 from ...postgres.process import wait_until
 from ..copying.job import CopyJob
+from ..fence.outcome import rest_late
 from ..follow.slot import drop_slot
 from ..standby import connection
 from ..standby.configuration import recall, write_final
@@ -60,6 +61,7 @@ def finish(task: Task, result: SwitchoverResult) -> FinishResult:
     subscriptions = parts.do("disable_subscriptions", _subscriptions)
     read_only = parts.do("lift_read_only", _read_only)
     configuration = parts.do("final_configuration", _configuration)
+    rest = parts.do("release_source", _source)
     slot = parts.do("drop_slot", _slot)
     parts.do("remove_secrets", _secrets)
     collations = parts.do("check_collations", _collations)
@@ -72,6 +74,7 @@ def finish(task: Task, result: SwitchoverResult) -> FinishResult:
         collations=collations,
         statements=[
             *({"where": "destination", **s} for s in read_only["statements"]),
+            *({"where": "source", **s} for s in rest["statements"]),
             *({"where": "source", **s} for s in slot["statements"]),
             *({"where": "destination", **s} for s in collations["statements"]),
         ],
@@ -185,6 +188,11 @@ def _configuration(task: Task) -> Facts:
 def _loaded_at(conn: catalog.Connection) -> Any:
     (moment,) = conn.execute("SELECT pg_conf_load_time()").fetchone() or (None,)
     return moment
+
+
+def _source(task: Task) -> Facts:
+    """Before the slot is dropped: it keeps the WAL in which later commits are looked for."""
+    return {"statements": [{"database": dbname(task), "sql": s} for s in rest_late(task)]}
 
 
 def _slot(task: Task) -> Facts:
