@@ -224,3 +224,24 @@ def test_guard_survives_what_is_no_error_of_ours(servers: Servers, state_dir: Pa
         aside.rename(journal)
         assert wait_until(lambda: fence_settings(source) == ("", "off"), 10)
     assert wait_until(lambda: task.state is State.SYNCHRONIZING, 5)
+
+
+def test_source_is_guarded_while_a_person_is_awaited(servers: Servers, state_dir: Path) -> None:
+    source, task = make(servers, state_dir, fence="manual", fence_as=False, wal_budget=2**20)
+    ended: list[BaseException] = []
+    thread = threading.Thread(target=switching, args=(task, ended))
+    thread.start()
+    assert wait_until(lambda: "wal_kept_bytes" in task.read_live(), 20)
+    with stopped(receiving(task)):
+        source.sql("CREATE TABLE much AS SELECT repeat('x', 100) FROM generate_series(1, 300000)")
+        thread.join(30)
+    assert [getattr(error, "id", error) for error in ended] == ["follow.wal_budget_exceeded"]
+    assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+
+
+def receiving(task: Task) -> int:
+    """Process id of the destination's process that receives the stream."""
+    with task.cluster().connect() as conn:
+        row = conn.execute("SELECT pid FROM pg_stat_wal_receiver").fetchone()
+    assert row is not None
+    return int(row[0])

@@ -17,9 +17,13 @@ the guard (guard.py). What happened is then decided by looking at the destinatio
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from ..errors import SwitchoverRefused
+import psycopg
+
+from ..errors import FollowFailed, LandbridgeError, SwitchoverRefused
 from .fence.attempt import Attempt, switch_lock
 from .fence.guardrails import preflight
 from .fence.manual import wait_for_person
@@ -39,6 +43,9 @@ from .states import State
 from .task import Task
 
 __all__ = ["Guardrail", "SwitchoverResult", "lift_leftovers", "preflight", "switch_over"]
+
+#: Seconds before following again after it broke off.
+_AGAIN = 5.0
 
 
 def switch_over(task: Task, check_stop: Callable[[], None] = lambda: None) -> SwitchoverResult:
@@ -92,5 +99,45 @@ def _begin(task: Task, check_stop: Callable[[], None]) -> Attempt:
             raise SwitchoverRefused(rail.text, id=rail.id, remedy=rail.remedy)
     task.journal.enter(State.FENCING)
     if task.request.fence == "manual":
-        wait_for_person(task, check_stop)
+        with _followed(task) as check_followed:
+
+            def check() -> None:
+                check_stop()
+                check_followed()
+
+            wait_for_person(task, check)
     return Attempt.begin(task)
+
+
+@contextmanager
+def _followed(task: Task) -> Iterator[Callable[[], None]]:
+    """Go on following meanwhile: a person may take hours, and the source keeps WAL for us.
+
+    Yields what raises FollowFailed once the destination cannot follow any more.
+    """
+    from .follow import Follower
+
+    stop = threading.Event()
+    failures: list[FollowFailed] = []
+
+    def follow() -> None:
+        while not stop.is_set():
+            try:
+                Follower(task).run(stop)
+            except FollowFailed as error:
+                failures.append(error)
+                return
+            except (LandbridgeError, psycopg.Error, OSError):
+                stop.wait(_AGAIN)
+
+    def check() -> None:
+        if failures:
+            raise failures[0]
+
+    thread = threading.Thread(target=follow, name="follow")
+    thread.start()
+    try:
+        yield check
+    finally:
+        stop.set()
+        thread.join()
