@@ -12,6 +12,7 @@ import pytest
 
 from fix_following import Following, notes, started
 from fix_servers import Servers, Source, fill
+from landbridge.migration.states import State
 from landbridge.migration.task import Task
 from landbridge.migration.verify.hold import hold
 from landbridge.postgres.cluster import Cluster
@@ -105,6 +106,7 @@ def test_standby_left_held_by_a_dead_verification_is_let_go(
     source = servers.source(15)
     fill(source, 100)
     task = started(servers, source, state_dir)
+    task.journal.enter(State.SYNCHRONIZING)
     with hold(task) as held:
         ((here,),) = source.sql("SELECT pg_current_wal_lsn()::text")
         held.follow(Lsn.parse(here))

@@ -15,7 +15,9 @@ import pytest
 import verify_lab
 from fix_servers import Servers, Source, fill
 from landbridge.errors import LandbridgeError, VerificationFailed
+from landbridge.migration.fence.attempt import switch_lock
 from landbridge.migration.follow import Follower
+from landbridge.migration.states import State
 from landbridge.migration.switchover import preflight
 from landbridge.migration.verify import budget, compare, hold, sides, verify
 from landbridge.migration.verify.tables import Table
@@ -201,3 +203,20 @@ def test_killed_verification_lets_go(servers: Servers, state_dir: Path) -> None:
     assert verify(lab.task).differences == 0
     source.sql("INSERT INTO items VALUES (-1, 'later')")
     lab.caught_up()
+
+
+def test_no_verification_during_a_switchover(servers: Servers, state_dir: Path) -> None:
+    lab = verify_lab.make(servers, servers.source(15), state_dir)
+
+    def refused() -> bool:
+        with pytest.raises(LandbridgeError) as caught:
+            verify(lab.task)
+        return caught.value.id == "verify.switching" and not hold.is_held(lab.task)
+
+    with switch_lock(lab.task):
+        assert refused()
+    # A switchover whose worker has died still has the source fenced.
+    lab.task.journal.enter(State.FENCING)
+    assert refused()
+    lab.task.journal.enter(State.SYNCHRONIZING)
+    assert verify(lab.task).differences == 0

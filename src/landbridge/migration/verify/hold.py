@@ -30,8 +30,10 @@ from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn
 from ...postgres.process import ProcessId, wait_until
 from .. import standby
+from ..fence.attempt import switch_lock
 from ..journal import now
 from ..standby.lifecycle import dbname
+from ..states import State
 from ..task import Task, read_json, write_json
 
 #: Seconds without any replay after which the standby is taken to be stuck.
@@ -118,15 +120,37 @@ class Hold:
 def hold(task: Task) -> Iterator[Hold]:
     """Take hold of the standby; at the end it streams again.
 
-    Raises LandbridgeError (verify.in_progress), ServerFailed.
+    Raises LandbridgeError (verify.in_progress, verify.switching), ServerFailed.
     """
     with _alone(task):
-        _release(task)
-        _write(task, target=None)
+        # From the mark on a switchover is refused, which looks for it under this lock.
+        with _no_switchover(task):
+            _release(task)
+            _write(task, target=None)
         try:
             yield Hold(task)
         finally:
             _release(task)
+
+
+@contextlib.contextmanager
+def _no_switchover(task: Task) -> Iterator[None]:
+    """See that none is under way or begins; LandbridgeError (verify.switching) otherwise."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(switch_lock(task, patience=0))
+            free = task.state is State.SYNCHRONIZING
+        except LandbridgeError:
+            free = False
+        if not free:
+            raise LandbridgeError(
+                f"task {task.id} is {task.state.value}, or about to switch over: it can be"
+                " compared while it is synchronizing, or after the switchover",
+                id="verify.switching",
+                remedy="Wait until the switchover is over.",
+                retryable=True,
+            )
+        yield
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ def verify(
     verification.json. Differences are in it, not raised (see raise_for_differences).
     Raises VerificationFailed where it could not be done, UsageError
     (verify.wrong_time, verify.no_such_table), ServerUnreachable, ServerFailed, and LandbridgeError
-    (credentials.missing, verify.in_progress).
+    (credentials.missing, verify.in_progress, verify.switching).
     """
     source, destination = sides(task)
     actual = _when(task, destination)
