@@ -192,7 +192,7 @@ class Conninfo:
         return replace(self, parameters={**known, **given})
 
     @contextmanager
-    def _looked_up(self) -> Iterator[pq.PGconn]:
+    def _looked_up(self) -> Iterator[pq.abc.PGconn]:
         """A connection for which libpq has looked everything up, whatever becomes of it."""
         arguments = {k: v for k, v in self.parameters.items() if v}
         conn = pq.PGconn.connect_start(make_conninfo(**arguments).encode())

@@ -177,17 +177,6 @@ def find(major: int) -> Distribution:
     )
 
 
-def newest() -> Distribution:
-    """The installed distribution with the highest version, for demonstrations."""
-    found = [d for d in discover() if d.origin != "embedded"] or discover()
-    if not found:
-        raise ServerProgramsMissing(
-            "no PostgreSQL server programs on this host",
-            remedy="Install them (Debian: apt-get install postgresql).",
-        )
-    return reachable(max(found, key=lambda d: (d.major, d.minor)))
-
-
 def reachable(distribution: Distribution, account: OsAccount | None = None) -> Distribution:
     """The same distribution, copied where the server account can reach it if it cannot.
 

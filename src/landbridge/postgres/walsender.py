@@ -11,7 +11,6 @@ import os
 import re
 import select
 import socket
-from types import TracebackType
 from typing import Any, Self
 
 import psycopg
@@ -138,10 +137,7 @@ class Walsender:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _notice(self, result: pq.abc.PGresult) -> None:
