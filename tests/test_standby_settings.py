@@ -10,9 +10,10 @@ from fix_following import CHEAP, copied, notes, started
 from fix_servers import MIGRATOR, Servers, Source
 from landbridge.errors import LandbridgeError
 from landbridge.migration.standby import configuration, start_standby
-from landbridge.migration.standby.settings import HOT_STANDBY, SourceSetting, choose
+from landbridge.migration.standby.settings import SourceSetting, choose
 from landbridge.migration.task import Task
 from landbridge.postgres.distribution import find
+from landbridge.postgres.hotstandby import HOT_STANDBY
 
 MEGABYTE = 2**20
 

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from ...postgres.hotstandby import HOT_STANDBY
 from ...postgres.units import count
 from ..facts import Facts
 from ..lines import conf_line
 from ..model import Fix, Verdict, info, passed, warning
 from ._of import listing, programs, server
 
-#: A standby with less than its source does not start, or pauses
-#: (PostgreSQL documentation, Hot Standby, Administrator's Overview).
-HOT_STANDBY = (
-    "max_connections",
-    "max_prepared_transactions",
-    "max_worker_processes",
-    "max_wal_senders",
-    "max_locks_per_transaction",
-)
 _FILES = ("config_file", "hba_file", "ident_file")
 _SET = ("configuration file", "command line", "environment variable", "global")
 #: Categories of pg_settings that belong to a host: nothing of them is carried over.

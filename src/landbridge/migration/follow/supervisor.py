@@ -13,9 +13,10 @@ from functools import partial
 import psycopg
 
 from ...errors import LandbridgeError
+from ...postgres.hotstandby import hot_standby_parameters
 from ..standby import configuration
 from ..standby.lifecycle import dbname, raise_floors, reconfigure
-from ..standby.settings import hot_standby_parameters, keep_subscriptions_still
+from ..standby.settings import keep_subscriptions_still
 from ..task import Task
 from ..verify.hold import is_held, left_held, release
 from .local import LocalView

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from ...errors import LandbridgeError
 from ...postgres.cluster import CONFIG_HEADER, Cluster, quote
 from ...postgres.configcheck import refused_settings
+from ...postgres.hotstandby import HOT_STANDBY
 from ..fence.promotion import left_recovery
 from ..task import Request, Task, read_json, write_json
 from . import connection
 from .roles import read_only_overrides, roles_by_login
-from .settings import HOT_STANDBY, Choice, choose, read_settings
+from .settings import Choice, choose, read_settings
 
 Settings = dict[str, str | int]
 

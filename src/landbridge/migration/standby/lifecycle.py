@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from ...errors import LandbridgeError, ServerFailed
 from ...postgres.cluster import Cluster
+from ...postgres.hotstandby import hot_standby_parameters
 from ...postgres.positions import in_recovery
 from ..copying.destination import Destination, is_partial
 from ..fence.promotion import left_recovery
 from ..states import State
 from ..task import Task
 from . import configuration
-from .settings import hot_standby_parameters
 
 _ATTEMPTS = 3
 

@@ -17,16 +17,8 @@ import psycopg
 from ...errors import ServerUnreachable
 from ...postgres.conninfo import Conninfo
 from ...postgres.distribution import Distribution
+from ...postgres.hotstandby import HOT_STANDBY, hot_standby_parameters
 
-#: A standby whose value is lower than its source's does not replay
-#: (PostgreSQL documentation, "Hot Standby", administrator's overview).
-HOT_STANDBY = (
-    "max_connections",
-    "max_prepared_transactions",
-    "max_worker_processes",
-    "max_wal_senders",
-    "max_locks_per_transaction",
-)
 _CATEGORIES = (
     "Autovacuum",
     "Client Connection Defaults / Locale",
@@ -132,14 +124,6 @@ def read_settings(source: Conninfo) -> tuple[list[SourceSetting], dict[str, int]
 
 
 _CONFIGURED = ("configuration file", "command line", "environment variable", "global")
-
-
-def hot_standby_parameters(conn: psycopg.Connection[tuple[object, ...]]) -> dict[str, int]:
-    """The five parameters that a standby must not have lower."""
-    rows = conn.execute(
-        "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(HOT_STANDBY)]
-    ).fetchall()
-    return {str(name): int(str(value)) for name, value in rows}
 
 
 def _without_overrides(source: Conninfo, hidden: list[SourceSetting]) -> list[SourceSetting]:
