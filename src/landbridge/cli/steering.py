@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import LandbridgeError, SwitchoverUndone
 from ..migration import worker
 from ..migration.fence.manual import declare_fenced
+from ..migration.states import State
 from .display.view import View
 from .running import run_here
 
@@ -41,7 +42,7 @@ def say_fenced(view: View, *, unverified: bool) -> None:
     `unverified`: that nobody writes to it any more, although it would accept that.
     Raises LandbridgeError (switchover.not_fencing) where none waits for that.
     """
-    if not view.live.get("statements"):
+    if view.state is not State.FENCING or view.request.fence != "manual":
         raise LandbridgeError(
             f"task {view.task.id} does not wait for a manual fence: {view.label}",
             id="switchover.not_fencing",
