@@ -12,9 +12,8 @@ import pytest
 
 from fix_following import Following, notes, started
 from fix_servers import Servers, Source, fill
-from landbridge.migration.states import State
 from landbridge.migration.task import Task
-from landbridge.migration.verify.hold import hold
+from landbridge.migration.verify.hold import Hold, hold
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import find
 from landbridge.postgres.lsn import Lsn
@@ -106,20 +105,20 @@ def test_standby_left_held_by_a_dead_verification_is_let_go(
     source = servers.source(15)
     fill(source, 100)
     task = started(servers, source, state_dir)
-    task.journal.enter(State.SYNCHRONIZING)
-    with hold(task) as held:
-        ((here,),) = source.sql("SELECT pg_current_wal_lsn()::text")
-        held.follow(Lsn.parse(here))
-        source.sql("INSERT INTO items SELECT i, 'some' FROM generate_series(1000, 2000) i")
-        ((target,),) = source.sql("SELECT pg_current_wal_lsn()::text")
-        source.sql("INSERT INTO items VALUES (-1, 'beyond the target')")
-        held.stop_at(Lsn.parse(target))
-        mark = json.loads((task.folder / "verifying").read_text())
-        mark["process"]["started"] += 1
-        (task.folder / "verifying").write_text(json.dumps(mark))
-        with Following(task) as following:
-            following.until(lambda s: s.caught_up)
-        (task.folder / "verifying").write_text(json.dumps(mark))
+    # Without the locks of hold(), which a process loses when it dies.
+    held = Hold(task)
+    ((here,),) = source.sql("SELECT pg_current_wal_lsn()::text")
+    held.follow(Lsn.parse(here))
+    source.sql("INSERT INTO items SELECT i, 'some' FROM generate_series(1000, 2000) i")
+    ((target,),) = source.sql("SELECT pg_current_wal_lsn()::text")
+    source.sql("INSERT INTO items VALUES (-1, 'beyond the target')")
+    held.stop_at(Lsn.parse(target))
+    mark = json.loads((task.folder / "verifying").read_text())
+    mark["process"]["started"] += 1
+    (task.folder / "verifying").write_text(json.dumps(mark))
+    with Following(task) as following:
+        following.until(lambda s: s.caught_up)
+    assert not (task.folder / "verifying").exists()
 
 
 def test_subscription_that_arrives_while_following_is_kept_still(
