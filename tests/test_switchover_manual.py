@@ -12,6 +12,7 @@ from fix_cli import Cli
 from fix_servers import Servers, Source
 from fix_standby import replaying, stopped, synchronizing_task, wait_streaming
 from fix_writers import APP, APP_PASSWORD, Writer, acked_rows, missing_and_doubled, prepare, writing
+from landbridge.cli.display.view import View
 from landbridge.errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
 from landbridge.migration.fence.manual import VENDOR, declare_fenced
 from landbridge.migration.states import State
@@ -26,6 +27,13 @@ DRAINING = (
 )
 
 
+def asked_for(task: Task) -> list[str]:
+    """The statements that a person is asked to run, or none."""
+    view = View(task)
+    view.update()
+    return view.awaited
+
+
 class Switching:
     """A switchover in a thread, which waits for the person."""
 
@@ -34,7 +42,7 @@ class Switching:
         self.task = task
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        self.wait_for(lambda: bool(task.read_live().get("statements")))
+        self.wait_for(lambda: bool(asked_for(task)))
 
     def wait_for(self, seen: Callable[[], bool]) -> None:
         assert wait_until(lambda: seen() or not self._thread.is_alive(), 20)
@@ -68,7 +76,7 @@ def test_person_fences_and_nothing_is_lost(servers: Servers, state_dir: Path) ->
     writers = [Writer(f"w{i}", [source.port, task.request.port]) for i in range(3)]
     with writing(*writers):
         switching = Switching(task)
-        statements = task.read_live()["statements"]
+        statements = asked_for(task)
         with source.connect() as conn:
             for statement in statements:
                 conn.execute(statement.encode())
@@ -136,7 +144,7 @@ def test_the_vendors_own_parameter_counts_as_the_fence(
     """Stock PostgreSQL has none of that name, so that another stands for it here."""
     source, task = make(servers, state_dir)
     switching = Switching(task)
-    assert VENDOR in task.read_live()["statements"][0]
+    assert VENDOR in asked_for(task)[0]
     monkeypatch.setattr("landbridge.migration.fence.manual.VENDOR", "transform_null_equals")
     source.sql("ALTER SYSTEM SET transform_null_equals = on")
     source.sql("SELECT pg_reload_conf()")
@@ -192,7 +200,7 @@ def test_statements_spare_the_stream(servers: Servers, state_dir: Path) -> None:
     source, task = make(servers, state_dir)
     ((before,),) = source.sql("SELECT pid FROM pg_stat_replication")
     switching = Switching(task)
-    end = task.read_live()["statements"][-1]
+    end = asked_for(task)[-1]
     with source.admin().connect() as conn:
         for _ in range(5):
             conn.execute(end.encode())

@@ -159,7 +159,7 @@ def asking(out: Output) -> Moment:
 def fencing(out: Output) -> Moment:
     """Once the statements of a manual fence are shown, ask whether they were run."""
     return Moment(
-        lambda view: bool(view.live.get("statements")),
+        lambda view: bool(view.awaited),
         lambda view: _ask_fenced(view, out),
         is_question=True,
     )

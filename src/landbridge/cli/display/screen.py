@@ -75,7 +75,7 @@ def _detail(view: View, phase: Phase) -> Text:
 
 def _figures(view: View) -> RenderableType | None:
     live = view.live
-    if live.get("statements"):
+    if view.awaited:
         return _instructions(view)
     if view.state is State.COPYING and live.get("copied") is not None:
         return _bar(live)
@@ -125,7 +125,7 @@ def _switchover(view: View) -> RenderableType | None:
 def _instructions(view: View) -> RenderableType:
     """The statements of a manual fence, to be run by the person in front of us."""
     lines = [Text("Run these statements on the source:", "bold yellow")]
-    lines += [Text(f"  {statement}") for statement in view.live["statements"]]
+    lines += [Text(f"  {statement}") for statement in view.awaited]
     lines += [Text(f"Then say so with: {details.say_fenced(view)}", "bold yellow")]
     return Group(*lines)
 

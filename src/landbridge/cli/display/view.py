@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATH = tuple(row.state for row in TABLE if row.stage is not None)
 
 #: Notes for the record that nobody needs to read while watching.
-UNREMARKABLE = ("worker.started", "fence.by_hand")
+UNREMARKABLE = ("worker.started",)
 
 
 class Mark(Enum):
@@ -70,6 +70,8 @@ class View:
         """How often somebody asked for something."""
         self.error: dict[str, Any] | None = None
         """The error that ended the migration."""
+        self.awaited: list[str] = []
+        """Statements of a manual fence that a person is asked to run, while that is so."""
         self.live: dict[str, Any] = {}
         self.lags: deque[int] = deque(maxlen=60)
         """Lag in bytes, newest last, one for each new set of figures."""
@@ -95,7 +97,9 @@ class View:
             self._enter(State(entry["state"]), datetime.fromisoformat(entry["at"]))
         elif kind == "step":
             self._take_step(entry)
-        elif kind == "note" and entry.get("id") not in UNREMARKABLE:
+        elif kind == "note" and entry["id"] == "fence.by_hand":
+            self.awaited = entry["statements"]
+        elif kind == "note" and entry["id"] not in UNREMARKABLE:
             self.notes.append(entry)
         elif kind == "signal":
             self.held = None
@@ -110,6 +114,8 @@ class View:
         name = str(entry["name"])
         if entry.get("phase") == "begin":
             self.running[name] = entry
+            if name == "fence":
+                self.awaited = []
             return
         begin = self.running.pop(name, {})
         if entry.get("phase") == "end":
@@ -118,6 +124,8 @@ class View:
     def _enter(self, state: State, at: datetime) -> None:
         if is_end(state):
             self.before_end = self.state
+        if state is not State.FENCING:
+            self.awaited = []
         if state in PATH:
             # Back from a switchover that was undone: what came after has not happened.
             for later in PATH[PATH.index(state) + 1 :]:

@@ -121,13 +121,11 @@ def wait_for_person(task: Task, check_stop: Callable[[], None]) -> None:
     wanted = statements(task)
     if not signal_file(task).exists():
         task.journal.note("fence.by_hand", "\n".join(wanted), statements=wanted)
-    task.write_live(phase="fencing", statements=wanted)
     while not signal_file(task).exists():
         check_stop()
         if any(e["kind"] == "signal" and e["name"] == "cancel" for e in task.journal.entries()):
             raise MigrationCancelled("cancelled while waiting for the fence")
         time.sleep(0.05)
-    task.write_live(phase="fencing")
 
 
 def statements(task: Task) -> list[str]:
