@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from ...postgres.units import duration, size
 from ..states import State
 from .chart import chart
 
@@ -109,38 +110,6 @@ def moment(text: str | None) -> str:
 def clock(text: str | None) -> str:
     """Time of day with milliseconds."""
     return datetime.fromisoformat(text).strftime("%H:%M:%S.%f")[:-3] if text else "–"
-
-
-def duration(seconds: float | None) -> str:
-    """
-    >>> duration(0.0421), duration(7.25), duration(3725), duration(None)
-    ('42 ms', '7.25 s', '1 h 02 min', '–')
-    """
-    if seconds is None:
-        return "–"
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    minutes = int(seconds // 60)
-    large, small = (f"{minutes} min", f" {seconds % 60:02.0f} s")
-    if minutes >= 60:
-        large, small = f"{minutes // 60} h", f" {minutes % 60:02d} min"
-    return large if small.startswith(" 00") else large + small
-
-
-def size(count: float | None) -> str:
-    """
-    >>> size(1536), size(3 * 10**9), size(None)
-    ('1.54 kB', '3 GB', '–')
-    """
-    if count is None:
-        return "–"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.3g} {unit}" if count < 100 else f"{count:.0f} {unit}"
-        count /= 1000
-    raise AssertionError
 
 
 def number(value: object) -> str:
