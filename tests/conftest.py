@@ -7,6 +7,7 @@ loopback alone, and is ended when the test ends, however it ends.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,9 @@ _ENGINES = Path(__file__).parent.parent / "tools/engines.py"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Point discovery at the fetched server programs, so that all majors are found."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background: the commands that tests interrupt would inherit deafness.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "LANDBRIDGE_ENGINES" not in os.environ:
         answer = subprocess.run(
             [sys.executable, _ENGINES, "none"], capture_output=True, text=True, check=True

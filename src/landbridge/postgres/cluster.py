@@ -65,7 +65,14 @@ class Cluster:
 
     @property
     def socket_dir(self) -> Path:
-        """Private folder of the socket; short, because a socket's path may have 107 bytes."""
+        """Private folder of the socket (mode 0700).
+
+        The side folder, so that the server starts after a boot that clears /tmp; a short
+        folder of its own where that path is too long for a socket (107 bytes),
+        or has characters that separate a list of folders or hosts.
+        """
+        if re.fullmatch(r"[\w./-]{1,90}", str(self.side), re.ASCII):
+            return self.side
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"landbridge-{self.account.uid}-{digest}"
 
@@ -208,7 +215,7 @@ class Cluster:
         try:
             return psycopg.connect(
                 host=str(self.socket_dir), port=self.port, user=self.superuser, dbname=dbname,
-                autocommit=True, **{"application_name": "landbridge"}
+                autocommit=True, **{"application_name": "landbridge", "client_encoding": "UTF8"}
                 | more,
             )  # fmt: skip
         except psycopg.Error as error:

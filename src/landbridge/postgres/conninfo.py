@@ -147,7 +147,9 @@ class Conninfo:
 
     def keywords(self, **more: Any) -> dict[str, Any]:
         """Arguments for `psycopg.connect`, with keepalives that notice a dead wire in 10 s."""
-        found: dict[str, Any] = {**KEEPALIVE, "application_name": "landbridge", **self.parameters}
+        # In a database of encoding SQL_ASCII text would otherwise come as bytes.
+        ours = {"application_name": "landbridge", "client_encoding": "UTF8"}
+        found: dict[str, Any] = {**KEEPALIVE, **ours, **self.parameters}
         if self.password is not None:
             found["password"] = self.password.reveal()
         return {**found, **more}
