@@ -287,6 +287,20 @@ def test_cancelling_again_gives_up_what_cannot_be_undone(tmp_path: Path) -> None
     assert Worker(task, world).end() is State.SYNCHRONIZING
     worker.request_cancel(task)
     assert Worker(task, world).end() is State.CANCELLED
+    (alarm,) = [e for e in task.journal.entries() if e.get("id") == "undo.given_up"]
+    assert "source away" in alarm["text"] and task.slot in alarm["text"]
+
+
+def test_cancelling_again_puts_back_what_can_be_by_then(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["undo-copy"] = [LandbridgeError("source away", id="source.away")]
+    Worker(task, world, until="synchronizing").end()
+    worker.request_cancel(task)
+    assert Worker(task, world).end() is State.SYNCHRONIZING
+    worker.request_cancel(task)
+    assert Worker(task, world).end() is State.CANCELLED
+    assert not [e for e in task.journal.entries() if e.get("id") == "undo.given_up"]
 
 
 def test_a_defect_is_reported_and_the_task_can_be_resumed(tmp_path: Path) -> None:

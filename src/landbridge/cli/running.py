@@ -193,7 +193,7 @@ def _interrupted(view: View) -> Interrupted:
         State.STARTING: "The destination goes on starting; nobody looks after it.",
         State.SYNCHRONIZING: "The destination goes on following, and our slot keeps WAL on the"
         " source; nobody watches how much.",
-    }.get(view.state, view.state.guarantee)
+    }.get(view.state, view.guarantee)
     return Interrupted(
         f"interrupted while: {view.label}",
         remedy=f"{going_on}\n  Go on: landbridge resume {id}    Give up: landbridge cancel {id}",

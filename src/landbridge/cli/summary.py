@@ -72,10 +72,10 @@ def _outcome(view: View) -> str:
         )
     if (error := failure(view)) is not None:
         verb = "Failed" if view.is_over else "Waits for somebody to act"
-        return f"{verb}: {error.message} [{error.id}]\n{view.state.guarantee}"
+        return f"{verb}: {error.message} [{error.id}]\n{view.guarantee}"
     if view.state is State.CANCELLED:
-        return f"Cancelled. {view.state.guarantee}"
+        return f"Cancelled. {view.guarantee}"
     if view.task.is_worked_on():
         step = f" Switch over with: landbridge switchover {id}"
-        return f"{view.state.guarantee}{step if view.state is State.SYNCHRONIZING else ''}"
-    return f"{view.state.guarantee} Nobody works on it now; go on with: landbridge resume {id}"
+        return f"{view.guarantee}{step if view.state is State.SYNCHRONIZING else ''}"
+    return f"{view.guarantee} Nobody works on it now; go on with: landbridge resume {id}"

@@ -125,8 +125,8 @@ class Procedure:
         """Undo every step that was begun, backwards, and end as cancelled or failed.
 
         An undo that fails is tried again when somebody resumes the task; cancelling it
-        once more gives up what cannot be undone. Returns True, and has ended nothing,
-        when the destination turns out to be promoted.
+        tries once more, and gives up what cannot be undone then. Returns True, and has
+        ended nothing, when the destination turns out to be promoted.
         """
         end = State.CANCELLED if isinstance(error, MigrationCancelled) else State.FAILED
         if end is State.FAILED:
@@ -134,7 +134,10 @@ class Procedure:
         try:
             while (left := self._stepper.undo(ctx)) is not None:
                 order = next_order(ctx, self._hold(ctx, left, "undo"))
+                if order["order"] == CANCEL and (left := self._stepper.undo(ctx)) is None:
+                    break
                 if order["order"] == CANCEL:
+                    ctx.step("give up", partial(self._give_up, left))
                     break
         except LandbridgeError:
             ctx.step("go forward", self._go_forward)
@@ -144,6 +147,15 @@ class Procedure:
 
     def _record(self, error: LandbridgeError, more: Facts) -> str:
         return str(self.journal.append("error", **error.as_dict(), **more)["at"])
+
+    def _give_up(self, left: LandbridgeError) -> None:
+        self.journal.note(
+            "undo.given_up",
+            f"Not everything could be put back: {left.message}. Look on the source for our slot,"
+            " which keeps WAL there until it is dropped:"
+            f" SELECT pg_drop_replication_slot('{self.task.slot}');",
+            level="alarm",
+        )
 
     def _end(self, state: State) -> None:
         left = leave_to_guard(self.task)

@@ -181,6 +181,12 @@ class View:
     def label(self) -> str:
         return ROW[self.state].label
 
+    @property
+    def guarantee(self) -> str:
+        """What is true now: the state's guarantee, or what could not be put back."""
+        given_up = [n["text"] for n in self.notes if n.get("id") == "undo.given_up"]
+        return str(given_up[-1]) if given_up and is_end(self.state) else self.state.guarantee
+
     def _findings(self) -> dict[str, Any] | None:
         """The assessment without what was in order."""
         report = self.attachment("assessment")
@@ -210,7 +216,7 @@ class View:
         return {
             **self.summary(),
             "label": self.label,
-            "guarantee": self.state.guarantee,
+            "guarantee": self.guarantee,
             "fence": self.request.fence,
             "entered": {state.value: at.isoformat() for state, at in self.entered.items()},
             "steps": self.steps,
