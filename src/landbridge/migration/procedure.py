@@ -134,10 +134,9 @@ class Procedure:
         try:
             while (left := self._stepper.undo(ctx)) is not None:
                 order = next_order(ctx, self._hold(ctx, left, "undo"))
-                if order["order"] == CANCEL and (left := self._stepper.undo(ctx)) is None:
-                    break
                 if order["order"] == CANCEL:
-                    ctx.step("give up", partial(self._give_up, left))
+                    if (left := self._stepper.undo(ctx)) is not None:
+                        ctx.step("give up", partial(self._give_up, left))
                     break
         except LandbridgeError:
             ctx.step("go forward", self._go_forward)
