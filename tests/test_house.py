@@ -13,7 +13,9 @@ SOURCE = Path(__file__).parent.parent / "src/landbridge"
 
 #: package -> the packages it may import. Nothing imports upwards.
 MAY_IMPORT: dict[str, set[str]] = {
-    "cli": {"migration", "assessment", "postgres", "errors"},
+    "cli": {"migration", "assessment", "lab", "network", "postgres", "errors"},
+    "lab": {"network", "postgres", "errors"},
+    "network": {"postgres", "errors"},
     "migration": {"engine", "assessment", "postgres", "errors"},
     "engine": {"errors"},
     "assessment": {"postgres", "errors"},

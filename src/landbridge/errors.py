@@ -14,6 +14,8 @@
     ├── SwitchoverRefused          a guardrail stands in the way; nothing was changed
     ├── SwitchoverUndone           the switchover was begun and put back; the source is writable
     ├── VerificationFailed         the two sides differ, or could not be compared
+    ├── NetworkRefused             a rule of the network forbids it; nothing was changed
+    ├── NetworkFailed              this machine did not make, change or find a part of the network
     └── MigrationCancelled         somebody asked to cancel; everything was, or will be, put back
 
 Each error carries facts in its message, never a password, and says in `retryable`
@@ -128,6 +130,18 @@ class VerificationFailed(LandbridgeError):
     """The two sides differ, or they could not be compared."""
 
     id = "verification.failed"
+
+
+class NetworkRefused(LandbridgeError):
+    """A rule of the network forbids it; nothing was changed."""
+
+    id = "network.refused"
+
+
+class NetworkFailed(LandbridgeError):
+    """This machine did not make, change or find a part of the network."""
+
+    id = "network.failed"
 
 
 class MigrationCancelled(LandbridgeError):
