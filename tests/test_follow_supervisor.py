@@ -12,8 +12,8 @@ import pytest
 
 from fix_following import Following, notes, started
 from fix_servers import Servers, Source, fill
+from landbridge.migration.standby.hold import Hold, hold
 from landbridge.migration.task import Task
-from landbridge.migration.verify.hold import Hold, hold
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import find
 from landbridge.postgres.lsn import Lsn

@@ -15,11 +15,12 @@ import pytest
 import verify_lab
 from fix_servers import Servers, Source, fill
 from landbridge.errors import LandbridgeError, VerificationFailed
-from landbridge.migration.fence.attempt import switch_lock
 from landbridge.migration.follow import Follower
+from landbridge.migration.locks import switch_lock
+from landbridge.migration.standby import hold
 from landbridge.migration.states import State
 from landbridge.migration.switchover import preflight
-from landbridge.migration.verify import budget, compare, hold, sides, verify
+from landbridge.migration.verify import budget, compare, sides, verify
 from landbridge.migration.verify.tables import Table
 
 

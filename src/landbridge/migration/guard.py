@@ -17,9 +17,10 @@ from pathlib import Path
 from ..errors import LandbridgeError
 from ..postgres.osaccount import clean_environment
 from ..postgres.process import start_detached, wait_until
-from .fence.attempt import Attempt, folder, switch_lock, try_lock
+from .fence.attempt import Attempt
 from .fence.undo import settle_attempt
 from .journal import now
+from .locks import folder, switch_lock, try_lock
 from .states import is_end
 from .task import Task
 

@@ -127,10 +127,8 @@ def undo_start(task: Task) -> None:
 
 def _promoted_by_hand(task: Task) -> bool:
     """Whether the destination, once started as a standby, is one no more."""
-    from .fence.promotion import left_recovery
-
     ended = (e["name"] for e in task.journal.entries() if e.get("phase") == "end")
-    return "start" in ended and left_recovery(task.cluster())
+    return "start" in ended and task.cluster().left_recovery()
 
 
 def follow(task: Task, stop: threading.Event, on_sample: Callable[[Sample], None]) -> None:

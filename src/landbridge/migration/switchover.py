@@ -24,7 +24,7 @@ from contextlib import contextmanager
 import psycopg
 
 from ..errors import FollowFailed, LandbridgeError, SwitchoverRefused
-from .fence.attempt import Attempt, switch_lock
+from .fence.attempt import Attempt
 from .fence.guardrails import preflight
 from .fence.manual import wait_for_person
 from .fence.outcome import SwitchoverResult, complete
@@ -39,6 +39,7 @@ from .fence.undo import (
     undo,
     went_over,
 )
+from .locks import switch_lock
 from .states import State
 from .task import Task
 

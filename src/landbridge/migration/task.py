@@ -11,7 +11,7 @@
     ├── copy/             the copier's specification, progress, result, log
     ├── switchover/       the attempt under way: values to put back, deadline
     ├── verification.json, examination.json   what the comparison, a look at the copy, found
-    ├── verifying         while a verification holds the standby (verify/hold.py)
+    ├── verifying         while a verification holds the standby (standby/hold.py)
     ├── engine.sqlite     the durable engine's own database
     ├── lock              held (flock) by the one process that works on the task
     └── evidence.json, evidence.html
@@ -19,7 +19,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -30,6 +29,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from .. import lock
 from ..errors import LandbridgeError, UsageError
 from ..postgres.cluster import Cluster
 from ..postgres.conninfo import Conninfo
@@ -40,6 +40,8 @@ from .states import State, is_end
 FENCES = ("sync", "lockout", "manual")
 WAL_POLICIES = ("protect-source", "protect-migration")
 COPY_ENGINES = ("plain",)
+#: Seconds within which whoever merely looks at a lock has let it go.
+_LOOKED_AT = 0.5
 
 
 @dataclass(frozen=True)
@@ -166,25 +168,20 @@ class Task:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the one process that works on this task; LandbridgeError (task.busy) otherwise."""
-        fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        # Patient with those who only look.
+        fd = lock.take(self.folder / "lock", _LOOKED_AT)
+        if fd is None:
+            raise LandbridgeError(
+                f"another process works on task {self.id}", id="task.busy", retryable=True
+            )
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LandbridgeError(
-                    f"another process works on task {self.id}", id="task.busy", retryable=True
-                ) from None
             yield
         finally:
             os.close(fd)
 
     def is_worked_on(self) -> bool:
         """Whether a living process holds this task."""
-        try:
-            with self.locked():
-                return False
-        except LandbridgeError:
-            return True
+        return lock.is_taken(self.folder / "lock")
 
 
 class Tasks:

@@ -210,6 +210,17 @@ class Cluster:
         command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
         return process if b"postgres" in command else None
 
+    def left_recovery(self) -> bool:
+        """Whether this was a standby and is one no more, read from its directory alone.
+
+        PostgreSQL removes standby.signal (renames recovery.conf before 12) once recovery has
+        ended, before it accepts writes; without that file the next start does not stand by.
+        Without pg_control it is half made or half removed, and nothing was promoted.
+        """
+        name = "standby.signal" if self.distribution.major >= 12 else "recovery.conf"
+        is_cluster = (self.data / "global/pg_control").exists()
+        return is_cluster and not (self.data / name).exists()
+
     def connect(self, dbname: str = "postgres", **more: Any) -> psycopg.Connection[Any]:
         """An autocommit superuser connection through the private socket."""
         try:

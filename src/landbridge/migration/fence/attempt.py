@@ -8,23 +8,22 @@ changes it holds `switchover/lock`: the switching process, the guard, or a cance
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 
-from ...errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
-from ...postgres.process import ProcessId, wait_until
+from ...errors import MigrationCancelled, SwitchoverUndone
+from ...postgres.process import ProcessId
 from ..journal import now
+from ..locks import folder
 from ..task import Task, read_json, write_json
 
 
@@ -149,40 +148,8 @@ class Deadline:
                 wire.shutdown(socket.SHUT_RDWR)
 
 
-@contextmanager
-def switch_lock(task: Task, patience: float = 20.0) -> Iterator[None]:
-    """Be the only one who acts on the attempt; LandbridgeError (switchover.busy) otherwise."""
-    fd = os.open(folder(task) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if not wait_until(lambda: try_lock(fd), patience):
-            raise LandbridgeError(
-                "another process is switching this migration over",
-                id="switchover.busy",
-                retryable=True,
-            )
-        yield
-    finally:
-        os.close(fd)
-
-
-def folder(task: Task) -> Path:
-    """The attempt's folder, mode 0700."""
-    path = task.folder / "switchover"
-    path.mkdir(mode=0o700, exist_ok=True)
-    return path
-
-
 def _path(task: Task) -> Path:
     return task.folder / "switchover" / "attempt.json"
-
-
-def try_lock(fd: int) -> bool:
-    """Whether this open file is, or could be, locked by us."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _myself() -> dict[str, int]:

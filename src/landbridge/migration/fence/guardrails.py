@@ -12,8 +12,8 @@ import psycopg
 
 from ...assessment.model import Level
 from ...errors import LandbridgeError, ServerFailed
+from ..standby.hold import is_held
 from ..task import Task
-from ..verify.hold import is_held
 from . import requirements
 from .rail import Guardrail, Rails, View
 from .settings import is_superuser

@@ -18,8 +18,9 @@ from ...errors import SwitchoverUndone
 from ...postgres.positions import Connection
 from ...postgres.process import wait_until
 from ..journal import now
+from ..locks import folder
 from ..task import Task
-from .attempt import Attempt, folder
+from .attempt import Attempt
 from .hba import lock_out, read_rules, server_admits
 from .settings import READ_ONLY, put, remember, show
 from .source import PATIENCE, SourceSide

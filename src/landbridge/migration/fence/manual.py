@@ -16,8 +16,9 @@ from psycopg import sql
 
 from ...errors import MigrationCancelled, SwitchoverUndone
 from ...postgres.positions import Connection
+from ..locks import folder
 from ..task import Task
-from .attempt import Attempt, folder
+from .attempt import Attempt
 from .overrides import Watch
 from .settings import READ_ONLY
 from .source import SERVICE_ROLES, SourceSide, who

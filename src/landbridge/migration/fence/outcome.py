@@ -16,9 +16,10 @@ from ...postgres.positions import identity, in_recovery
 from ...postgres.process import wait_until
 from ..divergence import branch_of, diverged
 from ..journal import now
+from ..locks import folder, switch_lock
 from ..states import State
 from ..task import Task, read_json, write_json
-from .attempt import Attempt, Deadline, folder, switch_lock
+from .attempt import Attempt, Deadline
 from .source import SourceSide
 from .undo import account_of, lift_statements, make_fence
 

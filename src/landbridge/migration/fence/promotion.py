@@ -12,7 +12,6 @@ from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn
 from ...postgres.positions import Connection, in_recovery, replay_lsn
 from ...postgres.process import wait_until
-from ..copying.destination import is_partial
 from .attempt import Deadline
 
 #: Promotion took 25-30 ms on an idle machine and 50-72 ms under load: poll tightly.
@@ -66,30 +65,19 @@ class Destination:
         return self.conn
 
 
-def left_recovery(cluster: Cluster) -> bool:
-    """Whether this was a standby and is one no more, read from its directory alone.
-
-    PostgreSQL removes standby.signal (renames recovery.conf before 12) once recovery has
-    ended, before it accepts writes; without that file the next start does not stand by.
-    What is left of a half removed standby has not been promoted.
-    """
-    name = "standby.signal" if cluster.distribution.major >= 12 else "recovery.conf"
-    return not is_partial(cluster.data) and not (cluster.data / name).exists()
-
-
 def promoted(cluster: Cluster) -> bool:
     """Whether the destination is promoted, settled for good.
 
     Where a promotion may be under way the server is restarted, which takes back what
     has not begun: it looks for the file `promote` only when it is signalled.
     """
-    if left_recovery(cluster):
+    if cluster.left_recovery():
         return True
     if not (cluster.data / "PG_VERSION").exists():  # removed with a migration that was given up
         return False
     (cluster.data / "promote").unlink(missing_ok=True)
     cluster.stop()
-    settled = left_recovery(cluster)
+    settled = cluster.left_recovery()
     with contextlib.suppress(LandbridgeError):
         cluster.start()
     return settled

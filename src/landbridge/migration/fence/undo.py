@@ -13,13 +13,14 @@ import psycopg
 from ...errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
 from ...postgres.conninfo import Conninfo
 from ..journal import now
+from ..locks import folder
 from ..states import State, is_end
 from ..task import Task, read_json, write_json
 from . import Fence
-from .attempt import Attempt, Deadline, folder
+from .attempt import Attempt, Deadline
 from .lockout import LockoutFence
 from .manual import ManualFence
-from .promotion import left_recovery, promoted
+from .promotion import promoted
 from .settings import READ_ONLY, alter_system
 from .source import SourceSide
 from .sync import SyncFence
@@ -95,7 +96,7 @@ def went_over(task: Task, attempt: Attempt) -> bool:
     Without the line of intent we asked for no promotion, but somebody else may have; the
     server need not stop to see that.
     """
-    return (promoted if attempt.intent(task) else left_recovery)(task.cluster())
+    return promoted(task.cluster()) if attempt.intent(task) else task.cluster().left_recovery()
 
 
 def settle_attempt(task: Task, *, by: str) -> bool:
@@ -135,7 +136,7 @@ def undo(
     switchover.promoted when somebody else promoted the destination meanwhile: then the
     source must not be writable again.
     """
-    if left_recovery(task.cluster()):
+    if task.cluster().left_recovery():
         raise already_promoted()
     if source is None or not _lifted(task, attempt, source):
         _lift_anew(task, attempt, why=_text(told))

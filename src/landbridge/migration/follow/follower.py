@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from ...errors import FollowFailed, LandbridgeError
+from ..standby.hold import is_held
 from ..standby.lifecycle import dbname
 from ..states import State
 from ..task import Task
-from ..verify.hold import is_held
 from .local import LocalView, LocalWatch
 from .measure import Measure
 from .sample import Sample

@@ -15,10 +15,10 @@ import psycopg
 from ...errors import LandbridgeError
 from ...postgres.hotstandby import hot_standby_parameters
 from ..standby import configuration
+from ..standby.hold import is_held, left_held, release
 from ..standby.lifecycle import dbname, raise_floors, reconfigure
 from ..standby.settings import keep_subscriptions_still
 from ..task import Task
-from ..verify.hold import is_held, left_held, release
 from .local import LocalView
 
 #: Seconds before each further attempt to start a standby that died; the last one repeats.

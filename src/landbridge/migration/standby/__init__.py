@@ -6,6 +6,7 @@
     connection.py     primary_conninfo and what it needs beside the data directory
     configuration.py  the files: postgresql.conf, hba, recovery; what came with the copy set aside
     lifecycle.py      start, undo, start again with other settings
+    hold.py           replay stopped at a position for a verification, and let go again
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from ...errors import LandbridgeError
 from ...postgres.cluster import CONFIG_HEADER, Cluster, quote
 from ...postgres.configcheck import refused_settings
 from ...postgres.hotstandby import HOT_STANDBY
-from ..fence.promotion import left_recovery
 from ..task import Request, Task, read_json, write_json
 from . import connection
 from .roles import read_only_overrides, roles_by_login
@@ -180,7 +179,7 @@ def take_over(task: Task, cluster: Cluster) -> None:
     """
     choice = recall(task)
     if choice.taken_over:
-        if left_recovery(cluster):
+        if cluster.left_recovery():
             raise LandbridgeError(
                 f"{cluster.data} has been promoted and is no standby", id="start.promoted"
             )

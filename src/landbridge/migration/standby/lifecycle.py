@@ -10,7 +10,6 @@ from ...postgres.cluster import Cluster
 from ...postgres.hotstandby import hot_standby_parameters
 from ...postgres.positions import in_recovery
 from ..copying.destination import Destination, is_partial
-from ..fence.promotion import left_recovery
 from ..states import State
 from ..task import Task
 from . import configuration
@@ -102,7 +101,7 @@ def undo_standby(task: Task) -> None:
     """
     cluster, choice = task.cluster(), configuration.recall(task)
     ours = choice.taken_over
-    if task.state in (State.PROMOTED, State.FINISHED) or (ours and left_recovery(cluster)):
+    if task.state in (State.PROMOTED, State.FINISHED) or (ours and cluster.left_recovery()):
         raise LandbridgeError(
             f"{task.request.data} has been promoted and is not removed", id="start.promoted"
         )

@@ -5,7 +5,6 @@
     run.py       the whole of it, and what `landbridge verify` calls
     moment.py    both sides at rest after the switchover
     point.py     one common point before it, under load: the standby stops at an LSN
-    hold.py      stops the standby, marks that, lets it go again
     budget.py    ends it before the WAL kept meanwhile becomes too much for the source
     commits.py   in which order transactions committed, from the WAL received
     snapshot.py  whether both sides show the same transactions
@@ -22,7 +21,6 @@
 """
 
 from .examine import examine_destination
-from .hold import is_held, release
 from .result import ObjectResult, TableResult, Verification
 from .run import verify
 
@@ -31,7 +29,5 @@ __all__ = [
     "TableResult",
     "Verification",
     "examine_destination",
-    "is_held",
-    "release",
     "verify",
 ]

@@ -27,9 +27,9 @@ from ...postgres import positions
 from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn
 from ...postgres.process import wait_until
+from ..standby.hold import Hold
 from ..task import Task
 from .commits import CommitLog
-from .hold import Hold
 from .moment import TOGETHER, Moment, hold_open
 from .sides import Connection, Held, Side
 from .snapshot import Snapshot, disagreement

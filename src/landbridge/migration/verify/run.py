@@ -14,12 +14,12 @@ import psycopg
 from ...errors import UsageError, VerificationFailed
 from ...postgres import positions
 from ..journal import now
+from ..standby.hold import hold
 from ..standby.lifecycle import dbname as home_of
 from ..task import Task, write_json
 from .budget import WalBudget
 from .compare import Comparison, Reading
 from .examine import databases_of, examine, recorded, refresh_evidence
-from .hold import hold
 from .moment import Moment, at_rest
 from .objects import compare_definitions, compare_large_objects, compare_shared
 from .point import common_point

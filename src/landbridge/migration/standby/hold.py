@@ -16,7 +16,6 @@ the server would take the target as the end of recovery and promote itself
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,12 +28,11 @@ from ...postgres import positions
 from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn
 from ...postgres.process import ProcessId, wait_until
-from .. import standby
-from ..fence.attempt import switch_lock
 from ..journal import now
-from ..standby.lifecycle import dbname
+from ..locks import switch_lock, try_lock
 from ..states import State
 from ..task import Task, read_json, write_json
+from .lifecycle import dbname, reconfigure
 
 #: Seconds without any replay after which the standby is taken to be stuck.
 _STUCK = 60.0
@@ -80,7 +78,7 @@ class Hold:
         It goes on receiving. Raises ServerFailed, VerificationFailed (verify.standby_stuck).
         """
         if self._target is not None:
-            standby.reconfigure(self.task, {})
+            reconfigure(self.task, {})
             self._target = None
             _write(self.task, target=None)
         cluster = self.task.cluster()
@@ -103,7 +101,7 @@ class Hold:
         """
         _write(self.task, target=lsn)
         self._target = lsn
-        standby.reconfigure(
+        reconfigure(
             self.task,
             {
                 "recovery_target_lsn": str(lsn),
@@ -158,15 +156,14 @@ def _alone(task: Task) -> Iterator[None]:
     """Be the only one that stops the standby or lets it go; verify.in_progress otherwise."""
     fd = os.open(task.folder / "verify.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not try_lock(fd):
+            raise LandbridgeError(
+                f"a verification of task {task.id} is under way",
+                id="verify.in_progress",
+                remedy="Wait for it, or end it.",
+                retryable=True,
+            )
         yield
-    except BlockingIOError:
-        raise LandbridgeError(
-            f"a verification of task {task.id} is under way",
-            id="verify.in_progress",
-            remedy="Wait for it, or end it.",
-            retryable=True,
-        ) from None
     finally:
         os.close(fd)
 
@@ -180,7 +177,7 @@ def _release(task: Task) -> None:
 def _let_go(task: Task, mark: dict[str, Any]) -> None:
     cluster = task.cluster()
     if mark["target"] is not None:
-        standby.reconfigure(task, {})
+        reconfigure(task, {})
     with contextlib.suppress(LandbridgeError, psycopg.Error), cluster.connect(dbname(task)) as conn:
         if mark["target"] is None:
             conn.execute("SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()")
