@@ -16,11 +16,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"migration", "assessment", "lab", "network", "postgres", "errors"},
     "lab": {"network", "postgres", "errors"},
     "network": {"postgres", "errors"},
-    "migration": {"engine", "assessment", "postgres", "errors"},
-    "engine": {"errors"},
+    "migration": {"engine", "assessment", "postgres", "errors", "lock"},
+    "engine": {"errors", "lock"},
     "assessment": {"postgres", "errors"},
     "postgres": {"errors"},
     "errors": set(),
+    "lock": set(),
 }
 
 

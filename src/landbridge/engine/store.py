@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
 from pathlib import Path
 
+from .. import lock
 from ..errors import LandbridgeError
 
 APPLICATION_NAME = "landbridge"
@@ -36,17 +36,13 @@ class Store:
         Measured with two processes of one executor id: 5 of 10 waiting bodies were
         stranded and a running step was started a second time.
         """
-        fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
+        self._lock_fd = lock.take(self._lock_path)
+        if self._lock_fd is None:
             raise LandbridgeError(
                 f"another process runs the engine in {self.database.parent}",
                 id="engine.busy",
                 retryable=True,
-            ) from None
-        self._lock_fd = fd
+            )
 
     def unlock(self) -> None:
         if self._lock_fd is not None:

@@ -14,13 +14,14 @@ import sys
 import time
 from pathlib import Path
 
+from .. import lock
 from ..errors import LandbridgeError
 from ..postgres.osaccount import clean_environment
 from ..postgres.process import start_detached, wait_until
 from .fence.attempt import Attempt
 from .fence.undo import settle_attempt
 from .journal import now
-from .locks import folder, switch_lock, try_lock
+from .locks import folder, switch_lock
 from .states import is_end
 from .task import Task
 
@@ -54,8 +55,7 @@ def start(task: Task, *, wait: bool = True) -> None:
 
 def main(task: Task) -> None:
     """Guard the attempt under way until nothing is left to put back."""
-    fd = os.open(folder(task) / "guard", os.O_RDWR | os.O_CREAT, 0o600)
-    if not wait_until(lambda: try_lock(fd), 2):
+    if (fd := lock.take(folder(task) / "guard", patience=2)) is None:
         return
     busy_since: float | None = None
     pause = _TICK
@@ -93,11 +93,7 @@ def _end_hung(task: Task) -> None:
 
 
 def _is_guarded(task: Task) -> bool:
-    fd = os.open(folder(task) / "guard", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        return not try_lock(fd)
-    finally:
-        os.close(fd)
+    return lock.is_taken(folder(task) / "guard")
 
 
 if __name__ == "__main__":

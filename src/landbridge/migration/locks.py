@@ -1,15 +1,14 @@
-"""Locks between processes: files that the kernel unlocks when whoever holds them dies."""
+"""The lock of a switchover: one process at a time acts on it."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .. import lock
 from ..errors import LandbridgeError
-from ..postgres.process import wait_until
 from .task import Task
 
 
@@ -19,14 +18,14 @@ def switch_lock(task: Task, patience: float = 20.0) -> Iterator[None]:
 
     `patience` in seconds.
     """
-    fd = os.open(folder(task) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    fd = lock.take(folder(task) / "lock", patience)
+    if fd is None:
+        raise LandbridgeError(
+            "another process is switching this migration over",
+            id="switchover.busy",
+            retryable=True,
+        )
     try:
-        if not wait_until(lambda: try_lock(fd), patience):
-            raise LandbridgeError(
-                "another process is switching this migration over",
-                id="switchover.busy",
-                retryable=True,
-            )
         yield
     finally:
         os.close(fd)
@@ -37,12 +36,3 @@ def folder(task: Task) -> Path:
     path = task.folder / "switchover"
     path.mkdir(mode=0o700, exist_ok=True)
     return path
-
-
-def try_lock(fd: int) -> bool:
-    """Whether this open file is, or could be, locked by us."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

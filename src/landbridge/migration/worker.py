@@ -14,9 +14,8 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,6 @@ from .task import Task, Tasks
 _BODY = "migrate"
 #: Seconds between two looks at the journal while the body works.
 _LOOK = 0.1
-#: Seconds a worker tries to get the lock that somebody may hold just to look.
-_LOCK_PATIENCE = 1.0
 _DETACH_PATIENCE = 30.0
 
 
@@ -61,7 +58,7 @@ def run(
     if is_end(task.state):
         return task.state
     stop = stop or threading.Event()
-    with _patiently_locked(task), _interruptible(stop) as interrupt:
+    with task.locked(), _interruptible(stop) as interrupt:
         seen = _size(task)
         engine = Engine(task.folder, executor=task.id)
         engine.register(_BODY, procedure(task).migrate, topics=(ORDERS,))
@@ -186,22 +183,6 @@ def detach(task: Task) -> ProcessId:
             f"the worker of task {task.id} did not start: {words[0]}", id="worker.did_not_start"
         )
     return process
-
-
-@contextmanager
-def _patiently_locked(task: Task) -> Iterator[None]:
-    """The task's lock, also if somebody holds it for a moment just to look at it."""
-    end = time.monotonic() + _LOCK_PATIENCE
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(task.locked())
-                break
-            except LandbridgeError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.05)
-        yield
 
 
 @contextmanager

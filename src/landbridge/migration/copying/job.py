@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from ... import lock
 from ...errors import CopyFailed, MigrationCancelled
 from ...postgres.osaccount import clean_environment
 from ...postgres.process import ProcessId, start_detached, wait_until
 from ...postgres.replication import ReplicationConnection
+from ...postgres.slots import drop_slot_at
 from ..task import Task, read_json, write_json
 from .destination import Destination
 from .model import CopyProgress, CopyResult, CopySpec, Report
@@ -50,7 +51,7 @@ class CopyJob:
             return
         self._set_aside()
         self._destination.check()
-        self._drop_slot()
+        drop_slot_at(self.task.conninfo(), self.task.slot)
         with ReplicationConnection.connect(self.task.conninfo()) as conn:
             conn.create_physical_slot(self.task.slot)
         write_json(self.folder / "spec.json", self.spec().as_dict())
@@ -84,8 +85,18 @@ class CopyJob:
             wait_until(lambda: self.child() is None, 10)
 
     def undo(self) -> None:
-        """Leave nothing: no child, no copy, no slot; an empty cluster set aside is back."""
+        """Leave nothing: no child, no copy, no slot; an empty cluster set aside is back.
+
+        What lies here is put back although the source is away, and the slot dropped although
+        something here cannot be removed; then the first of the two errors is raised.
+        """
         self.cancel()
+        try:
+            self._undo_here()
+        finally:
+            drop_slot_at(self.task.conninfo(), self.task.slot)
+
+    def _undo_here(self) -> None:
         if self._destination.holds(self.task.request.system_identifier):
             self._refuse_while_served()
             self._destination.unseal()
@@ -94,7 +105,6 @@ class CopyJob:
         for here, there in self._moves():
             if there.exists():
                 self._put_back(there, here)
-        self._drop_slot()
 
     def spec(self) -> CopySpec:
         request = self.task.request
@@ -115,29 +125,22 @@ class CopyJob:
     def _start(self) -> None:
         for name in ("child.json", "progress.json", "result.json"):
             (self.folder / name).unlink(missing_ok=True)
-        lock = self._lock()
-        if lock is None:
+        if (held := lock.take(self._lock())) is None:
             raise CopyFailed("a copy of this task is being started elsewhere", id="copy.busy")
         try:
             start_detached(
                 [sys.executable, "-m", "landbridge.migration.copying.child", self.folder],
                 output=self.folder / "log",
                 environment=clean_environment(),
-                pass_fds=(lock,),
+                pass_fds=(held,),
             )
         finally:
-            os.close(lock)
+            os.close(held)
 
-    def _lock(self) -> int | None:
-        """The lock, as an open file; None while a child holds it."""
+    def _lock(self) -> Path:
+        """What a child holds as long as it lives."""
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        return fd
+        return self.folder / "lock"
 
     def child(self) -> ProcessId | None:
         """The living child, whoever started it; None once it is gone with all its threads."""
@@ -145,9 +148,7 @@ class CopyJob:
 
         def settled() -> bool:
             nonlocal found
-            lock = self._lock()
-            if lock is not None:
-                os.close(lock)
+            if not lock.is_taken(self._lock()):
                 found = None
                 return True
             # Held: by a child that has not written its name yet, by one that lives, or by
@@ -231,15 +232,3 @@ class CopyJob:
                 id="copy.destination_in_use",
                 remedy="Stop it first.",
             )
-
-    def _drop_slot(self) -> None:
-        """Drop our slot, after ending whatever of ours still streams from it."""
-        conninfo = self.task.conninfo()
-        with conninfo.connect() as conn:
-            conn.execute(
-                "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
-                " WHERE slot_name = %s AND active",
-                [self.task.slot],
-            )
-        with ReplicationConnection.connect(conninfo) as replication:
-            replication.drop_slot(self.task.slot)

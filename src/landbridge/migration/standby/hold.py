@@ -23,13 +23,14 @@ from typing import Any
 
 import psycopg
 
+from ... import lock
 from ...errors import LandbridgeError, VerificationFailed
 from ...postgres import positions
 from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn
 from ...postgres.process import ProcessId, wait_until
 from ..journal import now
-from ..locks import switch_lock, try_lock
+from ..locks import switch_lock
 from ..states import State
 from ..task import Task, read_json, write_json
 from .lifecycle import dbname, reconfigure
@@ -154,15 +155,14 @@ def _no_switchover(task: Task) -> Iterator[None]:
 @contextlib.contextmanager
 def _alone(task: Task) -> Iterator[None]:
     """Be the only one that stops the standby or lets it go; verify.in_progress otherwise."""
-    fd = os.open(task.folder / "verify.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    if (fd := lock.take(task.folder / "verify.lock")) is None:
+        raise LandbridgeError(
+            f"a verification of task {task.id} is under way",
+            id="verify.in_progress",
+            remedy="Wait for it, or end it.",
+            retryable=True,
+        )
     try:
-        if not try_lock(fd):
-            raise LandbridgeError(
-                f"a verification of task {task.id} is under way",
-                id="verify.in_progress",
-                remedy="Wait for it, or end it.",
-                retryable=True,
-            )
         yield
     finally:
         os.close(fd)
