@@ -22,6 +22,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
+from pathlib import Path as FilePath
 from typing import Protocol
 
 from .things import Attachment, Instance, Line, TransitRouter, Vpc, Vswitch
@@ -124,8 +125,8 @@ class Observed:
     id: str
 
 
-class Fabric(Protocol):
-    """A driver, or the connection to the process that runs one."""
+class Verbs(Protocol):
+    """What can be asked of a fabric."""
 
     def capabilities(self) -> Capabilities: ...
 
@@ -150,9 +151,6 @@ class Fabric(Protocol):
     def probe(self, client: str, address: IPv4Address, port: int, timeout: float) -> ProbeAnswer:
         """Try, from the place of instance `client`, to speak to a PostgreSQL server."""
 
-    def command(self, instance: str, command: Sequence[str]) -> list[str]:
-        """A command line that runs `command` at the place of an instance."""
-
     def publish(self, instance: str, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
         """Let this machine reach an instance's server; returns where. Port 0: any free one."""
 
@@ -168,3 +166,26 @@ class Fabric(Protocol):
 
     def status(self) -> list[str]:
         """What would keep `ensure_*` from working, in sentences; empty when all is well."""
+
+
+class Driver(Verbs, Protocol):
+    """What makes it so, in the one process that may (see `daemon`)."""
+
+    def namespace(self, instance: str) -> FilePath | None:
+        """The file that pins the instance's network namespace; None where there is none.
+
+        NetworkFailed (network.missing) if the instance has no place.
+        """
+
+
+class Fabric(Verbs, Protocol):
+    """The connection to a driver, or one that needs no process of its own."""
+
+    def command(self, instance: str, command: Sequence[str], account: str = "") -> list[str]:
+        """A command line that runs `command` at the place of an instance.
+
+        It becomes `command` itself (exec): same process number, environment, folder, open
+        files and terminal. As an ordinary user `command` has no capabilities; root keeps
+        those over files and accounts only, and hands `command` to another `account` of this
+        host here: the launcher itself has to be started by root then.
+        """

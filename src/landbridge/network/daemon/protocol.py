@@ -1,0 +1,162 @@
+"""What goes over the daemon's socket: one line of JSON each way.
+
+::
+
+    {"do": "ensure_vpc", "vpc": {"id": "vpc-a", ...}}   ->  {"ok": null}
+    {"do": "drop_vpc", "id": 7}                         ->  {"error": {"id": ..., ...}}
+
+The verbs are the methods of `Verbs`, their arguments by name; what each takes and gives
+is read from its annotations. Three more belong to the process: see `server`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import os
+import socket
+import types
+import typing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any, Union
+
+from ...errors import LandbridgeError, NetworkFailed, NetworkRefused
+from ..fabric import Verbs
+
+#: Bytes of one line; a request with 1000 whitelist entries takes 25 kB.
+LIMIT = 4 << 20
+SOCKET = "daemon.sock"
+
+
+@cache
+def _types(owner: Any) -> dict[str, Any]:
+    return typing.get_type_hints(owner)
+
+
+def is_verb(name: object) -> bool:
+    """Whether `Verbs` has a method of that name."""
+    return isinstance(name, str) and not name.startswith("_") and hasattr(Verbs, name)
+
+
+def arguments(verb: str, raw: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a verb; TypeError or ValueError if they are not what it takes."""
+    method = getattr(Verbs, verb)
+    inspect.signature(method).bind(None, **raw)
+    return {name: decode(_types(method)[name], value) for name, value in raw.items()}
+
+
+def encode(value: Any) -> Any:
+    """Any argument or answer of a `Verbs` as JSON knows it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, IPv4Address | IPv4Network):
+        return str(value)
+    if isinstance(value, str | int | float | None):
+        return value
+    return [encode(item) for item in value]
+
+
+def decode(kind: Any, raw: Any) -> Any:
+    """What `encode` made of a `kind`; raises ValueError or TypeError where it cannot be one."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, Union):
+        others = [k for k in inner if k is not type(None)]
+        return None if raw is None else decode(others[0], raw)
+    if origin is tuple and Ellipsis not in inner:
+        return tuple(decode(k, item) for k, item in zip(inner, _a(list, raw), strict=True))
+    if origin in (tuple, list, Collection, Sequence):
+        items = [decode(inner[0], item) for item in _a(list, raw)]
+        return tuple(items) if origin is tuple else items
+    if dataclasses.is_dataclass(kind):
+        return _decode_fields(kind, _a(dict, raw))
+    if kind is float:
+        return float(_a((int, float), raw))
+    if kind in (str, int, bool, type(None)):
+        return _a(kind, raw)
+    return kind(_a(str, raw))  # An Enum, an address or a block.
+
+
+def _decode_fields(kind: Any, raw: dict[str, Any]) -> Any:
+    known = _types(kind)
+    if unknown := raw.keys() - known.keys():
+        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    return kind(**{name: decode(known[name], value) for name, value in raw.items()})
+
+
+def _a(kind: Any, raw: Any) -> Any:
+    if not isinstance(raw, kind) or (isinstance(raw, bool) and kind is not bool):
+        raise TypeError(f"{str(raw)[:80]!r} is not of type {kind}")
+    return raw
+
+
+def request(verb: str, arguments: dict[str, Any]) -> bytes:
+    """One line that asks for something."""
+    return line({"do": verb, **{name: encode(value) for name, value in arguments.items()}})
+
+
+def line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"
+
+
+def error(problem: LandbridgeError) -> dict[str, Any]:
+    """An error as an answer."""
+    return {"error": {**problem.as_dict(), "refused": isinstance(problem, NetworkRefused)}}
+
+
+def result(text: bytes) -> Any:
+    """What was answered in a line, or the error that it is, raised."""
+    if not text.endswith(b"\n"):
+        raise NetworkFailed(
+            "the network's daemon ended before it answered",
+            id="network.daemon_gone",
+            remedy="Start it again and repeat the call; everything it does can be repeated.",
+            retryable=True,
+        )
+    answer = json.loads(text)
+    if "error" not in answer:
+        return answer["ok"]
+    raw = answer["error"]
+    kind: type[LandbridgeError] = NetworkRefused if raw["refused"] else NetworkFailed
+    raise kind(raw["message"], id=raw["id"], remedy=raw["remedy"], retryable=raw["retryable"])
+
+
+@contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """A name of a socket that is short enough, however deep its folder lies.
+
+    The kernel takes at most 107 bytes; the folder's own file descriptor is shorter.
+    """
+    if len(os.fsencode(path)) <= 100:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
+def connect(path: Path, timeout: float | None = None) -> socket.socket:
+    """A connection to the daemon; NetworkFailed (network.daemon_absent) if there is none."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        with reachable(path) as name:
+            connection.connect(name)
+    except OSError as problem:
+        connection.close()
+        raise NetworkFailed(
+            f"the network's daemon does not answer on {path}: {problem.strerror or problem}",
+            id="network.daemon_absent",
+            remedy="Start it again; what it built is still there.",
+            retryable=True,
+        ) from None
+    return connection
