@@ -12,19 +12,11 @@ from contextlib import suppress
 from typing import Protocol
 
 from ..errors import NetworkFailed
-from .pgwire import Dial, Refusal, no_route, refuse
+from .pgwire import Dial, Refused, no_route, refuse
 
 _BUFFER = 256 * 1024
 #: Seconds for the way to the server.
 _CONNECT = 10.0
-
-
-class Refused(Exception):
-    """Raised by a dial function to turn a client away in PostgreSQL's words."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.text)
-        self.refusal = refusal
 
 
 class Shut(Exception):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from .fabric import Outcome, ProbeAnswer
 
-#: Connects within so many seconds, or raises OSError.
+#: Connects within so many seconds, or raises OSError, or `Refused`.
 Dial = Callable[[float], socket.socket]
 
 _PROTOCOL = 3 << 16
@@ -58,6 +58,8 @@ def _probe(dial: Dial, timeout: float, parameters: Mapping[str, str]) -> ProbeAn
     deadline = started + timeout
     try:
         outcome, words = _ask_twice(dial, deadline, parameters)
+    except Refused as refused:
+        outcome, words = _judge(refused.refusal.fields(parameters))
     except TimeoutError:
         outcome, words = Outcome.TIMEOUT, f"no answer within {timeout:g} s"
     except _NotPostgres as error:
@@ -206,6 +208,14 @@ class Refusal:
         """The primary message for a client that began with these parameters."""
         return self.text
 
+    def fields(self, startup: Mapping[str, str]) -> dict[str, str]:
+        """The ErrorResponse by field letter."""
+        fields = {
+            "S": "FATAL", "V": "FATAL", "C": self.sqlstate, "M": self.message(startup),
+            "H": self.hint, "R": self.routine,
+        }  # fmt: skip
+        return {letter: text for letter, text in fields.items() if text}
+
 
 class NotWhitelisted(Refusal):
     """The sentence of pg_hba, with the client's private address."""
@@ -217,6 +227,14 @@ class NotWhitelisted(Refusal):
         else:
             who = f'host "{self.text}", user "{user}", database "{database or user}"'
         return f"no pg_hba.conf entry for {who}, no encryption"
+
+
+class Refused(Exception):
+    """Raised by a dial function that turns its client away in PostgreSQL's words."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.text)
+        self.refusal = refusal
 
 
 def no_route(reason: str) -> Refusal:
@@ -244,7 +262,8 @@ def refuse(client: socket.socket, refusal: Refusal) -> None:
             if code not in (_SSL, _GSS):
                 break
             wire.send(b"N")
-        wire.send(_error(refusal, _parameters(wire.exactly(length - 8))))
+        startup = _parameters(wire.exactly(length - 8))
+        wire.send(_error(refusal.fields(startup)))
 
 
 def _parameters(body: bytes) -> dict[str, str]:
@@ -252,10 +271,6 @@ def _parameters(body: bytes) -> dict[str, str]:
     return dict(zip(parts[0::2], parts[1::2], strict=False))
 
 
-def _error(refusal: Refusal, startup: Mapping[str, str]) -> bytes:
-    fields = {
-        "S": "FATAL", "V": "FATAL", "C": refusal.sqlstate, "M": refusal.message(startup),
-        "H": refusal.hint, "R": refusal.routine,
-    }  # fmt: skip
-    body = b"".join(f"{k}{v}\0".encode() for k, v in fields.items() if v) + b"\0"
+def _error(fields: Mapping[str, str]) -> bytes:
+    body = b"".join(f"{letter}{text}\0".encode() for letter, text in fields.items()) + b"\0"
     return b"E" + struct.pack("!I", 4 + len(body)) + body
