@@ -186,8 +186,8 @@ class _Wire:
 
     def some(self) -> bytes:
         """What else is there at once."""
-        self._sock.settimeout(min(0.1, _left(self._deadline)))
         with suppress(OSError):
+            self._sock.settimeout(min(0.1, _left(self._deadline)))
             return self._sock.recv(200)
         return b""
 
