@@ -153,11 +153,10 @@ def compare(bench: Bench, line: lines.Line, rounds: int) -> dict[str, object]:
                 timings[contestant].append(timing)
             print(f"  {line.name}, round {number}: {contestant} {timing.copied:.2f} s"
                   f" ({timing.compression})", file=sys.stderr)  # fmt: skip
-    print(f"\n{line.name} ({rounds} rounds; seconds, medians)")
+    print(f"\n{line.name} ({rounds} rounds; seconds, medians; ratio of each round, median)")
     print(f"  {'':24}{'copy':>7}{'(range)':>16}{'ratio':>7}{'consistent':>12}{'CPU':>7}"
           f"{'MB on the line':>16}")  # fmt: skip
-    base = statistics.median(t.copied for t in timings[PEER])
-    found = {c: _summary(series, base) for c, series in timings.items()}
+    found = {c: _summary(series, timings[PEER]) for c, series in timings.items()}
     for contestant, row in found.items():
         name = f"{contestant} ({row['compression']})" if contestant == OURS else contestant
         spread = f"({row['min']:.2f}-{row['max']:.2f})"
@@ -167,14 +166,15 @@ def compare(bench: Bench, line: lines.Line, rounds: int) -> dict[str, object]:
     return {"line": line.name, "rounds": rounds, **found}
 
 
-def _summary(series: list[Timing], base: float) -> dict[str, Any]:
+def _summary(series: list[Timing], peers: list[Timing]) -> dict[str, Any]:
+    """Medians; the ratio is that of each round, so that a drift of the disk falls out."""
     copied = [t.copied for t in series]
     wires = [t.wire for t in series if t.wire is not None]
     return {
         "copy": statistics.median(copied),
         "min": min(copied),
         "max": max(copied),
-        "ratio": statistics.median(copied) / base,
+        "ratio": statistics.median(t.copied / p.copied for t, p in zip(series, peers, strict=True)),
         "consistent": statistics.median(t.consistent for t in series),
         "cpu": statistics.median(t.cpu for t in series),
         "wire_mb": statistics.median(wires) if wires else None,

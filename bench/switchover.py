@@ -1,6 +1,7 @@
 """How long nobody can write: the write outage of repeated switchovers under load.
 
-    bench/switchover.py [--runs N] [--fence sync|lockout] [--major N] [--clients N] [--tools]
+    bench/switchover.py [--runs N] [--fence sync|lockout] [--major N] [--clients N]
+                        [--tools] [--told]
 
 Each run makes a source and its standby (fsync on), loads the source with clients that run
 transactions of six statements, and switches over. A probe commits one row about every 3 ms
@@ -8,7 +9,9 @@ and tries both servers; clients reconnect to whichever takes writes. The outage 
 longest time between two acknowledged commits of the probe. Afterwards every acknowledged
 row of every client is looked up on the destination. With --tools each run is followed by
 one in the usual way: read-only by default, sessions terminated, replay polled every 100 ms,
-`pg_ctl promote -w`.
+`pg_ctl promote -w`. With --told clients know one address and are given the other when the
+procedure says that it is done: ours with the journal's line that ends the promotion, the usual way
+when its last command returns.
 """
 
 from __future__ import annotations
@@ -90,6 +93,7 @@ def main() -> None:
     parser.add_argument("--major", type=int, default=15)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--tools", action="store_true")
+    parser.add_argument("--told", action="store_true")
     options = parser.parse_args()
     pytest_configure(None)  # type: ignore[arg-type]
     ways: dict[str, Callable[[Source, Task], SwitchoverResult | None]] = {
@@ -118,9 +122,16 @@ def one(options: argparse.Namespace, way: Callable[[Source, Task], SwitchoverRes
         wait_streaming(source, task)
         ports = (source.port, task.request.port)
         stop = multiprocessing.Event()
-        clients = [Child(stop, load, ports, options.clients), Child(stop, probe, ports, 1)]
+        told = multiprocessing.Value("i", source.port) if options.told else None
+        clients = [
+            Child(stop, load, ports, options.clients, told), Child(stop, probe, ports, 1, told)
+        ]  # fmt: skip
         time.sleep(2)
+        if told is not None:
+            threading.Thread(target=tell, args=(task, told), daemon=True).start()
         result = way(source, task)
+        if told is not None:
+            told.value = task.request.port
         time.sleep(1)
         stop.set()
         acknowledged, (probed,) = (child.result() for child in clients)
@@ -142,6 +153,16 @@ def one(options: argparse.Namespace, way: Callable[[Source, Task], SwitchoverRes
         return run
     reported = result.write_outage_ms
     return replace(run, diverged=len(result.diverged), reported=reported, parts=parts(result))
+
+
+def tell(task: Task, told: Any) -> None:
+    """Name the destination's port as soon as the journal says that it accepts writes."""
+    size = task.journal.path.stat().st_size
+    while told.value != task.request.port:
+        ends = (e for e in task.journal.entries(size) if e.get("phase") == "end")
+        if any(e.get("name") == "promote" for e in ends):
+            told.value = task.request.port
+        time.sleep(0.001)
 
 
 def parts(result: SwitchoverResult) -> dict[str, float]:
@@ -193,9 +214,11 @@ def fill(source: Source) -> None:
 class Child:
     """A process of its own, so that the clients and we do not share an interpreter."""
 
-    def __init__(self, stop: Event, body: Any, ports: tuple[int, int], number: int) -> None:
+    def __init__(
+        self, stop: Event, body: Any, ports: tuple[int, int], number: int, told: Any
+    ) -> None:
         self._mine, theirs = multiprocessing.Pipe(duplex=False)
-        arguments = (body, stop, ports, number, theirs)
+        arguments = (body, stop, ports, number, told, theirs)
         self._process = multiprocessing.Process(target=_run_threads, args=arguments, daemon=True)
         self._process.start()
 
@@ -205,10 +228,12 @@ class Child:
         return found
 
 
-def _run_threads(body: Any, stop: Event, ports: tuple[int, int], number: int, out: Any) -> None:
+def _run_threads(
+    body: Any, stop: Event, ports: tuple[int, int], number: int, told: Any, out: Any
+) -> None:
     found: list[dict[str, Any]] = [{"rows": [], "failed": 0} for _ in range(number)]
     threads = [
-        threading.Thread(target=client, args=(body, stop, ports, i, found[i]))
+        threading.Thread(target=client, args=(body, stop, ports, i, told, found[i]))
         for i in range(number)
     ]
     for thread in threads:
@@ -219,13 +244,18 @@ def _run_threads(body: Any, stop: Event, ports: tuple[int, int], number: int, ou
 
 
 def client(
-    body: Any, stop: Event, ports: tuple[int, int], index: int, found: dict[str, Any]
+    body: Any, stop: Event, ports: tuple[int, int], index: int, told: Any, found: dict[str, Any]
 ) -> None:
-    """Run transactions at one server until it fails, then at the other, and so on."""
+    """Run transactions at one server until it fails, then at the other, and so on.
+
+    With `told` at that server alone whose port stands there.
+    """
     numbers = itertools.count()
     for port in itertools.cycle(ports):
         if stop.is_set():
             return
+        if told is not None:
+            port = told.value
         with contextlib.suppress(psycopg.Error), connect(port) as conn:
             while not stop.is_set():
                 number = next(numbers)
