@@ -14,10 +14,11 @@ from fix_standby import replaying, stopped, synchronizing_task, wait_streaming
 from fix_writers import APP, APP_PASSWORD, Writer, acked_rows, missing_and_doubled, prepare, writing
 from landbridge.cli.display.view import View
 from landbridge.errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
-from landbridge.migration.fence.manual import VENDOR, declare_fenced
+from landbridge.migration.fence.manual import VENDOR
 from landbridge.migration.states import State
-from landbridge.migration.switchover import switch_over
+from landbridge.migration.switchover import SwitchoverResult, switch_over
 from landbridge.migration.task import Task
+from landbridge.migration.worker import declare_fenced
 from landbridge.postgres.process import wait_until
 
 #: The switchover's last question to the source before it waits for the destination.
@@ -85,6 +86,14 @@ def test_person_fences_and_nothing_is_lost(servers: Servers, state_dir: Path) ->
     assert task.state is State.PROMOTED
     assert missing_and_doubled(acked_rows(task.cluster()), writers) == (0, 0)
     assert source.sql("SHOW default_transaction_read_only") == [("on",)]
+    result = SwitchoverResult.load(task)
+    assert result is not None and all(result.proved.values())
+    assert result.write_outage_from == "confirmed"
+    for step in result.reopen:
+        source.sql(step["line"])
+    assert wait_until(
+        lambda: source.sql("SHOW default_transaction_read_only") == [("off",)], 5, every=0.02
+    )
 
 
 def test_a_fence_that_does_not_stand_is_refused(servers: Servers, state_dir: Path) -> None:
@@ -131,9 +140,12 @@ def test_stopped_applications_are_accepted_on_somebodys_word_with_an_alarm(
     assert "monitor (a service)" in error.message
     assert not (task.folder / "switchover/unverified").exists()
     switching = Switching(task)
-    assert cli("switchover", task.id, "--fenced", "--unverified").code == 0
+    switching.fenced(unverified=True)
     assert switching.end() is None
     assert task.state is State.PROMOTED
+    result = SwitchoverResult.load(task)
+    assert result is not None and result.reopen == []
+    assert [name for name, done in result.proved.items() if not done] == ["fence"]
     alarms = [e["id"] for e in task.journal.entries() if e.get("level") == "alarm"]
     assert alarms == ["fence.unverified"]
 

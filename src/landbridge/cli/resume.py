@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from ..errors import UsageError
-from .options import EventsFlag, JsonFlag, TaskArgument
+from .options import Detach, EventsFlag, JsonFlag, TaskArgument
 from .output import Mode, Output
 
 
 def resume(
     id: TaskArgument,
-    detach: Annotated[
-        bool,
-        typer.Option("--detach", metavar="", help="Go on in the background.", show_default=False),
-    ] = False,
+    detach: Detach = False,
     json: JsonFlag = False,
     events: EventsFlag = False,
 ) -> int:

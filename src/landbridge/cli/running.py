@@ -6,20 +6,21 @@ shown is the same as `landbridge watch` shows from elsewhere.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import SwitchoverRefused
+from ..errors import LandbridgeError, SwitchoverRefused
 from ..migration import worker
-from ..migration.fence.manual import declare_fenced
 from ..migration.states import State
 from .display.details import say_fenced
 from .display.follow import follow
 from .display.view import View
 from .guardrails import guardrails
-from .interrupt import Interrupted
+from .interrupt import broken_off, looked_away
 from .questions import confirmed
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 Condition = Callable[["View"], bool]
 
-_SWITCHING = (State.FENCING, State.DRAINED, State.PROMOTED)
+#: Seconds without a worker after which none is expected any more.
+_TAKEN_UP_WITHIN = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def run_here(
     """Work on the task, showing it, until there is no more to do or `until(view)` holds.
 
     The moments are waited for one after the other, those that are questions first. A task
-    that another process works on is only shown. Raises Interrupted on Ctrl-C, and whatever
-    ended the work early.
+    that another process works on is only shown. Raises Interrupted on Ctrl-C, before which
+    a switchover is put back, and whatever ended the work early.
     """
     view = View(task)
     if task.is_worked_on():
@@ -92,8 +94,12 @@ def run_here(
         others = [m for m in moments if not m.is_question]
         _follow_work(view, out, work, _doing(others, until), extra)
     except KeyboardInterrupt:
+        _break_off(view, out, work)
+        if not view.is_over:
+            raise broken_off(view) from None
+    except BaseException:  # nobody sees any more what is done, as with a broken pipe
         work.leave()
-        raise _interrupted(view) from None
+        raise
     if work.is_alive():
         work.leave()
     if work.error is not None:
@@ -102,14 +108,45 @@ def run_here(
 
 
 def watch(view: View, out: Output, until: Condition = lambda view: False) -> None:
-    """Show a task that somebody else works on until it is over or `until(view)` holds."""
+    """Show a task that somebody else works on until it is over or `until(view)` holds.
+
+    Raises Interrupted on Ctrl-C, and LandbridgeError (worker.gone) as soon as nobody works
+    on it any more.
+    """
+    gone = Absence(view.task)
     try:
-        follow(view, out, lambda v: v.is_over or until(v))
+        follow(view, out, lambda v: v.is_over or until(v) or gone.is_certain())
     except KeyboardInterrupt:
-        raise Interrupted(
-            f"stopped watching: {view.label}",
-            remedy=f"Nothing was changed. Watch again: landbridge watch {view.task.id}",
-        ) from None
+        view.update()
+        raise looked_away(view) from None
+    if view.is_over or until(view):
+        return
+    meanwhile = ""
+    if view.state is not State.PROMOTED and (at := view.put_back_at) is not None:
+        meanwhile = (
+            f" Unless somebody does, the guard puts the source back at {at.astimezone():%H:%M:%S}."
+        )
+    raise LandbridgeError(
+        f"nobody works on task {view.task.id} any more: {view.label}",
+        id="worker.gone",
+        remedy=f"{view.guarantee}\n  Go on: landbridge resume {view.task.id}{meanwhile}",
+    )
+
+
+class Absence:
+    """Whether nobody works on a task: seen for a second, in which the next may take it up."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._since: float | None = None
+
+    def is_certain(self) -> bool:
+        """Whether nobody has worked on it for a second of looking."""
+        if self._task.is_worked_on():
+            self._since = None
+            return False
+        self._since = self._since or time.monotonic()
+        return time.monotonic() - self._since > _TAKEN_UP_WITHIN
 
 
 def _either(one: Condition, other: Condition) -> Condition:
@@ -132,18 +169,28 @@ def _follow_work(
     out: Output,
     work: Work,
     until: Condition,
-    extra: Callable[[], RenderableType] | None,
+    extra: Callable[[], RenderableType] | None = None,
 ) -> None:
     """Show the work until it has ended or `until` holds."""
-    while True:
+    follow(view, out, lambda v: not work.is_alive() or until(v), extra=extra)
+
+
+def _break_off(view: View, out: Output, work: Work) -> None:
+    """Have a switchover put back, then let the work stop where it stands."""
+    view.update()
+    while view.is_switching and work.is_alive():
         try:
-            return follow(view, out, lambda v: not work.is_alive() or until(v), extra=extra)
-        except KeyboardInterrupt:
-            view.update()
-            if view.state not in _SWITCHING:
-                raise
-            # Leaving in the middle of it helps nobody; a second Ctrl-C lands here again.
-            out.warn("the switchover is under way and ends within its time limit; waiting for it")
+            worker.request_undo(view.task)
+            out.warn("putting the switchover back")
+        except LandbridgeError as error:
+            if error.id != "switchover.too_late":
+                break
+            out.warn("too late to put back, the destination is promoted: waiting for the end")
+        # A second Ctrl-C says so again: leaving in the middle of it helps nobody.
+        with contextlib.suppress(KeyboardInterrupt):
+            _follow_work(view, out, work, lambda v: v.is_over or v.held is not None)
+    work.leave()
+    view.update()
 
 
 def is_ready(view: View) -> bool:
@@ -180,24 +227,9 @@ def _ask(view: View, out: Output) -> None:
 
 def _ask_fenced(view: View, out: Output) -> None:
     if confirmed(out, "Is the source fenced?", "fenced"):
-        declare_fenced(view.task)
+        worker.declare_fenced(view.task)
     else:
         out.show(f"\nSay so later, from elsewhere: {say_fenced(view)}\n")
-
-
-def _interrupted(view: View) -> Interrupted:
-    id = view.task.id
-    going_on = {
-        State.ASSESSING: "Nothing was changed.",
-        State.COPYING: "The copy goes on by itself; nobody looks after it.",
-        State.STARTING: "The destination goes on starting; nobody looks after it.",
-        State.SYNCHRONIZING: "The destination goes on following, and our slot keeps WAL on the"
-        " source; nobody watches how much.",
-    }.get(view.state, view.guarantee)
-    return Interrupted(
-        f"interrupted while: {view.label}",
-        remedy=f"{going_on}\n  Go on: landbridge resume {id}    Give up: landbridge cancel {id}",
-    )
 
 
 def run_detached(task: Task, out: Output) -> int:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import LandbridgeError, SwitchoverUndone
+from ..errors import SwitchoverUndone
 from ..migration import worker
-from ..migration.fence.manual import declare_fenced
-from ..migration.states import State
 from .display.view import View
-from .running import run_here
+from .running import Condition, run_here
 
 if TYPE_CHECKING:
     from .output import Output
@@ -23,10 +21,32 @@ def switch(view: View, out: Output) -> View:
     view.update()
     asked = view.asked
     worker.request_switchover(view.task)
+    return _see_through(view, out, lambda v: v.asked > asked and v.held is not None)
+
+
+def say_fenced(view: View, out: Output, *, unverified: bool) -> View:
+    """Tell the switchover under way that the person has fenced the source, and show the rest.
+
+    `unverified`: that nobody writes to it any more, although it would accept that. Returns
+    when the migration is finished; raises LandbridgeError (switchover.not_fencing) where
+    none waits for that, SwitchoverUndone as `switch` does.
+    """
+    worker.declare_fenced(view.task, unverified=unverified)
+    return _see_through(view, out, lambda v: v.held is not None)
+
+
+def undo(view: View, out: Output) -> View:
+    """Ask for the switchover under way to be put back; returns when it is.
+
+    Raises LandbridgeError (switchover.too_late, switchover.not_under_way), and whatever
+    else became of it.
+    """
+    view.update()
+    asked = view.asked
+    worker.request_undo(view.task)
     view = run_here(view.task, out, until=lambda v: v.asked > asked and v.held is not None)
-    if not view.is_over and view.held is not None:
-        why = view.held
-        raise SwitchoverUndone(str(why["message"]), id=str(why["id"]), remedy=why.get("remedy"))
+    if view.held is not None and view.held["id"] != "switchover.interrupted":
+        raise _undone(view)
     return view
 
 
@@ -36,15 +56,14 @@ def cancel(view: View, out: Output) -> View:
     return run_here(view.task, out)
 
 
-def say_fenced(view: View, *, unverified: bool) -> None:
-    """Tell the switchover under way that the person has fenced the source.
+def _see_through(view: View, out: Output, until: Condition) -> View:
+    view = run_here(view.task, out, until=until)
+    if not view.is_over and view.held is not None:
+        raise _undone(view)
+    return view
 
-    `unverified`: that nobody writes to it any more, although it would accept that.
-    Raises LandbridgeError (switchover.not_fencing) where none waits for that.
-    """
-    if view.state is not State.FENCING or view.request.fence != "manual":
-        raise LandbridgeError(
-            f"task {view.task.id} does not wait for a manual fence: {view.label}",
-            id="switchover.not_fencing",
-        )
-    declare_fenced(view.task, unverified=unverified)
+
+def _undone(view: View) -> SwitchoverUndone:
+    assert view.held is not None
+    why = view.held
+    return SwitchoverUndone(str(why["message"]), id=str(why["id"]), remedy=why.get("remedy"))

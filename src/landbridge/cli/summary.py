@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import AssessmentFailed, LandbridgeError
 from ..migration.states import State
 from . import units
+from .display.details import unwatched
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,7 +37,10 @@ def failure(view: View) -> LandbridgeError | None:
     if entry is None:
         return None
     kind = AssessmentFailed if entry["id"] == AssessmentFailed.id else LandbridgeError
-    return kind(str(entry["message"]), id=str(entry["id"]), remedy=entry.get("remedy"))
+    remedy = entry.get("remedy")
+    if not view.is_over and not view.task.is_worked_on():
+        remedy = " ".join(part for part in (remedy, unwatched(view)) if part) or None
+    return kind(str(entry["message"]), id=str(entry["id"]), remedy=remedy)
 
 
 def assessment(view: View) -> RenderableType:
@@ -64,18 +68,51 @@ def closing(view: View) -> Text:
 
 
 def _outcome(view: View) -> str:
-    request, id = view.request, view.task.id
     if view.state is State.FINISHED:
-        return (
-            f"Finished. The cluster lives in {request.data} on port {request.port};"
-            " the source is still read-only."
-        )
+        return "\n".join(_finished(view))
     if (error := failure(view)) is not None:
         verb = "Failed" if view.is_over else "Waits for somebody to act"
-        return f"{verb}: {error.message} [{error.id}]\n{view.guarantee}"
+        remedy = f"\n  {error.remedy}" if error.remedy else ""
+        return f"{verb}: {error.message} [{error.id}]{remedy}\n{view.guarantee}{_next(view)}"
     if view.state is State.CANCELLED:
         return f"Cancelled. {view.guarantee}"
-    if view.task.is_worked_on():
-        step = f" Switch over with: landbridge switchover {id}"
-        return f"{view.guarantee}{step if view.state is State.SYNCHRONIZING else ''}"
-    return f"{view.guarantee} Nobody works on it now; go on with: landbridge resume {id}"
+    label = f"{view.label}.\n" if view.waiting else ""
+    return f"{label}{view.guarantee}{_next(view)}"
+
+
+def _next(view: View) -> str:
+    """What a person types next; empty where nothing is to be done."""
+    id = view.task.id
+    if view.is_over:
+        return ""
+    give_up = f"\nGive it up: landbridge cancel {id}" if view.waiting else ""
+    if not view.task.is_worked_on():
+        left = "" if view.waiting else f" {unwatched(view)}".rstrip()
+        return f"\nNobody works on it now.{left} Go on: landbridge resume {id}{give_up}"
+    if view.waiting is not None:
+        return f" It goes on by itself as soon as the source answers.{give_up}"
+    if view.awaited:
+        return (
+            f"\nOnce it is fenced: landbridge switchover {id} --fenced"
+            f"\nPut it back: landbridge switchover {id} --undo"
+        )
+    if view.is_switching:
+        return f"\nPut it back: landbridge switchover {id} --undo"
+    if view.state is State.SYNCHRONIZING:
+        return f"\nSwitch over: landbridge switchover {id}"
+    return ""
+
+
+def _finished(view: View) -> list[str]:
+    """Where the cluster lives, how the source was left, and the lines that open it again."""
+    from ..migration.fence.reopen import DIVERGE
+
+    request, result = view.request, view.switchover
+    lines = [f"Finished. The cluster lives in {request.data} on port {request.port}."]
+    if result.get("source_left"):
+        lines.append(result["source_left"])
+    if reopen := result.get("reopen"):
+        lines += [DIVERGE, "To open the source, run there:"]
+        places = {"shell": "shell", "sql": "SQL  "}
+        lines += [f"  {places[step['where']]}  {step['line']}" for step in reopen]
+    return lines

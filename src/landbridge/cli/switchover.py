@@ -9,40 +9,51 @@ import typer
 from . import options
 from .output import Mode, Output
 
+NewFence = Annotated[
+    options.Fence | None,
+    typer.Option("--fence", help="Another fence than the migration was begun with."),
+]
+NewTimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        min=1,
+        metavar="SECONDS",
+        help="Another time limit than the migration was begun with.",
+    ),
+]
+Yes = Annotated[
+    bool, typer.Option("--yes", metavar="", help="Do not ask; the guardrails still hold.")
+]
+Fenced = Annotated[
+    bool,
+    typer.Option("--fenced", metavar="", help="Manual fence: say that the source is fenced now."),
+]
+Unverified = Annotated[
+    bool,
+    typer.Option(
+        "--unverified",
+        metavar="",
+        help="With --fenced: the source would accept writes, but all applications are stopped.",
+    ),
+]
+Undo = Annotated[
+    bool,
+    typer.Option(
+        "--undo", metavar="", help="Put the switchover under way back; until the promotion."
+    ),
+]
+
 
 def switchover(
     id: options.TaskArgument,
-    fence: Annotated[
-        options.Fence | None,
-        typer.Option("--fence", help="Another fence than the migration was begun with."),
-    ] = None,
+    fence: NewFence = None,
     fence_as: options.FenceAs = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(
-            "--time-limit",
-            min=1,
-            metavar="SECONDS",
-            help="Another time limit than the migration was begun with.",
-        ),
-    ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", metavar="", help="Do not ask; the guardrails still hold.")
-    ] = False,
-    fenced: Annotated[
-        bool,
-        typer.Option(
-            "--fenced", metavar="", help="Manual fence: say that the source is fenced now."
-        ),
-    ] = False,
-    unverified: Annotated[
-        bool,
-        typer.Option(
-            "--unverified",
-            metavar="",
-            help="With --fenced: the source would accept writes, but all applications are stopped.",
-        ),
-    ] = False,
+    time_limit: NewTimeLimit = None,
+    yes: Yes = False,
+    fenced: Fenced = False,
+    unverified: Unverified = False,
+    undo: Undo = False,
     json: options.JsonFlag = False,
     events: options.EventsFlag = False,
 ) -> int:
@@ -55,11 +66,11 @@ def switchover(
     from ..migration.states import State
     from ..migration.task import Tasks
     from ..postgres.conninfo import Conninfo
+    from . import steering
     from .display.view import View
     from .guardrails import guardrails
     from .passwords import Passwords
-    from .questions import confirmed
-    from .steering import say_fenced, switch
+    from .questions import agreed
     from .summary import conclude
 
     out = Output(Mode.of(json, events))
@@ -67,14 +78,19 @@ def switchover(
     view.update()
     if unverified and not fenced:
         raise UsageError("--unverified belongs to --fenced")
-    if fenced:
-        say_fenced(view, unverified=unverified)
-        out.result({"id": view.task.id, "fenced": True}, "Noted; the fence is being verified.")
+    if undo and fenced:
+        raise UsageError("--undo and --fenced exclude each other")
+    if undo:
+        view = steering.undo(view, out)
+        out.result(view.as_dict(), f"The switchover is put back. {view.guarantee}")
         return 0
+    if fenced:
+        return conclude(steering.say_fenced(view, out, unverified=unverified), out)
     if view.state is State.SYNCHRONIZING:
         account = Passwords(out).other(fence_as, "fence_as", Conninfo(view.request.source))
         view.task.amend(fence=fence and fence.value, time_limit=time_limit, fence_as=account)
         guardrails(view.task, out)
-        if not confirmed(out, "Switch over now?", "switch", yes=yes):
+        kept = "The options given count for the next switchover." if fence or account else ""
+        if not agreed(out, "Switch over now?", "switch", yes=yes, kept=kept):
             return 1
-    return conclude(switch(view, out), out)
+    return conclude(steering.switch(view, out), out)

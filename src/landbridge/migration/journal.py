@@ -12,7 +12,7 @@ step        name, phase ("begin", "end", "failed", "undone"), and facts of the s
 note        id (stable), level ("info", "warning", "alarm"), text, facts
 error       id, message, remedy: why the migration failed, or why something was
             put back; `held`: it goes on as it was and waits for somebody to act
-signal      what somebody asked for: switchover, cancel
+signal      what somebody asked for: resume, switchover, undo, cancel
 =========== ==================================================================
 """
 

@@ -32,7 +32,11 @@ class State(Enum):
         "synchronizing",
         "The destination replays the source; the source is untouched and may be written.",
     )
-    FENCING = "fencing", "No new write can be acknowledged by the source once the fence stands."
+    FENCING = (
+        "fencing",
+        "The source is being fenced and may acknowledge writes until the fence stands; nothing"
+        " is promoted before all of them have arrived.",
+    )
     DRAINED = (
         "drained",
         "The destination has replayed exactly the fence LSN, same system identifier, same"
@@ -41,7 +45,7 @@ class State(Enum):
     PROMOTED = "promoted", "Point of no return: the destination accepts writes."
     FINISHED = (
         "finished",
-        "Evidence written, slot dropped, secrets removed, source still read-only.",
+        "Evidence written, slot dropped, secrets removed, source still fenced.",
     )
     CANCELLED = (
         "cancelled",

@@ -13,7 +13,9 @@ from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ..errors import AssessmentFailed, MigrationCancelled
+from ..errors import AssessmentFailed, LandbridgeError, ServerFailed, ServerUnreachable
+from ..postgres.slots import drop_slot_at
+from .orders import SwitchOrders
 from .states import State
 from .task import Task, write_json
 
@@ -29,7 +31,8 @@ class Control:
     """How a step learns that it shall stop, and reports what it sees."""
 
     check_stop: Callable[[], None]
-    """Raises if this process is ending; the step leaves everything as it stands."""
+    """Raises if this process is ending, the step leaves everything as it stands; or, as
+    FollowFailed, if our slot had to be dropped to protect the source."""
     cancelled: Callable[[], bool]
     """Whether somebody asked to cancel; also looks at `check_stop`."""
 
@@ -45,6 +48,8 @@ class Step:
     undo: Callable[[Task], None] | None = None
     no_undo: str = ""
     """Why there is no undo."""
+    mendable: Callable[[LandbridgeError], bool] = lambda error: False
+    """Whether a person can put right what failed: then the step waits for that."""
     attempts: int = 1
     """How often a failure that may pass is tried, each attempt from the step's beginning."""
 
@@ -91,11 +96,9 @@ def copy(task: Task, control: Control) -> Facts:
 def undo_copy(task: Task) -> None:
     """End the copier, remove the copy, drop the slot."""
     from .copying import CopyJob
-    from .follow.slot import drop_slot
 
     if _promoted_by_hand(task):
-        with task.conninfo().connect() as conn:
-            drop_slot(conn, task.slot)
+        drop_slot_at(task.conninfo(), task.slot)
         return
     CopyJob(task).undo()
 
@@ -108,6 +111,12 @@ def start(task: Task, control: Control) -> Facts:
     start_standby(task)
     with task.cluster().connect() as conn:
         return {"replayed_lsn": plain(replay_lsn(conn))}
+
+
+def _mendable_start(error: LandbridgeError) -> bool:
+    """A port, a setting, a full disk, a source that is away: nothing the copy is to blame for."""
+    is_server = isinstance(error, ServerFailed | ServerUnreachable)
+    return is_server or error.retryable or error.id == "start.setting_refused"
 
 
 def undo_start(task: Task) -> None:
@@ -138,22 +147,37 @@ def follow(task: Task, stop: threading.Event, on_sample: Callable[[Sample], None
     Follower(task).run(stop, on_sample)
 
 
+def guard(task: Task, stop: threading.Event) -> None:
+    """Watch until `stop` that our slot does not keep too much WAL on the source."""
+    from .follow import guard_slot
+
+    guard_slot(task, stop)
+
+
 def drain(task: Task, control: Control) -> Facts:
     """Compare first if that was asked for, then fence, drain and promote in one go."""
     from .switchover import switch_over
 
     if task.request.verify == "before" and task.state is State.SYNCHRONIZING:
-        _verify_before(task, control)
-        _catch_up(task, control)
+        orders = SwitchOrders(task)
+
+        def check() -> None:
+            control.check_stop()
+            orders.check()
+
+        _verify_before(task, check)
+        _catch_up(task, check)
     return dict(plain(switch_over(task, control.check_stop)))
 
 
-def _verify_before(task: Task, control: Control) -> None:
+def _verify_before(task: Task, check: Callable[[], None]) -> None:
     from ..errors import VerificationFailed
     from .verify import verify
 
+    check()
+
     def report(table: str, done: int, total: int) -> None:
-        control.check_stop()
+        check()
         task.write_live(phase="comparing", table=table, tables_done=done, tables_total=total)
 
     found = verify(task, when="before", tables=None, report=report)
@@ -165,13 +189,12 @@ def _verify_before(task: Task, control: Control) -> None:
         )
 
 
-def _catch_up(task: Task, control: Control) -> None:
+def _catch_up(task: Task, check: Callable[[], None]) -> None:
     """Follow until the destination, which the comparison held back, is close again."""
     stop = threading.Event()
 
     def look(sample: Sample) -> None:
-        if control.cancelled():
-            raise MigrationCancelled("cancelled after the comparison")
+        check()
         if sample.caught_up:
             stop.set()
 
@@ -200,7 +223,7 @@ def finish(task: Task, control: Control) -> Facts:
 STEPS: tuple[Step, ...] = (
     Step("assess", assess, no_undo="nothing was changed"),
     Step("copy", copy, undo_copy, attempts=3),
-    Step("start", start, undo_start, attempts=3),
+    Step("start", start, undo_start, mendable=_mendable_start, attempts=3),
     Step("synchronize", None, no_undo="waiting changes nothing; the standby is start's"),
     Step("drain", drain, undo_drain),
     Step("promote", None, no_undo="drain fences, drains and promotes in one go, and undoes it"),

@@ -40,6 +40,7 @@ from .fence.undo import (
     went_over,
 )
 from .locks import switch_lock
+from .orders import SwitchOrders
 from .states import State
 from .task import Task
 
@@ -54,9 +55,9 @@ def switch_over(task: Task, check_stop: Callable[[], None] = lambda: None) -> Sw
 
     The same call made again after a crash continues the attempt, undoes it when its time
     is over, or completes what follows a promotion. `check_stop` may raise to end the wait
-    for a person's fence. Raises SwitchoverRefused (nothing was changed), SwitchoverUndone
-    (the source is writable as before), or LandbridgeError (switchover.undo_pending: the
-    source does not answer, the guard keeps trying).
+    for a person's fence. Raises SwitchoverRefused (nothing was changed), SwitchoverUndone or
+    MigrationCancelled (the source is as before), or LandbridgeError (switchover.undo_pending:
+    the source does not answer, the guard keeps trying).
     """
     with switch_lock(task):
         if (done := SwitchoverResult.load(task)) is not None:
@@ -95,6 +96,8 @@ def _begin(task: Task, check_stop: Callable[[], None]) -> Attempt:
     """A new attempt, unless the one that the caller was working on was put back meanwhile."""
     if (told := take_notice(task)) is not None:
         raise told
+    orders = SwitchOrders(task)
+    orders.check()
     for rail in preflight(task):
         if rail.blocks:
             raise SwitchoverRefused(rail.text, id=rail.id, remedy=rail.remedy)
@@ -104,6 +107,7 @@ def _begin(task: Task, check_stop: Callable[[], None]) -> Attempt:
 
             def check() -> None:
                 check_stop()
+                orders.check()
                 check_followed()
 
             wait_for_person(task, check)

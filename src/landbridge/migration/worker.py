@@ -24,7 +24,8 @@ from ..errors import LandbridgeError, SwitchoverRefused
 from ..postgres.osaccount import clean_environment
 from ..postgres.process import ProcessId, start_detached, wait_until
 from .fence.attempt import standing_intent
-from .orders import CANCEL, ORDERS, RESUME, SWITCHOVER, order
+from .fence.manual import note_fenced
+from .orders import CANCEL, ORDERS, RESUME, SWITCHOVER, UNDO, order, switchover_ordered
 from .procedure import HELD, Procedure
 from .states import State, is_end
 from .task import Task, Tasks
@@ -116,12 +117,68 @@ def request_switchover(task: Task) -> None:
     """
     state = task.state
     if state is not State.SYNCHRONIZING:
-        late = state in (State.PROMOTED, State.FINISHED)
+        late = state is State.PROMOTED or is_end(state)
         raise SwitchoverRefused(
             f"task {task.id} is {state.value}: a switchover begins while it is synchronizing",
-            id="switchover.too_late" if late or is_end(state) else "switchover.not_yet",
+            id="switchover.too_late" if late else "switchover.not_yet",
+            remedy=_how_to_go_on(task, state),
         )
     _ask(task, SWITCHOVER)
+
+
+def _how_to_go_on(task: Task, state: State) -> str | None:
+    if is_end(state):
+        return None
+    if task.is_worked_on():
+        return f"Follow it: landbridge watch {task.id}"
+    return f"Nobody works on it. Go on: landbridge resume {task.id}"
+
+
+def request_undo(task: Task) -> None:
+    """Ask to put a switchover back, and to go on following; returns at once.
+
+    Whoever switches over does so, as in `request_switchover`. Raises LandbridgeError:
+    switchover.not_under_way, or switchover.too_late past the point of no return.
+    """
+    entries = list(task.journal.entries())
+    _refuse_late_undo(task, entries)
+    if task.state not in (State.FENCING, State.DRAINED) and not switchover_ordered(entries):
+        raise LandbridgeError(
+            f"task {task.id} is {task.state.value}: no switchover is under way",
+            id="switchover.not_under_way",
+        )
+    entry = task.journal.append("signal", name=UNDO)
+    entries = list(task.journal.entries())
+    # The line of intent may have come first; if not, whoever wrote it heeds ours.
+    _refuse_late_undo(task, entries[: entries.index(entry)])
+
+
+def _refuse_late_undo(task: Task, entries: list[dict[str, Any]]) -> None:
+    if standing_intent(entries) is not None:
+        raise LandbridgeError(
+            f"too late: the destination of task {task.id} is promoted, or about to be",
+            id="switchover.too_late",
+            remedy=_how_to_go_on(task, task.state),
+        )
+
+
+def declare_fenced(task: Task, *, unverified: bool = False) -> None:
+    """Say, for a person, that the source is fenced, which is then verified.
+
+    `unverified`: that it would accept writes, but that nobody writes any more. Raises
+    LandbridgeError (switchover.not_fencing) where no switchover waits for that.
+    """
+    if task.state is not State.FENCING or task.request.fence != "manual":
+        raise LandbridgeError(
+            f"task {task.id} does not wait for a manual fence: it is {task.state.value}",
+            id="switchover.not_fencing",
+        )
+    note_fenced(task, unverified=unverified)
+
+
+def request_resume(task: Task) -> None:
+    """Ask the worker that has the task to try again what it waits for; returns at once."""
+    _ask(task, RESUME)
 
 
 def request_cancel(task: Task) -> None:

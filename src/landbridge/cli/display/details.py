@@ -16,7 +16,24 @@ def phase_detail(view: View, state: State) -> str:
     if state not in view.entered:
         return ""
     live = view.live if view.state is state else {}
+    if view.waiting is not None and view.state is state:
+        return _waiting(view.waiting, live)
     return _DETAILS[state](view, live)
+
+
+def _waiting(note: dict[str, Any], live: dict[str, Any]) -> str:
+    """What an undo waits for, how long, and how often the source was asked."""
+    knocks = int(live.get("knocks") or 0)
+    asked = f", asked {units.count(knocks, 'time')}" if knocks else ""
+    return f"{note['waiting']}, since {clock(note['at'])}{asked}"
+
+
+def unwatched(view: View) -> str:
+    """What nobody sees to while no worker lives; empty while our slot is not on the source."""
+    if view.state not in (State.COPYING, State.STARTING, State.SYNCHRONIZING):
+        return ""
+    limit = "; max_slot_wal_keep_size limits it there" if view.request.major >= 13 else ""
+    return f"Our slot keeps WAL on the source, and nobody watches how much{limit}."
 
 
 def _assessing(view: View, _live: dict[str, Any]) -> str:
@@ -88,6 +105,8 @@ def _synchronizing(view: View, live: dict[str, Any]) -> str:
 
 def _fencing(view: View, _live: dict[str, Any]) -> str:
     lsn = view.steps.get("fence", {}).get("fence_lsn")
+    if view.awaited:
+        return "by hand: waits for you, the source still accepts writes"
     return view.request.fence + (f", nothing acknowledged after {lsn}" if lsn else "")
 
 
@@ -97,7 +116,19 @@ def _drained(view: View, _live: dict[str, Any]) -> str:
 
 def _promoted(view: View, _live: dict[str, Any]) -> str:
     outage = view.switchover.get("write_outage_ms")
-    return "" if outage is None else f"writes stood still for {units.milliseconds(outage)}"
+    if outage is None:
+        return ""
+    if is_by_hand(view):
+        return (
+            f"writes stood still for at least {units.milliseconds(outage)}, counted from when"
+            " your fence was seen; it began earlier, unknown when"
+        )
+    return f"writes stood still for {units.milliseconds(outage)}"
+
+
+def is_by_hand(view: View) -> bool:
+    """Whether a person fences the source."""
+    return str(view.switchover.get("fence", view.request.fence)) == "manual"
 
 
 def say_fenced(view: View) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from ...migration.states import ROW, State
 from .. import units
 from . import details
-from .view import UNREMARKABLE, View
+from .view import WORKER_STARTED, View
 
 #: Seconds between two lines of figures while nothing else happens.
 EVERY = 10.0
@@ -35,7 +35,7 @@ def _text(view: View, entry: dict[str, Any]) -> str | None:
         return ROW[state].label
     if kind == "note" and entry.get("id") == "fence.by_hand":
         return _statements(view, entry)
-    if kind == "note" and entry.get("id") not in UNREMARKABLE:
+    if kind == "note" and entry.get("id") != WORKER_STARTED:
         level = entry.get("level", "info")
         sign = "" if level == "info" else f"{level}: "
         return f"  {sign}{units.plain(str(entry.get('text', '')))} [{entry.get('id')}]"
@@ -70,9 +70,14 @@ def _step_text(view: View, entry: dict[str, Any]) -> str | None:
 def figures_line(view: View) -> str | None:
     """The figures of this moment as a line, or None if there are none."""
     detail = details.phase_detail(view, view.state)
-    if not detail or view.state not in (State.COPYING, State.SYNCHRONIZING):
+    moves = view.state in (State.COPYING, State.SYNCHRONIZING) or view.waiting is not None
+    if not detail or not moves:
         return None
-    if view.state is State.SYNCHRONIZING and (wal := details.wal_kept(view.live)):
+    if (
+        view.state is State.SYNCHRONIZING
+        and view.waiting is None
+        and (wal := details.wal_kept(view.live))
+    ):
         detail += f"; WAL kept on the source: {wal}"
     at = view.live.get("at")
     return f"{details.clock(at)}    {detail}" if at else None

@@ -68,7 +68,7 @@ def _seconds(phase: Phase) -> str:
 def _detail(view: View, phase: Phase) -> Text:
     text = details.phase_detail(view, phase.state)
     troubled = phase.mark is Mark.ACTIVE and (
-        view.live.get("disconnected_since") or view.live.get("replay_paused")
+        view.waiting or view.live.get("disconnected_since") or view.live.get("replay_paused")
     )
     return Text(text, style="yellow" if troubled else "")
 
@@ -77,6 +77,8 @@ def _figures(view: View) -> RenderableType | None:
     live = view.live
     if view.awaited:
         return _instructions(view)
+    if view.waiting is not None:
+        return None
     if view.state is State.COPYING and live.get("copied") is not None:
         return _bar(live)
     if view.state is State.SYNCHRONIZING:
@@ -115,7 +117,7 @@ def _switchover(view: View) -> RenderableType | None:
     steps = details.switchover_steps(view)
     if not steps:
         return None
-    line = Text("writes closed ", style="dim")
+    line = Text("your fence seen " if details.is_by_hand(view) else "writes closed ", style="dim")
     for name, ms in steps:
         line.append("→ ", style="dim").append(f"+{units.milliseconds(ms)} ", style="bold")
         line.append(f"{name} ", style="dim")

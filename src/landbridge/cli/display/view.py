@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 #: The way a migration goes when nothing goes wrong.
 PATH = tuple(row.state for row in TABLE if row.stage is not None)
 
-#: Notes for the record that nobody needs to read while watching.
-UNREMARKABLE = ("worker.started",)
+#: A note for the record, which nobody needs to read while watching.
+WORKER_STARTED = "worker.started"
+#: Notes of a migration that is being put back.
+UNDO_WAITING, UNDO_GIVEN_UP = "undo.waiting", "undo.given_up"
 
 
 class Mark(Enum):
@@ -68,6 +70,12 @@ class View:
         """The error after which the work waits for somebody to act."""
         self.asked = 0
         """How often somebody asked for something."""
+        self.order: str | None = None
+        """What was asked for last and is neither begun nor answered."""
+        self.worker: int | None = None
+        """Number of the process that took up the work last."""
+        self.waiting: dict[str, Any] | None = None
+        """The note that says what an undo waits for, while it does."""
         self.error: dict[str, Any] | None = None
         """The error that ended the migration."""
         self.awaited: list[str] = []
@@ -99,13 +107,18 @@ class View:
             self._take_step(entry)
         elif kind == "note" and entry["id"] == "fence.by_hand":
             self.awaited = entry["statements"]
-        elif kind == "note" and entry["id"] not in UNREMARKABLE:
+        elif kind == "note" and entry["id"] == WORKER_STARTED:
+            self.worker = entry.get("pid")
+        elif kind == "note":
             self.notes.append(entry)
+            if entry["id"] == UNDO_WAITING:
+                self.waiting = entry
         elif kind == "signal":
             self.held = None
             self.asked += 1
+            self.order = entry["name"]
         elif kind == "error" and "held" in entry:
-            self.held = entry
+            self.held, self.order = entry, None
             self.notes.append({"level": "alarm", "text": entry["message"], **entry})
         elif kind == "error" and self.error is None:
             self.error = entry
@@ -124,8 +137,11 @@ class View:
     def _enter(self, state: State, at: datetime) -> None:
         if is_end(state):
             self.before_end = self.state
+        self.held = self.waiting = None
         if state is not State.FENCING:
             self.awaited = []
+        if self.order != "cancel":
+            self.order = None
         if state in PATH:
             # Back from a switchover that was undone: what came after has not happened.
             for later in PATH[PATH.index(state) + 1 :]:
@@ -179,13 +195,38 @@ class View:
 
     @property
     def label(self) -> str:
-        return ROW[self.state].label
+        return str(self.waiting["waiting"]) if self.waiting else ROW[self.state].label
 
     @property
     def guarantee(self) -> str:
-        """What is true now: the state's guarantee, or what could not be put back."""
-        given_up = [n["text"] for n in self.notes if n.get("id") == "undo.given_up"]
-        return str(given_up[-1]) if given_up and is_end(self.state) else self.state.guarantee
+        """What is true now: the state's guarantee, unless more, or less, is known."""
+        if self.given_up is not None:
+            return str(self.given_up["text"])
+        if self.waiting is not None:
+            return (
+                "What lies here is put back; the slot on the source is not dropped yet, and keeps"
+                " WAL there."
+            )
+        if self.awaited:
+            return "We have changed nothing: the source accepts writes until you have fenced it."
+        return self.state.guarantee
+
+    @property
+    def given_up(self) -> dict[str, Any] | None:
+        """The note that says what could not be put back, if the migration ended like that."""
+        found = [n for n in self.notes if n.get("id") == UNDO_GIVEN_UP]
+        return found[-1] if found and self.is_over else None
+
+    @property
+    def is_switching(self) -> bool:
+        """Whether a switchover has been asked for, or is under way, and can be put back."""
+        return self.state in (State.FENCING, State.DRAINED) or self.order in ("switchover", "undo")
+
+    @property
+    def put_back_at(self) -> datetime | None:
+        """When the guard puts the source back that an attempt has fenced, if there is one."""
+        attempt = read_json(self.task.folder / "switchover" / "attempt.json")
+        return datetime.fromtimestamp(attempt["deadline"], UTC) if attempt else None
 
     def _findings(self) -> dict[str, Any] | None:
         """The assessment without what was in order."""
@@ -223,6 +264,9 @@ class View:
             "live": self.live,
             "notes": self.notes,
             "held": self.held,
+            "awaited": self.awaited,
+            "waiting": self.waiting,
+            "given_up": self.given_up,
             "error": self.error,
             "switchover": self.switchover or None,
             "assessment": self._findings(),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ...postgres.units import duration, size
+from ...postgres.units import count, duration, size
+from ..fence.proof import Proof
+from ..fence.reopen import DIVERGE
 from ..states import State
 from .chart import chart
 
@@ -26,12 +28,14 @@ def render(document: dict[str, Any]) -> str:
     )  # fmt: skip
     environment.filters |= {
         "clock": clock, "moment": moment, "duration": duration, "size": size, "number": number,
-        "shown": shown, "words": lambda name: name.replace("_", " ").capitalize(),
+        "shown": shown, "count": count, "sentence": lambda name: Proof(name).sentence,
+        "words": lambda name: name.replace("_", " ").capitalize(),
     }  # fmt: skip
     ended = document["task"]["ended"]
     return environment.get_template("evidence.html").render(
         d=document,
         verdict=verdict(document),
+        diverge=DIVERGE,
         chart=chart(_with_synchronization(document), ended),
         switch_chart=chart(_last_switchover(document["steps"]), ended),
         listed=_LISTED,

@@ -20,13 +20,17 @@ from typing import Protocol
 class Fence(Protocol):
     """Raised in two steps, of which only the second interrupts writes."""
 
+    is_proved: bool
+    """Whether `close_writes` saw that the source refuses writes; False: it is somebody's word."""
+
     def prepare(self) -> None:
         """Everything that clients do not notice."""
 
     def close_writes(self) -> str:
         """On return a new session cannot write, which one of our own proved.
 
-        Returns the moment (UTC, ISO 8601) from which writes may have been refused.
+        Returns the moment (UTC, ISO 8601) from which writes may have been refused by us; of a
+        person's fence, when it was seen to stand.
         """
 
     def check(self) -> None:

@@ -7,10 +7,8 @@ changes it holds `switchover/lock`: the switching process, the guard, or a cance
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,7 +18,8 @@ from typing import Any, Self
 
 import psycopg
 
-from ...errors import MigrationCancelled, SwitchoverUndone
+from ...errors import SwitchoverUndone
+from ...postgres.bounded import interrupt
 from ...postgres.process import ProcessId
 from ..journal import now
 from ..locks import folder
@@ -101,12 +100,12 @@ def standing_intent(entries: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
 class Deadline:
     """The time limit of an attempt, for loops and for reads that would block past it.
 
-    With `cancelled`, an order to cancel ends the attempt as well.
+    `obey` raises what else ends the attempt: an order of somebody's.
     """
 
-    def __init__(self, at: float, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, at: float, obey: Callable[[], None] = lambda: None) -> None:
         self.at = at
-        self._cancelled = cancelled
+        self._obey = obey
         self._watched: list[psycopg.Connection[Any]] = []
         self._timer = threading.Timer(max(0.0, self.left()), self._cut)
         self._timer.daemon = True
@@ -119,10 +118,9 @@ class Deadline:
     def check(self) -> None:
         """Raise SwitchoverUndone (switchover.time_limit) once the limit is reached.
 
-        Raises MigrationCancelled when somebody asked for that.
+        Raises whatever ends the attempt before that.
         """
-        if self._cancelled():
-            raise MigrationCancelled("cancelled during the switchover")
+        self._obey()
         if self.left() <= 0:
             raise SwitchoverUndone(
                 "the time limit was reached before the promotion", id="switchover.time_limit"
@@ -138,14 +136,9 @@ class Deadline:
         self._timer.cancel()
 
     def _cut(self) -> None:
-        # A dead wire can block a read for longer than the limit. Shutting the socket
-        # down ends the read without freeing what another thread is using.
+        # A dead wire can block a read for longer than the limit.
         for conn in self._watched:
-            with (
-                contextlib.suppress(OSError, psycopg.Error),
-                socket.socket(fileno=os.dup(conn.fileno())) as wire,
-            ):
-                wire.shutdown(socket.SHUT_RDWR)
+            interrupt(conn)
 
 
 def _path(task: Task) -> Path:

@@ -25,6 +25,9 @@ from .hba import lock_out, read_rules, server_admits
 from .settings import READ_ONLY, put, remember, show
 from .source import PATIENCE, SourceSide
 
+#: Line of our file after which the file stands, as a comment, that was there before.
+BEFORE = "# Before, this file was:"
+
 
 class LockoutFence:
     """Replaces pg_hba.conf and puts it back; its content is kept in the attempt's folder.
@@ -39,6 +42,7 @@ class LockoutFence:
         self.source = source
         self._kept = folder(task) / "hba.original"
         self._text = b""
+        self.is_proved = True
         source.spared = ()
         source.reload_closes = False
 
@@ -56,7 +60,7 @@ class LockoutFence:
             write_server_file(control, path, self._kept.read_bytes())
         lines = lock_out(read_rules(control), self.source.ours, server_admits(control))
         before = (b"# " + line for line in self._kept.read_bytes().splitlines())
-        text = [line.encode() for line in (*lines, "# Before, this file was:")]
+        text = [line.encode() for line in (*lines, BEFORE)]
         self._text = b"\n".join((*text, *before)) + b"\n"
         write_server_file(control, path, self._text)
         read_rules(control)

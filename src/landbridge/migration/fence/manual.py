@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from psycopg import sql
 
-from ...errors import MigrationCancelled, SwitchoverUndone
+from ...errors import SwitchoverUndone
 from ...postgres.positions import Connection
+from ..journal import now
 from ..locks import folder
 from ..task import Task
 from .attempt import Attempt
@@ -27,7 +27,12 @@ from .source import SERVICE_ROLES, SourceSide, who
 _OBSERVE = 0.25
 #: ApsaraDB's own parameter: all transactions of non-superusers are read-only.
 VENDOR = "rds_force_trans_ro_non_sup"
-_LIFT = (f"ALTER SYSTEM RESET {READ_ONLY};", "SELECT pg_reload_conf();")
+#: What lifts the fence that `statements` raise, and that in words.
+LIFT = (f"ALTER SYSTEM RESET {READ_ONLY};", "SELECT pg_reload_conf();")
+STAYS = (
+    "What you have fenced on the source stays so until you lift it:"
+    f" {' '.join(LIFT)} (on ApsaraDB, set {VENDOR} to off)"
+)
 
 
 class ManualFence:
@@ -37,6 +42,7 @@ class ManualFence:
         self.task = task
         self.attempt = attempt
         self.source = source
+        self.is_proved = False
         source.terminates = False
 
     def prepare(self) -> None:
@@ -46,11 +52,13 @@ class ManualFence:
         """Raise SwitchoverUndone (fence.not_effective) unless a new session cannot write.
 
         Or unless the person takes that on, and nobody else is connected: an alarm in the
-        journal. Returns when the person said that the source is fenced.
+        journal. Returns when this was seen: the fence began earlier, nobody knows when.
         """
         with self.source.fresh() as conn:
             since = self.source.note_fenced(conn)
             refused = self._refuses_writes(conn, "fence.not_effective")
+            confirmed = now()
+        self.is_proved = refused
         if not refused:
             self.task.journal.note(
                 "fence.unverified",
@@ -60,8 +68,7 @@ class ManualFence:
                 level="alarm",
             )
         Watch(self.source).refuse_overrides(since, _OBSERVE)
-        said = signal_file(self.task).stat().st_mtime
-        return datetime.fromtimestamp(said, UTC).isoformat(timespec="microseconds")
+        return confirmed
 
     def check(self) -> None:
         """Raise SwitchoverUndone (fence.broken) when it stands no more; it is not ours to keep."""
@@ -69,14 +76,13 @@ class ManualFence:
 
     def lift(self) -> None:
         """Say how the person lifts the fence, and forget that it was said to stand."""
-        signal_file(self.task).unlink(missing_ok=True)
+        _signal_file(self.task).unlink(missing_ok=True)
         _unverified_file(self.task).unlink(missing_ok=True)
         self.task.journal.note(
             "fence.lift_by_hand",
-            "The switchover was put back. The source stays as you fenced it until you lift"
-            f" the fence: {' '.join(_LIFT)} (on ApsaraDB, set {VENDOR} to off)",
+            f"The switchover was put back. {STAYS}",
             level="warning",
-            statements=list(_LIFT),
+            statements=list(LIFT),
         )
 
     def release(self) -> None:
@@ -113,19 +119,16 @@ class ManualFence:
         return False
 
 
-def wait_for_person(task: Task, check_stop: Callable[[], None]) -> None:
+def wait_for_person(task: Task, check: Callable[[], None]) -> None:
     """Show the statements of the fence and wait until somebody says that they were run.
 
-    Nothing has been changed so far and no time limit runs. Raises MigrationCancelled when
-    somebody cancels the migration, and whatever `check_stop` raises.
+    Nothing has been changed so far and no time limit runs. Raises whatever `check` raises.
     """
     wanted = statements(task)
-    if not signal_file(task).exists():
+    if not _signal_file(task).exists():
         task.journal.note("fence.by_hand", "\n".join(wanted), statements=wanted)
-    while not signal_file(task).exists():
-        check_stop()
-        if any(e["kind"] == "signal" and e["name"] == "cancel" for e in task.journal.entries()):
-            raise MigrationCancelled("cancelled while waiting for the fence")
+    while not _signal_file(task).exists():
+        check()
         time.sleep(0.05)
 
 
@@ -141,14 +144,14 @@ def statements(task: Task) -> list[str]:
         " WHERE usename NOT IN ({}) AND pid != pg_backend_pid();"
     ).format(sql.SQL(", ").join(map(sql.Literal, spared)))
     return [
-        f"-- On ApsaraDB, instead of the next two: set the parameter {VENDOR} to on.",
+        f"-- ApsaraDB: set {VENDOR} to on instead of the next two.",
         f"ALTER SYSTEM SET {READ_ONLY} = on;",
         "SELECT pg_reload_conf();",
         end.as_string(None),
     ]
 
 
-def declare_fenced(task: Task, *, unverified: bool = False) -> None:
+def note_fenced(task: Task, *, unverified: bool = False) -> None:
     """Say, for a person, that the source is fenced.
 
     `unverified`: that it would accept writes, but that nobody writes any more.
@@ -157,10 +160,10 @@ def declare_fenced(task: Task, *, unverified: bool = False) -> None:
         _unverified_file(task).touch()
     else:
         _unverified_file(task).unlink(missing_ok=True)
-    signal_file(task).touch()
+    _signal_file(task).touch()
 
 
-def signal_file(task: Task) -> Path:
+def _signal_file(task: Task) -> Path:
     """The file whose existence says that the person has fenced the source."""
     return folder(task) / "fenced"
 

@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from enum import Enum
 from typing import Any, Self
 
 import psycopg
@@ -20,6 +21,8 @@ from ..locks import folder, switch_lock
 from ..states import State
 from ..task import Task, read_json, write_json
 from .attempt import Attempt, Deadline
+from .proof import Proof, nothing_proved
+from .reopen import left, reopening
 from .source import SourceSide
 from .undo import account_of, lift_statements, make_fence
 
@@ -27,6 +30,15 @@ from .undo import account_of, lift_statements, make_fence
 _WITHIN = 30.0
 #: Seconds before a source that did not answer is asked again.
 _AGAIN = 2.0
+
+
+class OutageFrom(Enum):
+    """From when on the write outage is counted."""
+
+    TOLD = "told"
+    """Just before we told the source to refuse writes."""
+    CONFIRMED = "confirmed"
+    """When we saw a person's fence stand; it began earlier, nobody knows when."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +62,22 @@ class SwitchoverResult:
     released: str
     write_outage_ms: float
     """From just before the source was told to refuse writes until the destination was seen
-    to accept them; an upper bound when our process died in between."""
+    to accept them; an upper bound when our process died in between. Under the fence `manual`
+    a lower bound: it counts from when the fence was seen to stand."""
     sessions_terminated: int
     undo_possible_until: str
     """The point of no return."""
     diverged: list[dict[str, Any]] | None = field(default_factory=list)
     """Commits of the source that the destination does not have: xid, lsn, at. None: not
     looked for, because the source did not answer."""
+    write_outage_from: str = OutageFrom.TOLD.value
+    """What `write_outage_ms` counts from (OutageFrom)."""
+    proved: dict[str, bool] = field(default_factory=dict)
+    """Name (Proof) -> whether it was looked at and found so; False: it was not looked at."""
+    source_left: str = ""
+    """How the source was left, in a sentence."""
+    reopen: list[dict[str, str]] = field(default_factory=list)
+    """Lines (where: shell or sql; line) that let the source take writes again."""
 
     @classmethod
     def load(cls, task: Task) -> Self | None:
@@ -90,7 +111,7 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
     ended = _promotion_end(task, attempt) or end_promotion(task, intent)
     task.journal.enter(State.PROMOTED)
     task.journal.append("step", name="release", phase="begin", fork_lsn=str(fork))
-    lost = _put_to_rest(task, attempt, fork, intent["timeline_before"])
+    rest = _put_to_rest(task, attempt, fork, intent["timeline_before"])
     task.journal.append("step", name="release", phase="end")
     result = SwitchoverResult(
         fence=attempt.fence,
@@ -108,12 +129,29 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
         write_outage_ms=ended["write_outage_ms"],
         sessions_terminated=intent["sessions_terminated"],
         undo_possible_until=intent["at"],
-        diverged=lost,
+        write_outage_from=(
+            OutageFrom.CONFIRMED if attempt.fence == "manual" else OutageFrom.TOLD
+        ).value,
+        proved=intent["proved"],
     )
+    result = _with_rest(result, attempt, rest)
     write_json(_path(task), result.as_dict())
-    if lost is not None:
+    if rest is not None:
         attempt.close(task)
     return result
+
+
+def _with_rest(result: SwitchoverResult, attempt: Attempt, rest: Rest | None) -> SwitchoverResult:
+    """The result with what is known of the source now."""
+    fenced = result.proved[Proof.FENCE.value]
+    return replace(
+        result,
+        released=now(),
+        diverged=None if rest is None else rest.diverged,
+        proved=result.proved | {Proof.LATER_COMMITS.value: rest is not None},
+        source_left=left(attempt, fenced=fenced),
+        reopen=reopening(attempt, fenced=fenced, released=rest is not None and rest.released),
+    )
 
 
 def rest_late(task: Task) -> list[str]:
@@ -128,12 +166,12 @@ def rest_late(task: Task) -> list[str]:
             return []
         before, fork = branch_of(task.cluster(), result.timeline_after)
         end = time.monotonic() + _WITHIN
-        while (lost := _put_to_rest(task, attempt, fork, before)) is None:
+        while (rest := _put_to_rest(task, attempt, fork, before)) is None:
             if time.monotonic() > end:
                 break
             time.sleep(_AGAIN)
-        wanted = lift_statements(task, attempt, to_rest=True) if lost is None else []
-        if lost is None:
+        wanted = lift_statements(task, attempt, to_rest=True) if rest is None else []
+        if rest is None:
             task.journal.note(
                 "switchover.source_not_looked_at",
                 "The source has not answered since the promotion. It was not searched for later"
@@ -141,7 +179,7 @@ def rest_late(task: Task) -> list[str]:
                 level="alarm",
                 statements=wanted,
             )
-        write_json(_path(task), replace(result, diverged=lost, released=now()).as_dict())
+        write_json(_path(task), _with_rest(result, attempt, rest).as_dict())
         attempt.close(task)
         return wanted
 
@@ -171,6 +209,7 @@ def _by_another(task: Task, attempt: Attempt, timeline: int, fork: Lsn) -> dict[
         fenced=moment,
         drained=moment,
         sessions_terminated=0,
+        proved=nothing_proved(),
     )
 
 
@@ -192,10 +231,17 @@ def _promotion_end(task: Task, attempt: Attempt) -> dict[str, Any] | None:
     return next(ends, None)
 
 
-def _put_to_rest(
-    task: Task, attempt: Attempt, fork: Lsn, timeline: int
-) -> list[dict[str, Any]] | None:
-    """Release the fence; what diverged, or None when the source did not let us do so."""
+@dataclass(frozen=True)
+class Rest:
+    """The source after a promotion."""
+
+    diverged: list[dict[str, Any]]
+    released: bool
+    """Whether all was taken back that need not stay."""
+
+
+def _put_to_rest(task: Task, attempt: Attempt, fork: Lsn, timeline: int) -> Rest | None:
+    """Release the fence and look for divergence; None when the source did not let us do so."""
     deadline = Deadline(time.time() + _WITHIN)
     try:
         with closing(SourceSide(task, account_of(task, attempt), deadline)) as source:
@@ -222,7 +268,7 @@ def _put_to_rest(
             level="alarm",
             diverged=found,
         )
-    return found
+    return Rest(found, released=not kept)
 
 
 def _path(task: Task) -> Any:

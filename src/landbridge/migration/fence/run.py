@@ -9,13 +9,14 @@ from ...errors import SwitchoverUndone
 from ...postgres.positions import identity
 from .. import guard
 from ..journal import now
-from ..orders import CancelWatch
+from ..orders import SwitchOrders
 from ..states import State
 from ..task import Task
 from . import Fence
 from .attempt import Attempt, Deadline
 from .outcome import end_promotion
 from .promotion import Destination
+from .proof import before_promotion
 from .source import Patience, SourceSide, Stillness
 from .undo import account_of, make_fence, undo
 
@@ -26,7 +27,7 @@ def run(task: Task, attempt: Attempt) -> None:
     What fails on the source is put back before it is raised, over the session that is open.
     """
     task.journal.enter(State.FENCING)
-    deadline = Deadline(attempt.deadline, CancelWatch(task))
+    deadline = Deadline(attempt.deadline, SwitchOrders(task).check)
     try:
         deadline.check()
         # A fence of a person's stands already, and the guard could not lift it.
@@ -64,6 +65,7 @@ def _drain(
         "fenced": fenced,
         "drained": now(),
         "sessions_terminated": len(source.ended),
+        "proved": before_promotion(fence=fence.is_proved),
     }
 
 

@@ -47,6 +47,7 @@ class SyncFence:
         self.task = task
         self.attempt = attempt
         self.source = source
+        self.is_proved = True
 
     def prepare(self) -> None:
         """Make our standby synchronous and see a commit wait for it; writes go on meanwhile."""
