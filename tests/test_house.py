@@ -14,8 +14,8 @@ SOURCE = Path(__file__).parent.parent / "src/landbridge"
 #: package -> the packages it may import. Nothing imports upwards.
 MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"migration", "assessment", "lab", "network", "postgres", "errors"},
-    "lab": {"network", "postgres", "errors"},
-    "network": {"postgres", "errors"},
+    "lab": {"network", "postgres", "errors", "lock"},
+    "network": {"postgres", "errors", "lock"},
     "migration": {"engine", "assessment", "postgres", "errors", "lock"},
     "engine": {"errors", "lock"},
     "assessment": {"postgres", "errors"},

@@ -117,10 +117,14 @@ class Cluster:
         lines = [f"{name} = {quote(value)}" for name, value in {**base, **settings}.items()]
         write = self.account.write
         write(self.side / "pg_ident.conf", f"{CONFIG_HEADER}\n")
-        own_lines = ("local all all trust", "local replication all trust")
-        write(self.hba, "\n".join((CONFIG_HEADER, *own_lines, *hba)) + "\n")
+        self.write_hba(hba)
         write(self.data / "postgresql.conf", "\n".join((CONFIG_HEADER, *lines)) + "\n")
         write(self.data / "postgresql.auto.conf", f"{CONFIG_HEADER}\n")
+
+    def write_hba(self, lines: Iterable[str]) -> None:
+        """Replace the pg_hba lines after the one for our own socket; a reload makes them count."""
+        own_lines = ("local all all trust", "local replication all trust")
+        self.account.write(self.hba, "\n".join((CONFIG_HEADER, *own_lines, *lines)) + "\n")
 
     def start(self, timeout: float = 60.0) -> None:
         """Start the server, detached, and wait until it accepts connections or stands by.

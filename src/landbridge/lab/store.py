@@ -1,0 +1,148 @@
+"""A lab's folder, and all labs of a state directory.
+
+::
+
+    STATE/lab/NAME/
+    ├── lab.json        the plan as last read, the plan as it is wanted now, the driver
+    ├── lock            held (flock) by the command that changes the lab
+    ├── fabric/         of the process that makes the network
+    ├── secrets/        passfiles of the accounts `mover` and `fence`, mode 0600
+    └── instances/ID/   `data`, and beside it `data.landbridge` with hba, log and socket
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import LandbridgeError, UsageError
+from ..lock import take
+from .plan import Plan
+
+#: Seconds that a command waits for another one on the same lab.
+_PATIENCE = 60.0
+
+
+@dataclass
+class Saved:
+    """What lab.json holds."""
+
+    file: str
+    """Where the plan was read from."""
+    driver: str
+    """As it was asked for: auto, netns or relay."""
+    read: Plan
+    """As last read from the file."""
+    wanted: Plan
+    """With what commands have changed since."""
+
+
+class Store:
+    """The folder of one lab."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def fabric(self) -> Path:
+        return self.folder / "fabric"
+
+    @property
+    def secrets(self) -> Path:
+        return self.folder / "secrets"
+
+    @property
+    def instances(self) -> Path:
+        return self.folder / "instances"
+
+    def data(self, instance: str) -> Path:
+        """The data directory of an instance."""
+        return self.instances / instance / "data"
+
+    def prepare(self) -> None:
+        """Make the folder; others may pass through (the server account must), not look."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o711)
+        self.secrets.mkdir(mode=0o700, exist_ok=True)
+
+    def load(self) -> Saved | None:
+        """What was saved; None for a lab that was never made."""
+        try:
+            raw = json.loads((self.folder / "lab.json").read_text())
+        except FileNotFoundError:
+            return None
+        plans = (Plan.from_dict(raw[name]) for name in ("read", "wanted"))
+        return Saved(raw["file"], raw["driver"], *plans)
+
+    def save(self, saved: Saved) -> None:
+        """Replace lab.json, so that it is whole whatever happens."""
+        value = {
+            "file": saved.file, "driver": saved.driver,
+            "read": saved.read.as_dict(), "wanted": saved.wanted.as_dict(),
+        }  # fmt: skip
+        scratch = self.folder / ".lab.json"
+        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(fd, "w") as file:
+            json.dump(value, file, indent=1)
+            file.flush()
+            os.fsync(fd)
+        scratch.replace(self.folder / "lab.json")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the one command that changes the lab; LandbridgeError (lab.busy) otherwise."""
+        fd = take(self.folder / "lock", _PATIENCE)
+        if fd is None:
+            raise LandbridgeError(
+                f"another command has worked on lab {self.name} for {_PATIENCE:.0f} s",
+                id="lab.busy", retryable=True,
+            )  # fmt: skip
+        try:
+            yield
+        finally:
+            os.close(fd)
+
+    def remove(self, *, keep_data: bool) -> None:
+        """Remove the folder; with `keep_data` what `lab up` needs to build the lab again stays."""
+        if keep_data:
+            shutil.rmtree(self.fabric, ignore_errors=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Labs:
+    """All labs of one state directory."""
+
+    def __init__(self, state: Path) -> None:
+        self.root = state / "lab"
+
+    def all(self) -> list[Store]:
+        """Every lab, by name."""
+        return [Store(found.parent) for found in sorted(self.root.glob("*/lab.json"))]
+
+    def store(self, name: str) -> Store:
+        """The place of a lab of that name, made or not."""
+        return Store(self.root / name)
+
+    def get(self, name: str | None) -> Store:
+        """The lab of that name, or the only one; UsageError (lab.unknown) otherwise."""
+        found = [store for store in self.all() if name in (None, store.name)]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(store.name for store in self.all()) or "none"
+        raise UsageError(
+            "which lab is not clear" if found else f"there is no lab {name or ''}".rstrip(),
+            id="lab.unknown",
+            remedy=f"Name one with --lab; there are: {known}."
+            if self.all()
+            else "Make one: landbridge lab up examples/two-regions.toml",
+        )
