@@ -19,7 +19,7 @@ from assessment_facts import (
     healthy,
     with_setting,
 )
-from landbridge.assessment.facts import Facts
+from landbridge.assessment.facts import Facts, Port
 from landbridge.assessment.model import Level
 from landbridge.postgres.facts.account import FenceRights, HbaLine, Override, Role
 from landbridge.postgres.facts.activity import (
@@ -32,7 +32,7 @@ from landbridge.postgres.facts.activity import (
     WalRate,
 )
 from landbridge.postgres.facts.collations import LocalOrder
-from landbridge.postgres.facts.connect import Attempt, Reached, Refusal
+from landbridge.postgres.facts.connect import Attempt, Reached
 from landbridge.postgres.facts.databases import (
     Extension,
     ForeignServer,
@@ -43,7 +43,9 @@ from landbridge.postgres.facts.databases import (
 )
 from landbridge.postgres.facts.directory import Occupant
 from landbridge.postgres.facts.line import Line
+from landbridge.postgres.facts.neighbours import Neighbour, Relation
 from landbridge.postgres.facts.tls import Tls
+from landbridge.postgres.refusal import Refusal
 
 E, W, INFO = Level.ERROR, Level.WARNING, Level.INFO
 
@@ -185,24 +187,41 @@ PLATFORM = (
 )  # fmt: skip
 
 _CLUSTER = {"occupant": Occupant.CLUSTER, "samples": ("base/16384",)}
+_EMPTY = {"occupant": Occupant.EMPTY_CLUSTER, "major": 15}
+_LIVE = Neighbour(Relation.SAME, "/srv/new", source=True, pid=99)
+_ROUND = Neighbour(Relation.INSIDE, "/disks/fast", tablespace=True, pid=99)
 DESTINATION = (
-    Case("destination.empty", E, _set(destination__directory=directory("/srv/new", **_CLUSTER)),
-         "a cluster with contents (base/16384)", "mv /srv/new /srv/new.old", why="cluster"),
+    Case("destination.empty", E,
+         _set(destination__directory=directory("/srv/new", major=16, **_CLUSTER)),
+         "a cluster of PostgreSQL 16 with contents (base/16384)", "ls -lA /srv/new", why="cluster"),
     Case("destination.empty", E,
          _set(destination__directory=directory("/srv/new", occupant=Occupant.FILES)),
-         "other files", "mv /srv/new", why="files"),
+         "other files", "ls -lA /srv/new", why="files"),
     Case("destination.empty", E,
          _set(destination__directory=directory("/srv/new", occupant=Occupant.PARTIAL_COPY)),
          "partial copy", "landbridge tasks", why="partial"),
+    Case("destination.empty", E, _set(destination__directory=directory("/srv/new", **_EMPTY)),
+         "an empty cluster of PostgreSQL 15", "--replace-empty", why="empty cluster"),
     Case("destination.empty", INFO,
-         _set(destination__directory=directory("/srv/new", occupant=Occupant.EMPTY_CLUSTER)),
-         "set aside", why="empty cluster"),
+         _set(destination__directory=directory("/srv/new", **_EMPTY),
+              plan__replaces_empty_cluster=True),
+         "set aside", why="replaced"),
+    Case("destination.empty", E,
+         _set(destination__directory=directory("/srv/new", **(_EMPTY | {"major": 16})),
+              plan__replaces_empty_cluster=True),
+         "an empty cluster of PostgreSQL 16; the source is PostgreSQL 15", why="other major"),
+    Case("destination.empty", INFO,
+         _set(destination__directory=directory("/srv/new", occupant=Occupant.UNSEEN)),
+         "cannot be seen", why="unseen"),
     Case("destination.identity", E,
          _set(destination__directory__system_identifier="7000000000000000001"),
          "the same cluster"),
-    Case("destination.running", E, _set(destination__directory__running_pid=99), "process 99",
-         "pg_ctl stop -D /srv/new"),
-    Case("destination.port", E, _set(destination__port_taken=True), "port 5433", "sport = :5433"),
+    Case("destination.running", E, _set(destination__neighbours={"/srv/new": (_LIVE,)}),
+         "/srv/new is /srv/new, the source's own data directory (process 99)", why="source"),
+    Case("destination.running", E, _set(destination__neighbours={"/srv/new": (_ROUND,)}),
+         "/srv/new lies inside /disks/fast, the tablespace of a running server", why="inside"),
+    Case("destination.port", E, _set(destination__port=Port.TAKEN), "port 5433", "sport = :5433"),
+    Case("destination.port", E, _set(destination__port=Port.CLOSED), "privileged", why="low"),
     Case("destination.access", E,
          _set(destination__directory__reachable=False, destination__directory__blocked_at="/srv"),
          "may not enter /srv", "chmod o+x /srv", why="closed"),
@@ -261,6 +280,14 @@ WAL = (
 )  # fmt: skip
 
 SETTINGS = (
+    Case("settings.refused", E,
+         _set(plan__settings={"wrok_mem": "1"},
+              destination__refused_settings={"wrok_mem": "unrecognized parameter"}),
+         "wrok_mem = 1 is refused by PostgreSQL 15.19: unrecognized parameter"),
+    Case("settings.refused", E, _set(plan__settings={"superuser_reserved_connections": "100"}),
+         "100 are reserved", why="clash"),
+    Case("settings.refused", E, _set(plan__settings={"wal_level": "minimal"}), "wal_level",
+         why="minimal"),
     Case("settings.hot_standby", W, _set(plan__settings={"max_connections": "50"}),
          "max_connections = 50 (the source has 100)", "max_connections = 100"),
     Case("settings.files", INFO, _guc("hba_file", "/etc/postgresql/15/main/pg_hba.conf"),

@@ -13,10 +13,10 @@ from assessment_facts import change, healthy
 from landbridge.assessment import Level, assess, lines
 from landbridge.assessment.checks import _of, extensions
 from landbridge.assessment.registry import CHECKS, Check
-from landbridge.postgres import units
+from landbridge.postgres import refusal, units
 from landbridge.postgres.facts import connect, server, source, timezones
 
-MODULES = (lines, _of, extensions, units, connect, server, source, timezones)
+MODULES = (lines, _of, extensions, units, connect, refusal, server, source, timezones)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.id)

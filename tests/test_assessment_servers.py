@@ -22,7 +22,7 @@ from landbridge.errors import LandbridgeError, UsageError
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.distribution import Distribution, find
 from landbridge.postgres.facts import line as line_facts
-from landbridge.postgres.facts.connect import Refusal
+from landbridge.postgres.refusal import Refusal
 
 #: Short enough for tests; the write rate is not what they are about.
 SAMPLE = 0.02

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from ..postgres.distribution import Distribution
 from ..postgres.facts.account import FenceRights
 from ..postgres.facts.connect import Attempt, Reached
 from ..postgres.facts.directory import Directory
+from ..postgres.facts.neighbours import Neighbour
 from ..postgres.facts.programs import Programs
 from ..postgres.facts.source import SourceFacts
 
@@ -33,6 +35,8 @@ class DestinationPlan:
     fence: str = "sync"
     wal_policy: str = "protect-source"
     archive_command: str | None = None
+    replaces_empty_cluster: bool = False
+    """An empty cluster of the source's major that lies there may be set aside."""
     reindex: bool = False
     """Whether indexes whose order changes shall be rebuilt after the promotion."""
     hba_given: bool = False
@@ -45,6 +49,16 @@ class DestinationPlan:
     """Address blocks of the destination's network."""
 
 
+class Port(Enum):
+    """Whether the destination can listen on its port."""
+
+    FREE = "free"
+    TAKEN = "taken"
+    """Something listens there."""
+    CLOSED = "closed"
+    """Only privileged processes may listen there, which no PostgreSQL server is."""
+
+
 @dataclass(frozen=True)
 class DestinationFacts:
     """The place the cluster shall go to."""
@@ -55,7 +69,11 @@ class DestinationFacts:
     programs: Programs | None = None
     majors: tuple[int, ...] = ()
     """Majors whose programs this host has."""
-    port_taken: bool = False
+    neighbours: Mapping[str, tuple[Neighbour, ...]] = field(default_factory=dict)
+    """Each of these directories -> the clusters' directories it touches."""
+    refused_settings: Mapping[str, str] = field(default_factory=dict)
+    """Setting of the plan -> the server programs' own words why they refuse it."""
+    port: Port = Port.FREE
 
 
 @dataclass(frozen=True)

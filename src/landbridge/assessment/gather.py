@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 import psycopg
 
 from ..errors import ServerFailed
+from ..postgres.configcheck import refused_values
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import discover
 from ..postgres.facts.account import read_fence_rights
@@ -26,11 +28,12 @@ from ..postgres.facts.connect import (
     try_replication,
 )
 from ..postgres.facts.directory import free_space, look_at, system_identifier
+from ..postgres.facts.neighbours import Home, neighbours
 from ..postgres.facts.programs import Programs, read_programs
 from ..postgres.facts.read import open_asker, read_source
-from ..postgres.facts.source import SourceFacts
+from ..postgres.facts.source import LIBRARY_SETTINGS, SourceFacts, split_list
 from ..postgres.osaccount import OsAccount
-from .facts import DestinationFacts, DestinationPlan, Facts, FenceAccount
+from .facts import DestinationFacts, DestinationPlan, Facts, FenceAccount, Port
 
 #: Seconds over which the source's write rate is sampled.
 SAMPLE = 1.0
@@ -94,13 +97,39 @@ def _read_destination(plan: DestinationPlan, source: SourceFacts | None) -> Dest
         for t in (source.tablespaces if source else None) or ()
         if t.location.startswith("/")
     }
+    directory = look_at(plan.data, servers)
+    home = _home(source) if source else None
     return DestinationFacts(
-        directory=look_at(plan.data, servers),
+        directory=directory,
         tablespaces=spaces,
         programs=_read_programs(plan, source),
         majors=tuple(sorted({d.major for d in discover()})),
-        port_taken=_port_taken(plan.port),
+        neighbours={d.path: neighbours(Path(d.path), home) for d in (directory, *spaces.values())},
+        refused_settings=_refused_settings(plan),
+        port=_look_at_port(plan.port),
     )
+
+
+def _home(source: SourceFacts) -> Home | None:
+    data = source.server.value("data_directory")
+    spaces = tuple(t.location for t in source.tablespaces or ())
+    return Home(data, spaces, source.server.system_identifier) if data else None
+
+
+def _refused_settings(plan: DestinationPlan) -> dict[str, str]:
+    """What the server programs say to the plan's settings; nothing without programs."""
+    if plan.distribution is None:
+        return {}
+    refused = refused_values(plan.distribution, plan.settings)
+    for name in LIBRARY_SETTINGS:
+        gone = [
+            library
+            for library in split_list(plan.settings.get(name, ""))
+            if not plan.distribution.has_library(library)
+        ]
+        if gone:
+            refused[name] = f"these programs have no library {', '.join(gone)}"
+    return refused
 
 
 def _read_programs(plan: DestinationPlan, source: SourceFacts | None) -> Programs | None:
@@ -116,15 +145,28 @@ def _read_programs(plan: DestinationPlan, source: SourceFacts | None) -> Program
         return replace(found, canary_failed=problem.message)
 
 
-def _port_taken(port: int) -> bool:
-    """Whether somebody listens on this port of this host."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _look_at_port(number: int) -> Port:
+    """Whether a server may listen on a port of this host, by trying it."""
+    if number < _first_unprivileged_port():
+        return Port.CLOSED
+    for family, anywhere in ((socket.AF_INET, ""), (socket.AF_INET6, "::")):
         try:
-            probe.bind(("", port))
-        except OSError:
-            return True
-    return False
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind((anywhere, number))
+        except OSError as problem:
+            if problem.errno == errno.EADDRINUSE:
+                return Port.TAKEN
+    return Port.FREE
+
+
+def _first_unprivileged_port() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    except (OSError, ValueError):
+        return 1024
 
 
 def _read_fence(source: Conninfo, fence_as: Conninfo | None) -> FenceAccount:

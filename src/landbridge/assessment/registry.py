@@ -41,6 +41,8 @@ class Check:
     needs: tuple[str, ...]
     rule: str
     """Where the rule comes from."""
+    absolute: bool = False
+    """Its errors cannot be waived: going on would harm a cluster that is in use."""
 
 
 _DOC = "PostgreSQL documentation, "
@@ -92,8 +94,8 @@ CHECKS: tuple[Check, ...] = (
           "nothing of anybody's is overwritten"),
     Check("destination.identity", G.DESTINATION, "Identity of the cluster", destination.identity,
           ("source.server.system_identifier",), _DOC + "pg_control_system"),
-    Check("destination.running", G.DESTINATION, "Server on the data directory",
-          destination.running, (), "nobody's sessions are cut off"),
+    Check("destination.running", G.DESTINATION, "Clusters in use there", destination.running, (),
+          "nothing of a cluster in use is touched", absolute=True),
     Check("destination.port", G.DESTINATION, "Port of the destination", destination.port, (),
           "the destination's server has to listen"),
     Check("destination.access", G.DESTINATION, "Permissions of the directories", destination.access,
@@ -124,6 +126,8 @@ CHECKS: tuple[Check, ...] = (
           _DOC + "pg_stat_archiver"),
     Check("settings.hot_standby", G.SETTINGS, "Hot-standby parameters", settings.hot_standby,
           ("source",), _DOC + "Hot Standby, Administrator's Overview"),
+    Check("settings.refused", G.SETTINGS, "Settings given for the destination", settings.refused,
+          _HERE, "measured: the destination's programs (`postgres -C`) refuse them"),
     Check("settings.files", G.SETTINGS, "Configuration files", settings.files, ("source",),
           _DOC + "File Locations"),
     Check("settings.tls", G.SETTINGS, "TLS of the destination", settings.tls, _HERE,

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import AssessmentFailed, LandbridgeError
 from . import options
+from .move import Move, takes_move
 from .options import OUTPUT, PROOF
 from .output import Mode, Output
 
@@ -18,62 +19,53 @@ if TYPE_CHECKING:
     from ..postgres.distribution import Distribution
 
 
+ApplyFixes = Annotated[
+    bool,
+    typer.Option(
+        "--apply-fixes", metavar="", rich_help_panel=PROOF,
+        help="Apply the fixes that Landbridge can apply itself, say how to take each back,"
+        " and assess again.",
+    ),
+]  # fmt: skip
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", show_default=False, rich_help_panel=OUTPUT,
+        help="Write the report as one self-contained page too.",
+    ),
+]  # fmt: skip
+AllChecks = Annotated[
+    bool,
+    typer.Option("--all", metavar="", help="List the passed checks too.", rich_help_panel=OUTPUT),
+]
+
+
+@takes_move
 def assess(
-    source: options.SourceArgument,
-    to: options.To,
-    port: options.Port = 5432,
-    tablespace: options.Tablespaces = None,
-    setting: options.Settings = None,
-    max_rate: options.MaxRate = None,
-    wal_budget: options.WalBudget = options.WAL_BUDGET,
-    fence: options.FenceOption = None,
-    fence_as: options.FenceAs = None,
-    apply_fixes: Annotated[
-        bool,
-        typer.Option(
-            "--apply-fixes",
-            metavar="",
-            rich_help_panel=PROOF,
-            help="Apply the fixes that Landbridge can apply itself, say how to take each back,"
-            " and assess again.",
-        ),
-    ] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            "--html",
-            metavar="FILE",
-            show_default=False,
-            rich_help_panel=OUTPUT,
-            help="Write the report as one self-contained page too.",
-        ),
-    ] = None,
-    all_checks: Annotated[
-        bool,
-        typer.Option(
-            "--all", metavar="", help="List the passed checks too.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
+    move: Move,
+    apply_fixes: ApplyFixes = False,
+    html: Html = None,
+    all_checks: AllChecks = False,
     json: options.JsonFlag = False,
 ) -> int:
     """Check whether a cluster can be moved; changes nothing.
 
     Each finding has a stable id, the measured cause, and the exact lines that repair it.
     Ends 3 if a finding of level error stands in the way.
-    """  # fmt: skip
+    """
     from ..assessment import DestinationPlan
     from .passwords import Passwords
 
     out = Output(Mode.of(json))
+    if html is not None:
+        _write(html, "")  # better now than after the assessment
+    chosen = move.chosen()
     passwords = Passwords(out)
-    conninfo = passwords.source(source)
-    fencer = passwords.other(fence_as, "fence_as", conninfo)
+    conninfo = passwords.source(move.source)
+    fencer = passwords.other(move.fence_as, "fence_as", conninfo)
     plan = DestinationPlan(
-        data=to.absolute(), port=port, distribution=_distribution(conninfo),
-        tablespaces=options.pairs(tablespace, "--tablespace"),
-        settings=options.pairs(setting, "--set"), wal_budget=wal_budget, max_rate=max_rate,
-        fence=fence.value if fence else "sync" if fencer else "manual",
-    )  # fmt: skip
+        data=move.to.absolute(), port=move.port, distribution=_distribution(conninfo), **chosen
+    )
     report = examine(conninfo, plan, fencer)
     applied = _apply(report, conninfo, fencer, out) if apply_fixes else []
     if applied:
@@ -124,8 +116,19 @@ def _apply(
 def _write_html(report: Report, path: Path, out: Output) -> None:
     from ..assessment import render_html
 
-    path.write_text(render_html(report))
+    _write(path, render_html(report))
     out.show(f"Report: {path.absolute()}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as problem:
+        raise LandbridgeError(
+            f"{path} cannot be written: {problem.strerror}",
+            id="output.failed",
+            remedy="Name another file with --html.",
+        ) from None
 
 
 def _say(report: Report, applied: list[dict[str, Any]], out: Output, all_checks: bool) -> int:

@@ -17,32 +17,36 @@ from . import app
 from .environment import take_passwords
 from .interrupt import INTERRUPTED, Interrupted
 from .log import LogFile
-from .output import Mode, Output
+from .output import Mode, Output, OutputFailed
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code and has said everything there is to say."""
-    output = Output(Mode.of("--json" in arguments, "--events" in arguments))
+    in_json = "--json" in arguments
+    output = Output(Mode.of(in_json, "--events" in arguments and not in_json))
     log = LogFile()
     logging.getLogger().addHandler(log)
     take_passwords()
     try:
-        return _invoke(arguments)
+        return _invoke(arguments or ["--help"])
     except typer.TyperException as error:
-        wrong = UsageError(error.format_message(), remedy=_help_hint(error))
-        output.error(wrong)
-        return wrong.exit_code
+        return _fail(output, UsageError(error.format_message(), remedy=_help_hint(error)))
     except LandbridgeError as error:
-        output.error(error)
-        return error.exit_code
+        return _fail(output, error)
     except KeyboardInterrupt:
-        output.error(Interrupted("interrupted"))
-        return INTERRUPTED
+        return _fail(output, Interrupted("interrupted"))
     except Exception as error:
-        output.error(_internal(error, log))
-        return 1
+        return _fail(output, _internal(error, log))
     finally:
         logging.getLogger().removeHandler(log)
+
+
+def _fail(output: Output, error: LandbridgeError) -> int:
+    try:
+        output.error(error)
+    except OutputFailed as unsaid:
+        output.error(unsaid)
+    return error.exit_code
 
 
 def _invoke(arguments: Sequence[str]) -> int:
@@ -56,7 +60,10 @@ def _invoke(arguments: Sequence[str]) -> int:
 def _help_hint(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "landbridge"
-    return f"See `{path} --help`."
+    known = ""
+    if path == "landbridge":
+        known = f"Commands: {', '.join(app.command().commands)}. "
+    return f"{known}See `{path} --help`."
 
 
 def _internal(error: Exception, log: LogFile) -> LandbridgeError:

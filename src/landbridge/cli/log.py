@@ -24,17 +24,18 @@ class LogFile(logging.Handler):
 
     @cached_property
     def path(self) -> Path:
-        """Where it is; in a folder for temporary files if the state directory is closed."""
+        """Where it is; a new private temporary file if the state directory is closed."""
         from ..migration.task import Tasks
 
-        folder = Tasks.default().root / "log"
+        found = Tasks.default().root / "log/landbridge.log"
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(found, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         except OSError:
-            folder = Path(tempfile.gettempdir())
-        if not os.access(folder, os.W_OK):
-            folder = Path(tempfile.gettempdir())
-        return folder / "landbridge.log"
+            fd, name = tempfile.mkstemp(prefix="landbridge-", suffix=".log")
+            os.close(fd)
+            return Path(name)
+        return found
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)

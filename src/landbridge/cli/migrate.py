@@ -6,41 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from ..errors import UsageError
 from . import migrate_options as own
 from . import options
+from .move import Move, takes_move
 from .output import Mode, Output
 
 if TYPE_CHECKING:
     from ..migration.task import Request, Task
     from ..postgres.conninfo import Conninfo
+    from .display.view import View
     from .running import Moment
 
 
+@takes_move
 def migrate(
-    source: options.SourceArgument,
-    to: options.To,
-    port: options.Port = 5432,
+    move: Move,
+    context: typer.Context,
     listen: own.Listen = "localhost",
     allow: options.Cidrs = None,
     hba_file: own.HbaFile = None,
-    setting: options.Settings = None,
-    tablespace: options.Tablespaces = None,
-    archive_command: own.ArchiveCommand = None,
-    max_rate: options.MaxRate = None,
     compression: options.Compression = "auto",
-    wal_policy: options.WalPolicyOption = options.WalPolicy.protect_source,
-    wal_budget: options.WalBudget = options.WAL_BUDGET,
     switchover: own.Switchover = None,
-    fence: options.FenceOption = None,
-    fence_as: options.FenceAs = None,
     time_limit: options.TimeLimit = options.TIME_LIMIT,
     verify: own.VerifyOption = options.Verify.none,
     verify_as: own.VerifyAs = None,
     waive: own.Waive = None,
-    reindex: own.Reindex = False,
     plan: own.Plan = False,
-    detach: own.Detach = False,
+    detach: options.Detach = False,
     json: options.JsonFlag = False,
     events: options.EventsFlag = False,
 ) -> int:
@@ -53,20 +48,14 @@ def migrate(
     when = switchover or (options.When.ask if out.can_ask else options.When.wait)
     if when is options.When.ask and (detach or not out.can_ask):
         raise UsageError("--switchover ask needs a terminal to ask on")
-    chosen = {
-        "listen": listen, "hba_file": str(hba_file.absolute()) if hba_file else None,
-        "settings": options.pairs(setting, "--set"), "archive_command": archive_command,
-        "tablespaces": options.pairs(tablespace, "--tablespace"), "max_rate": max_rate,
-        "compression": compression, "wal_policy": wal_policy.value, "wal_budget": wal_budget,
+    chosen = move.chosen() | {
+        "listen": listen, "hba_file": _read(hba_file), "compression": compression,
         "switchover": "auto" if when is options.When.auto else "wait",
         "time_limit": time_limit, "verify": verify.value, "waive": tuple(waive or ()),
-        "reindex": reindex,
     }  # fmt: skip
-    if fence is not None:
-        chosen["fence"] = fence.value
     if allow is not None:
         chosen["allow"] = tuple(allow)
-    wish = Wish(source, to, port, chosen, fence_as, verify_as)
+    wish = Wish(move, chosen, verify_as, _typed(context))
     if plan:
         from .planning import show_plan
 
@@ -75,25 +64,40 @@ def migrate(
     return _begin(wish, out, ask=when is options.When.ask, detach=detach)
 
 
+def _read(hba_file: Path | None) -> str | None:
+    try:
+        return hba_file.read_text() if hba_file else None
+    except (OSError, UnicodeError) as problem:
+        raise UsageError(f"--hba-file {hba_file} cannot be read: {problem}") from None
+
+
+def _typed(context: typer.Context) -> dict[str, str]:
+    """Parameters that stand on the command line, each with its option's name."""
+    return {
+        str(p.name): p.opts[-1]
+        for p in context.command.params
+        if (source := context.get_parameter_source(str(p.name))) and source.name == "COMMANDLINE"
+    }
+
+
 @dataclass(frozen=True)
 class Wish:
     """What the command line asks for, before any server was asked."""
 
-    source: str
-    to: Path
-    port: int
+    move: Move
     chosen: dict[str, Any]
     """Fields of `Request`."""
-    fence_as: str | None
     verify_as: str | None
+    typed: dict[str, str]
+    """Parameter that was given -> name of its option."""
 
     def accounts(self, out: Output) -> dict[str, Conninfo]:
         """Connection of each role, with its password."""
         from .passwords import Passwords
 
         passwords = Passwords(out)
-        found = {"source": passwords.source(self.source)}
-        for role, text in (("fence_as", self.fence_as), ("verify_as", self.verify_as)):
+        found = {"source": passwords.source(self.move.source)}
+        for role, text in (("fence_as", self.move.fence_as), ("verify_as", self.verify_as)):
             if (other := passwords.other(text, role, found["source"])) is not None:
                 found[role] = other
         return found
@@ -104,8 +108,35 @@ class Wish:
 
         others = {role: c for role, c in accounts.items() if role != "source"}
         return make_request(
-            accounts["source"], self.to.absolute(), self.port, **others, **self.chosen
+            accounts["source"], self.move.to.absolute(), self.move.port, **others, **self.chosen
         )
+
+    def unlike(self, request: Request) -> list[str]:
+        """Options that were typed now and say something else than the request.
+
+        Raises UsageError (task.exists) when the source is another one.
+        """
+        from ..postgres.conninfo import Conninfo
+
+        source = Conninfo.parse(self.move.source).resolve()
+        if any(source.parameters.get(k) != request.source.get(k) for k in ("host", "port")):
+            raise UsageError(
+                f"another source, {Conninfo(request.source)}, is being moved into {request.data}",
+                id="task.exists",
+                remedy="Name another directory with --to, or cancel that migration.",
+            )
+        said = {**self.chosen, "port": self.move.port}
+        return [
+            option
+            for name, option in self.typed.items()
+            if (field := _FIELDS.get(name, name)) in said and said[field] != getattr(request, field)
+        ]
+
+
+#: Parameters whose field in a request has another name.
+_FIELDS = {
+    "setting": "settings", "tablespace": "tablespaces", "replace_empty": "replaces_empty_cluster"
+}  # fmt: skip
 
 
 def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
@@ -116,9 +147,12 @@ def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
     from .summary import conclude
 
     everything = Tasks.default()
-    task = everything.for_destination(wish.to)
+    task = everything.for_destination(wish.move.to)
     if task is not None:
+        unlike = wish.unlike(task.request)
         out.show(f"Going on with {task.id}, with the options that it was begun with.\n")
+        if unlike:
+            out.warn(f"not changed by this call: {', '.join(unlike)}")
     else:
         accounts = wish.accounts(out)
         task = create_task(everything, wish.request(accounts), **accounts)
@@ -129,13 +163,14 @@ def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
 
 def _questions(task: Task, out: Output, ask: bool) -> list[Moment]:
     """What to ask the person in front of us, and otherwise how to do it from elsewhere."""
-    from .running import asking, fencing
+    from .running import Moment, asking, fencing, is_ready
 
-    waits = task.request.switchover == "wait"
-    if waits and not ask:
-        later = f"landbridge switchover {task.id}"
-        out.line(f"Once it has caught up, switch over with: {later}")
-    moments = [asking(out)] if waits and ask else []
+    def say_how(view: View) -> None:
+        out.line(f"Switch over, from elsewhere, with: landbridge switchover {view.task.id}")
+
+    moments = []
+    if task.request.switchover == "wait":
+        moments.append(asking(out) if ask else Moment(is_ready, say_how, is_question=True))
     if out.can_ask and task.request.fence == "manual":
         moments.append(fencing(out))
     return moments

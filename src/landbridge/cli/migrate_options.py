@@ -24,13 +24,6 @@ HbaFile = Annotated[
         rich_help_panel=DESTINATION,
     ),
 ]  # fmt: skip
-ArchiveCommand = Annotated[
-    str | None,
-    typer.Option(
-        "--archive-command", metavar="COMMAND", show_default=False, rich_help_panel=DESTINATION,
-        help="Archive the destination's WAL with it, from the promotion on.",
-    ),
-]  # fmt: skip
 Switchover = Annotated[
     When | None,
     typer.Option(
@@ -61,24 +54,10 @@ Waive = Annotated[
         help="Accept the assessment's error of this id; may be repeated.",
     ),
 ]  # fmt: skip
-Reindex = Annotated[
-    bool,
-    typer.Option(
-        "--reindex", metavar="", rich_help_panel=PROOF,
-        help="Rebuild the indexes whose collation differs on this host.",
-    ),
-]  # fmt: skip
 Plan = Annotated[
     bool,
     typer.Option(
         "--plan", metavar="", rich_help_panel=OUTPUT,
         help="Assess, and say what would be done; changes nothing.",
-    ),
-]  # fmt: skip
-Detach = Annotated[
-    bool,
-    typer.Option(
-        "--detach", metavar="", rich_help_panel=OUTPUT,
-        help="Work in the background; follow it with `landbridge watch`.",
     ),
 ]  # fmt: skip

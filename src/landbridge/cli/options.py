@@ -184,6 +184,34 @@ Cidrs = Annotated[
         help="Clients that the destination admits; may be repeated. Default: this host.",
     ),
 ]  # fmt: skip
+ReplaceEmpty = Annotated[
+    bool,
+    typer.Option(
+        "--replace-empty", metavar="", rich_help_panel=DESTINATION,
+        help="Set an empty, stopped cluster in DIR aside; it is put back if this is given up.",
+    ),
+]  # fmt: skip
+ArchiveCommand = Annotated[
+    str | None,
+    typer.Option(
+        "--archive-command", metavar="COMMAND", show_default=False, rich_help_panel=DESTINATION,
+        help="Archive the destination's WAL with it, from the promotion on.",
+    ),
+]  # fmt: skip
+Reindex = Annotated[
+    bool,
+    typer.Option(
+        "--reindex", metavar="", rich_help_panel=PROOF,
+        help="Rebuild the indexes whose collation differs on this host.",
+    ),
+]  # fmt: skip
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach", metavar="", rich_help_panel=OUTPUT,
+        help="Work in the background; follow it with `landbridge watch`.",
+    ),
+]  # fmt: skip
 JsonFlag = Annotated[
     bool,
     typer.Option(
@@ -216,4 +244,31 @@ def pairs(values: Iterable[str] | None, option: str) -> dict[str, str]:
         if not equals or not name.strip():
             raise UsageError(f"invalid value for {option}: {value!r} is not of the form NAME=VALUE")
         found[name.strip()] = rest.strip()
+    return found
+
+
+#: Settings that are said in another way, or that Landbridge needs as they are.
+_OURS = {
+    "port": "--port", "listen_addresses": "--listen", "hba_file": "--hba-file",
+    "ident_file": None, "data_directory": None, "config_file": None,
+    "unix_socket_directories": None,
+}  # fmt: skip
+
+
+def settings(values: Iterable[str] | None) -> dict[str, str]:
+    """`--set` arguments as a dict with names in lower case; UsageError names what is wrong.
+
+    >>> settings(["Work_Mem=64MB"])
+    {'work_mem': '64MB'}
+    """
+    found = {name.lower(): value for name, value in pairs(values, "--set").items()}
+    for name in found:
+        if not re.fullmatch(r"[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*", name):
+            raise UsageError(f"invalid value for --set: {name!r} is not the name of a setting")
+        if name in _OURS:
+            other = _OURS[name]
+            raise UsageError(
+                f"invalid value for --set: {name} is Landbridge's to set",
+                remedy=f"Use {other}." if other else None,
+            )
     return found

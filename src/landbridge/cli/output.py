@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..errors import LandbridgeError, UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-    from ..errors import LandbridgeError
 
 #: Columns of tables that go into a file or a pipe.
 _WIDTH_OF_FILES = 120
@@ -34,8 +36,16 @@ class Mode(Enum):
 
     @classmethod
     def of(cls, json: bool, events: bool = False) -> Mode:
-        """The mode that the options ask for."""
+        """The mode that the options ask for; UsageError if they ask for two."""
+        if json and events:
+            raise UsageError("--json and --events exclude each other")
         return cls.JSON if json else cls.EVENTS if events else cls.HUMAN
+
+
+class OutputFailed(LandbridgeError):
+    """stdout takes no more: its disk is full, or nobody reads it. Said on stderr."""
+
+    id = "output.failed"
 
 
 class Output:
@@ -69,19 +79,20 @@ class Output:
         from rich.text import Text
 
         if self.mode is Mode.HUMAN:
-            for part in renderables:
-                # Sentences may hold paths and commands, which must not be torn apart.
-                self.console.print(part, soft_wrap=isinstance(part, str | Text))
+            with _written():
+                for part in renderables:
+                    # Sentences may hold paths and commands, which must not be torn apart.
+                    self.console.print(part, soft_wrap=isinstance(part, str | Text))
 
     def line(self, text: str) -> None:
         """One plain line for a person, flushed at once and never wrapped."""
         if self.mode is Mode.HUMAN:
-            print(text, flush=True)
+            _print(text)
 
     def result(self, value: dict[str, Any], *renderables: RenderableType) -> None:
         """The result of the command: an object for programs, renderables for people."""
         if self.mode is Mode.JSON:
-            print(json.dumps(value, default=str, indent=2), flush=True)
+            _print(json.dumps(value, default=str, indent=2))
         elif self.mode is Mode.EVENTS:
             self.event("result", **value)
         else:
@@ -90,7 +101,7 @@ class Output:
     def event(self, kind: str, **facts: Any) -> None:
         """One line of `--events`; nothing in the other modes."""
         if self.mode is Mode.EVENTS:
-            print(json.dumps({"kind": kind, **facts}, default=str), flush=True)
+            _print(json.dumps({"kind": kind, **facts}, default=str))
 
     def warn(self, text: str) -> None:
         """Say something that needs attention, on stderr."""
@@ -98,12 +109,29 @@ class Output:
 
     def error(self, error: LandbridgeError) -> None:
         """Say once what went wrong: on stderr for people, as an object for programs."""
-        if self.mode is Mode.JSON:
-            print(json.dumps({"error": error.as_dict()}, indent=2), flush=True)
-        elif self.mode is Mode.EVENTS:
+        if self.mode is Mode.JSON and not isinstance(error, OutputFailed):
+            _print(json.dumps({"error": error.as_dict()}, indent=2))
+        elif self.mode is Mode.EVENTS and not isinstance(error, OutputFailed):
             self.event("error", **error.as_dict())
         else:
             print(f"landbridge: {error.message} [{error.id}]", file=sys.stderr)
             if error.remedy:
                 print(f"  {error.remedy}", file=sys.stderr)
             sys.stderr.flush()
+
+
+def _print(text: str) -> None:
+    with _written():
+        print(text, flush=True)
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    """Turn what the system says to a write on stdout into OutputFailed."""
+    try:
+        yield
+    except OSError as problem:
+        # What is left in the buffer must not fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        why = "nobody reads it" if isinstance(problem, BrokenPipeError) else problem.strerror
+        raise OutputFailed(f"the output cannot be written: {why}") from None

@@ -17,47 +17,50 @@ if TYPE_CHECKING:
     from ..migration.verify import Verification
 
 
+Before = Annotated[
+    bool, typer.Option("--before", metavar="", help="Before the switchover, with replay paused.")
+]
+After = Annotated[bool, typer.Option("--after", metavar="", help="After the switchover.")]
+TablePatterns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--table", metavar="PATTERN", show_default=False,
+        help="Only tables like schema.name or database.schema.name, with * and ?;"
+        " may be repeated.",
+    ),
+]  # fmt: skip
+NoCompare = Annotated[
+    bool,
+    typer.Option(
+        "--no-compare", metavar="",
+        help="Only examine the destination's pages and indexes; possible at any time, also"
+        " when the destination has been written since.",
+    ),
+]  # fmt: skip
+Jobs = Annotated[
+    int,
+    typer.Option("--jobs", min=1, max=64, metavar="N", help="Tables read at a time, on each side."),
+]
+AllTables = Annotated[
+    bool, typer.Option("--all", metavar="", help="List equal tables too.", rich_help_panel=OUTPUT)
+]
+
+
 def verify(
     id: TaskArgument,
-    before: Annotated[
-        bool,
-        typer.Option("--before", metavar="", help="Before the switchover, with replay paused."),
-    ] = False,
-    after: Annotated[
-        bool, typer.Option("--after", metavar="", help="After the switchover.")
-    ] = False,
-    table: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--table",
-            metavar="PATTERN",
-            show_default=False,
-            help="Only tables like schema.name or database.schema.name, with * and ?;"
-            " may be repeated.",
-        ),
-    ] = None,
-    no_compare: Annotated[
-        bool,
-        typer.Option(
-            "--no-compare",
-            help="Only examine the destination's pages and indexes; possible at any time, also"
-            " when the destination has been written since.",
-        ),
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option("--jobs", min=1, max=64, help="Tables read at a time, on each side.")
-    ] = 4,
-    all_tables: Annotated[
-        bool,
-        typer.Option("--all", metavar="", help="List equal tables too.", rich_help_panel=OUTPUT),
-    ] = False,
+    before: Before = False,
+    after: After = False,
+    table: TablePatterns = None,
+    no_compare: NoCompare = False,
+    jobs: Jobs = 4,
+    all_tables: AllTables = False,
     json: JsonFlag = False,
 ) -> int:
     """Compare every table of source and destination.
 
     Examines the destination's pages and indexes too. Ends 1 if anything differs. Without
     --before or --after it looks which one it is.
-    """  # fmt: skip
+    """
     from ..migration.task import Tasks
     from ..migration.verify import examine_destination
     from ..migration.verify import verify as run

@@ -7,6 +7,8 @@ refused before anything is written.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,11 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "switchover": ("wait", "auto"),
     "verify": ("none", "before"),
 }
+#: What a request and the assessment's plan call by one name.
+_SAME = (
+    "archive_command", "fence", "max_rate", "reindex", "replaces_empty_cluster", "settings",
+    "tablespaces", "wal_budget", "wal_policy",
+)  # fmt: skip
 _COMPRESSION = re.compile(r"(auto|none|(gzip|lz4|zstd)(:\d+(:\d+)?)?)")
 
 
@@ -75,7 +82,11 @@ def create_task(
     fence_as: Conninfo | None = None,
     verify_as: Conninfo | None = None,
 ) -> Task:
-    """Write the task; UsageError (task.exists) if another one owns the destination."""
+    """Write the task.
+
+    Raises UsageError (task.exists) if another one owns the destination, LandbridgeError
+    (state.unwritable).
+    """
     if (other := tasks.for_destination(Path(request.data))) is not None:
         raise UsageError(
             f"task {other.id} migrates into {request.data} already",
@@ -84,7 +95,15 @@ def create_task(
             f" or give it up with `landbridge cancel {other.id}`.",
         )
     given = {"source": source, "fence_as": fence_as, "verify_as": verify_as}
-    return tasks.create(request, {role: c.resolve() for role, c in given.items() if c is not None})
+    accounts = {role: c.resolve() for role, c in given.items() if c is not None}
+    try:
+        return tasks.create(request, accounts)
+    except OSError as problem:
+        raise LandbridgeError(
+            f"nothing can be written in {tasks.root}: {problem.strerror}",
+            id="state.unwritable",
+            remedy="Make room there, or name a folder of yours in LANDBRIDGE_STATE.",
+        ) from None
 
 
 def destination_plan(request: Request) -> DestinationPlan:
@@ -97,19 +116,13 @@ def destination_plan(request: Request) -> DestinationPlan:
         distribution = find(request.major)
     except ServerProgramsMissing:
         distribution = None
+    same = {name: getattr(request, name) for name in _SAME}
     return DestinationPlan(
         data=Path(request.data),
         port=request.port,
         distribution=distribution,
-        tablespaces=request.tablespaces,
-        settings=request.settings,
-        wal_budget=request.wal_budget,
-        max_rate=request.max_rate,
-        fence=request.fence,
-        wal_policy=request.wal_policy,
-        archive_command=request.archive_command,
-        reindex=request.reindex,
         hba_given=request.hba_file is not None,
+        **same,
     )
 
 
@@ -133,9 +146,31 @@ def _check(options: dict[str, Any], fence_as: Conninfo | None) -> None:
             id="plan.compression",
             remedy="auto, none, or METHOD[:LEVEL[:WORKERS]] with METHOD gzip, lz4 or zstd.",
         )
+    _check_waived(options.get("waive", ()))
     for name in ("time_limit", "wal_budget", "max_rate"):
         if (number := options.get(name)) is not None and number <= 0:
             raise UsageError(f"{name.replace('_', ' ')} must be more than 0", id=f"plan.{name}")
+
+
+def _check_waived(ids: Iterable[str]) -> None:
+    from ..assessment.registry import CHECKS
+
+    known = {check.id: check for check in CHECKS}
+    for id in ids:
+        if id not in known:
+            like = get_close_matches(id, known, 3, 0.5) or sorted(
+                k for k in known if k.startswith(id.partition(".")[0])
+            )
+            raise UsageError(
+                f"no check of the assessment is called {id!r}",
+                id="plan.waive",
+                remedy=f"Did you mean {', '.join(like)}?" if like else "docs/checks.md lists them.",
+            )
+        if known[id].absolute:
+            raise UsageError(
+                f"{id} cannot be waived: a cluster that is in use would be harmed",
+                id="plan.waive",
+            )
 
 
 def _ask(source: Conninfo) -> tuple[int, str, str]:

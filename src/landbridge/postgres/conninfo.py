@@ -7,6 +7,7 @@ text forms are all masked, and every rendering goes through an allow-list.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..errors import ServerUnreachable, UsageError
+from .refusal import classify, remedy
 
 # What may be shown. Everything else (password, sslpassword, options, ...) may hold a secret.
 _SHOWN = ("host", "hostaddr", "port", "dbname", "user", "sslmode", "service")
@@ -102,6 +104,9 @@ class Conninfo:
                 " 'postgresql://user@host:port/dbname'; put the password into PGPASSWORD"
                 " or a passfile, and quote special characters.",
             ) from None
+        for number in found.get("port", "").split(","):
+            if number:
+                _port(number)
         password = found.pop("password", None)
         return cls(found, Secret(password) if password else None)
 
@@ -116,7 +121,7 @@ class Conninfo:
 
     @property
     def port(self) -> int:
-        return int(self.parameters.get("port") or os.environ.get("PGPORT") or 5432)
+        return _port(self.parameters.get("port") or os.environ.get("PGPORT") or "5432")
 
     def with_(self, **parameters: str | int) -> Self:
         """A copy with some parameters set."""
@@ -216,7 +221,13 @@ def unreachable(conninfo: Conninfo, message: str) -> ServerUnreachable:
     text = " ".join(message.split())
     if conninfo.password is not None and conninfo.password.reveal():
         text = text.replace(conninfo.password.reveal(), "********")
-    return ServerUnreachable(f"cannot connect to {conninfo}: {text}")
+    return ServerUnreachable(f"cannot connect to {conninfo}: {text}", remedy=remedy(classify(text)))
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise UsageError(f"{text!r} is no port: 1 to 65535", id="conninfo.port")
+    return int(text)
 
 
 def _os_user() -> str:

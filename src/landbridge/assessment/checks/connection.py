@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...postgres import refusal as refusals
 from ...postgres.facts.account import Account
-from ...postgres.facts.connect import Attempt, Refusal
+from ...postgres.facts.connect import Attempt
+from ...postgres.refusal import Refusal
 from ..facts import Facts
 from ..lines import RELOAD, alter_system, hba_fix, ident, source_sql
 from ..model import Fix, Verdict, error, passed
@@ -155,10 +157,10 @@ def _why_refused(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, .
     """Cause, remedy and lines for a refusal that any connection may meet."""
     user = ident(facts.user)
     said = f"The server refuses {facts.user}: {attempt.message}."
+    advice = refusals.remedy(attempt.refusal or Refusal.OTHER)
     if attempt.refusal is Refusal.PASSWORD:
         return (
-            f"{said} The password is wrong, or it has expired (VALID UNTIL), or it was stored as"
-            " md5 while pg_hba.conf asks for scram-sha-256; servers do not say which.",
+            f"{said} {advice}",
             "Set the password again, as a superuser; \\password keeps it out of the logs.",
             (source_sql(f"ALTER ROLE {user} VALID UNTIL 'infinity';", f"\\password {user}"),),
         )
@@ -182,19 +184,4 @@ def _why_refused(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, .
         )
     if attempt.refusal is Refusal.NO_LOGIN:
         return said, "Let the role log in.", (source_sql(f"ALTER ROLE {user} LOGIN;"),)
-    return said, _REMEDIES.get(attempt.refusal or Refusal.OTHER, _REMEDIES[Refusal.OTHER]), ()
-
-
-_REMEDIES = {
-    Refusal.NO_PASSWORD: "Give the password in the connection string, in PGPASSWORD or a passfile.",
-    Refusal.NO_DATABASE: "Name an existing database (dbname=postgres) in the connection string.",
-    Refusal.NO_CONNECT_PRIVILEGE: "GRANT CONNECT on that database, or name another one.",
-    Refusal.TOO_MANY: "Wait until connections are free, or raise max_connections or the limit of"
-    " the role or the database.",
-    Refusal.TLS: "Make sslmode, sslrootcert and the server's certificate agree.",
-    Refusal.NOT_READY: "Wait until the server accepts connections and assess again.",
-    Refusal.POOLER: "Connect to PostgreSQL itself: a pooler does not carry replication.",
-    Refusal.ADDRESS: "The connection went silent; check the route and any firewall.",
-    Refusal.PORT: "The server closed its port meanwhile; start it and assess again.",
-    Refusal.OTHER: "The message is the server's own; its log has the details.",
-}
+    return said, advice, ()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 from ...postgres.facts.directory import Directory, Occupant
+from ...postgres.facts.neighbours import Neighbour
 from ...postgres.units import size
-from ..facts import Facts
+from ..facts import Facts, Port
 from ..model import Fix, Verdict, error, info, passed
 from ._of import server, source
 
@@ -17,34 +19,56 @@ HEADROOM = 1.1
 
 
 def empty(facts: Facts) -> Iterator[Verdict]:
+    """No line of ours moves or removes anything: what lies there may be in use elsewhere."""
     found = facts.destination.directory
-    path = found.path
+    path, data = found.path, {"occupant": found.occupant.value}
     if found.occupant is Occupant.NOTHING:
         yield passed(f"{path} is free")
+    elif found.occupant is Occupant.UNSEEN:
+        yield info(f"What lies in {path} cannot be seen: {found.blocked_at} is closed.", **data)
     elif found.occupant is Occupant.EMPTY_CLUSTER:
-        yield info(
-            f"{path} holds an empty cluster. It is set aside during the migration and removed at"
-            " the end.",
-            occupant=found.occupant.value,
-        )
+        yield _empty_cluster(facts, found)
     elif found.occupant is Occupant.PARTIAL_COPY:
         yield error(
             f"{path} holds the partial copy of an interrupted migration.",
             "Continue that migration (`landbridge resume ID`), or end it (`landbridge cancel"
             " ID`), which removes the copy.",
             Fix("shell", "destination", ("landbridge tasks",)),
-            occupant=found.occupant.value,
+            **data,
         )
     else:
-        what = "a cluster with contents" if found.occupant is Occupant.CLUSTER else "other files"
-        quoted = shlex.quote(path)
+        what = "other files"
+        if found.occupant is Occupant.CLUSTER:
+            what = f"a cluster of PostgreSQL {found.major or '(version unknown)'} with contents"
         yield error(
             f"{path} holds {what} ({', '.join(found.samples)}).",
-            "Name another directory, or move this one out of the way.",
-            Fix("shell", "destination", (f"mv {quoted} {quoted}.old",)),
-            occupant=found.occupant.value,
+            "Name another directory.",
+            Fix("shell", "destination", (f"ls -lA {shlex.quote(path)}",)),
             samples=list(found.samples),
+            **data,
         )
+
+
+def _empty_cluster(facts: Facts, found: Directory) -> Verdict:
+    """One that initdb made and nobody used is in the way too, unless it was given up."""
+    wanted = facts.source.server.major if facts.source else None
+    said = f"{found.path} holds an empty cluster of PostgreSQL {found.major}"
+    data: dict[str, Any] = {"occupant": found.occupant.value, "major": found.major}
+    if wanted is not None and found.major != wanted:
+        return error(
+            f"{said}; the source is PostgreSQL {wanted}.", "Name another directory.", **data
+        )
+    if facts.plan.replaces_empty_cluster:
+        return info(
+            f"{said}. It is set aside beside its place, and put back if the migration is given up.",
+            **data,
+        )
+    return error(
+        f"{said}.",
+        "Name another directory, or have it set aside (--replace-empty).",
+        Fix("shell", "destination", ("landbridge migrate ... --replace-empty",)),
+        **data,
+    )
 
 
 def identity(facts: Facts) -> Iterator[Verdict]:
@@ -52,10 +76,10 @@ def identity(facts: Facts) -> Iterator[Verdict]:
     here = facts.destination.directory
     if here.system_identifier == theirs:
         yield error(
-            f"{here.path} already holds the same cluster (system identifier {theirs}): a copy of"
-            " the source, or the source itself.",
-            "If it is an earlier copy nobody needs, remove it; never point a migration at the"
-            " source's own directory.",
+            f"{here.path} already holds the same cluster (system identifier {theirs}): the source"
+            " itself, a standby or an earlier copy of it.",
+            "Name another directory. Whether this one is still needed, for instance by a"
+            " container or another host, cannot be seen from here.",
             system_identifier=theirs,
         )
     else:
@@ -63,24 +87,47 @@ def identity(facts: Facts) -> Iterator[Verdict]:
 
 
 def running(facts: Facts) -> Iterator[Verdict]:
-    here = facts.destination.directory
-    if here.running_pid is not None:
-        yield error(
-            f"A server (process {here.running_pid}) runs on {here.path}; its sessions would be"
-            " cut off.",
-            "Stop it, or name another directory.",
-            Fix("shell", "destination", (f"pg_ctl stop -D {shlex.quote(here.path)}",)),
-            pid=here.running_pid,
-        )
+    """Directories of a cluster in use are taken, and so is whatever lies in or around them."""
+    fine = True
+    spaces = facts.destination.tablespaces.values()
+    elsewhere = {d.path for d in spaces if d.occupant is not Occupant.NOTHING}
+    for path, found in facts.destination.neighbours.items():
+        for neighbour in found if path not in elsewhere else ():  # `tablespaces` speaks
+            fine = False
+            yield error(
+                f"{path} {neighbour.relation.value} {neighbour.path}, {_whose(neighbour)}.",
+                "Name a directory that no cluster uses, and leave this one as it is.",
+                directory=path,
+                relation=neighbour.relation.name.lower(),
+                cluster=neighbour.path,
+                source=neighbour.source,
+                pid=neighbour.pid,
+            )
+    if fine:
+        yield passed("no cluster's directories are touched")
+
+
+def _whose(neighbour: Neighbour) -> str:
+    what = "tablespace" if neighbour.tablespace else "data directory"
+    who = f"the {what} of {'a running server' if neighbour.pid else 'another cluster'}"
+    if neighbour.source:
+        who = f"the source's own {what}"
+    return who + (f" (process {neighbour.pid})" if neighbour.pid else "")
 
 
 def port(facts: Facts) -> Iterator[Verdict]:
     number = facts.plan.port
-    if facts.destination.port_taken:
+    if facts.destination.port is Port.TAKEN:
         yield error(
             f"Something listens on port {number} of this host already.",
             "Choose another port (--port), or stop what listens there.",
             Fix("shell", "destination", (f"ss -ltnp 'sport = :{number}'",)),
+            port=number,
+        )
+    elif facts.destination.port is Port.CLOSED:
+        yield error(
+            f"Port {number} is open to privileged processes only; a PostgreSQL server is none.",
+            "Choose a higher port (--port).",
             port=number,
         )
     else:
@@ -93,6 +140,8 @@ def access(facts: Facts) -> Iterator[Verdict]:
         if directory.writable and directory.reachable:
             continue
         fine = False
+        if facts.destination.neighbours.get(directory.path):
+            continue  # `running` speaks; a data directory that others may enter is refused
         blocked = shlex.quote(directory.blocked_at or directory.path)
         who, right = ("we", "write to") if not directory.writable else (
             "the account that runs servers", "enter"

@@ -9,7 +9,7 @@ from ...postgres.hotstandby import HOT_STANDBY
 from ...postgres.units import count
 from ..facts import Facts
 from ..lines import conf_line
-from ..model import Fix, Verdict, info, passed, warning
+from ..model import Fix, Verdict, error, info, passed, warning
 from ._of import listing, programs, server
 
 _FILES = ("config_file", "hba_file", "ident_file")
@@ -54,6 +54,46 @@ def hot_standby(facts: Facts) -> Iterator[Verdict]:
     else:
         said = ", ".join(f"{n} {v}" for n, v in values.items())
         yield passed(f"the destination gets at least the source's: {said}", values=values)
+
+
+def refused(facts: Facts) -> Iterator[Verdict]:
+    """What would otherwise end the start of the destination, after the copy."""
+    said = facts.destination.refused_settings
+    for name, words in said.items():
+        yield error(
+            f"{name} = {facts.plan.settings[name]} is refused by PostgreSQL"
+            f" {programs(facts).version}: {words}.",
+            f"Give another value for {name}, or none (--set).",
+            setting=name,
+        )
+    clash = None if said else _clash(facts)
+    if clash is not None:
+        yield error(clash, "Give values that go together (--set).")
+    elif not said:
+        yield passed(f"{count(len(facts.plan.settings), 'setting')} given, none is refused")
+
+
+def _clash(facts: Facts) -> str | None:
+    """What PostgreSQL checks about several settings, and only when it starts."""
+    of, given = server(facts), facts.plan.settings
+
+    def number(name: str) -> int:
+        return int(given[name]) if given.get(name, "").isdigit() else of.number(name)
+
+    parts = ["superuser_reserved_connections", "reserved_connections"]
+    if of.major < 12:
+        parts.append("max_wal_senders")
+    if not {"max_connections", *parts}.isdisjoint(given):
+        reserved = sum(map(number, parts))
+        if reserved >= number("max_connections"):
+            return (
+                f"max_connections would be {number('max_connections')}, of which {reserved} are"
+                f" reserved ({', '.join(p for p in parts if number(p))}): the server would not"
+                " start."
+            )
+    if given.get("wal_level") == "minimal":
+        return "wal_level = minimal has no WAL for a standby: the server would not start."
+    return None
 
 
 def files(facts: Facts) -> Iterator[Verdict]:

@@ -1,9 +1,4 @@
-"""Reaching a server step by step: address, port, login, replication connection.
-
-Failures while connecting carry no SQLSTATE (measured with psycopg 3.3), so they are
-told apart by their text. libpq's part of it is English; the server's part follows its
-lc_messages, so a text that is not recognised stays `OTHER` and is shown as it came.
-"""
+"""Reaching a server step by step: address, port, login, replication connection."""
 
 from __future__ import annotations
 
@@ -11,7 +6,6 @@ import re
 import socket
 import time
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -21,80 +15,14 @@ from psycopg.conninfo import make_conninfo
 
 from ...errors import UsageError
 from ..conninfo import Conninfo
+from ..refusal import Refusal, classify
 
 #: Seconds for one step of the way.
 PATIENCE = 5.0
 
 
-class Refusal(Enum):
-    """Why a connection could not be had."""
-
-    ADDRESS = "address"
-    """The name does not resolve, or nothing answers there."""
-    PORT = "port"
-    """The host answers, the port is closed."""
-    PASSWORD = "password"
-    """Wrong, md5-only under a scram rule, or expired: servers do not say which."""
-    NO_PASSWORD = "no_password"
-    """The server asks for a password and none was given."""
-    NO_HBA_LINE = "no_hba_line"
-    """No pg_hba.conf line admits this user from this address to this database."""
-    NO_DATABASE = "no_database"
-    NO_CONNECT_PRIVILEGE = "no_connect_privilege"
-    NO_ROLE = "no_role"
-    NO_LOGIN = "no_login"
-    TOO_MANY = "too_many"
-    """All connections, or all of this role or database, are taken."""
-    TLS = "tls"
-    NOT_READY = "not_ready"
-    """Starting up, shutting down, or in recovery without hot standby."""
-    NO_REPLICATION = "no_replication"
-    """The role has no REPLICATION attribute."""
-    NO_WALSENDER = "no_walsender"
-    """max_wal_senders is reached (0 under wal_level = minimal)."""
-    POOLER = "pooler"
-    """Not PostgreSQL itself answers, but a connection pooler."""
-    OTHER = "other"
-
-
-_PATTERNS: tuple[tuple[str, Refusal], ...] = (
-    (r"could not translate host name|Name or service not known", Refusal.ADDRESS),
-    (r"No route to host|Network is unreachable", Refusal.ADDRESS),
-    (r"timeout expired|timed out", Refusal.ADDRESS),
-    (r"Connection refused|No such file or directory", Refusal.PORT),
-    (r"no password supplied", Refusal.NO_PASSWORD),
-    (r"must be superuser or replication role|permission denied to start WAL sender"
-     r"|REPLICATION attribute", Refusal.NO_REPLICATION),
-    (r"max_wal_senders", Refusal.NO_WALSENDER),
-    (r"pg_hba\.conf", Refusal.NO_HBA_LINE),
-    (r"authentication failed|password has expired", Refusal.PASSWORD),
-    (r'database "[^"]*" does not exist|no such database', Refusal.NO_DATABASE),
-    (r"permission denied for database", Refusal.NO_CONNECT_PRIVILEGE),
-    (r'role "[^"]*" does not exist', Refusal.NO_ROLE),
-    (r"not permitted to log in", Refusal.NO_LOGIN),
-    (r"too many (clients|connections)|remaining connection slots", Refusal.TOO_MANY),
-    (r"unsupported startup parameter|pgbouncer|no such user", Refusal.POOLER),
-    (r"\bSSL\b|certificate|\bTLS\b", Refusal.TLS),
-    (r"starting up|shutting down|not accepting connections|in recovery", Refusal.NOT_READY),
-)  # fmt: skip
-
-
 #: What libpq puts before the server's words, once for each address and mode it tried.
 _PREFIX = re.compile(r"(connection failed: )?connection to server (at|on socket) .*? failed: ")
-
-
-def classify(message: str) -> Refusal:
-    """What a connection failure means.
-
-    >>> classify('FATAL:  no pg_hba.conf entry for replication connection from host "10.0.0.2"')
-    <Refusal.NO_HBA_LINE: 'no_hba_line'>
-    >>> classify('FATAL:  Passwort-Authentifizierung fehlgeschlagen')
-    <Refusal.OTHER: 'other'>
-    """
-    for pattern, refusal in _PATTERNS:
-        if re.search(pattern, message, re.IGNORECASE):
-            return refusal
-    return Refusal.OTHER
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,15 @@ class Occupant(Enum):
     NOTHING = "nothing"
     """It does not exist, or is empty."""
     EMPTY_CLUSTER = "empty_cluster"
-    """A cluster as initdb leaves it: no database, tablespace or table of anybody's."""
+    """A stopped cluster as initdb leaves it: no database, tablespace or table of anybody's."""
     CLUSTER = "cluster"
-    """A cluster with contents."""
+    """A cluster with contents, or one that was not stopped."""
     PARTIAL_COPY = "partial_copy"
     """What an interrupted full copy left."""
     FILES = "files"
     """Something that is no cluster."""
+    UNSEEN = "unseen"
+    """It is closed to us."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,6 @@ class Directory:
     system_identifier: str | None = None
     samples: tuple[str, ...] = ()
     """Some of what is in the way, for the message."""
-    running_pid: int | None = None
-    """A server that serves it now."""
     free: int = 0
     device: int = 0
     writable: bool = True
@@ -55,9 +55,9 @@ class Directory:
 
 
 def look_at(path: Path, account: OsAccount) -> Directory:
-    """Facts about a directory that may not exist yet."""
+    """Facts about a directory that may not exist yet, or be closed to us."""
     path = path.absolute()
-    existing = next(p for p in (path, *path.parents) if p.exists())
+    existing = next(p for p in (path, *path.parents) if _is_seen(p))
     closed = next((p for p in (existing, *existing.parents) if not account.can_execute(p)), None)
     writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     occupant, samples = (
@@ -69,13 +69,19 @@ def look_at(path: Path, account: OsAccount) -> Directory:
         major=_major(path),
         system_identifier=system_identifier(path),
         samples=samples,
-        running_pid=_running(path),
         free=shutil.disk_usage(existing).free,
         device=existing.stat().st_dev,
         writable=writable,
         reachable=closed is None,
         blocked_at=str(closed) if closed else None if writable else str(existing),
     )
+
+
+def _is_seen(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def system_identifier(data: Path) -> str | None:
@@ -100,15 +106,18 @@ def _occupant(path: Path) -> tuple[Occupant, tuple[str, ...]]:
         names = sorted(p.name for p in path.iterdir() if p.name != "lost+found")
     except FileNotFoundError:
         return Occupant.NOTHING, ()
+    except PermissionError:
+        return Occupant.UNSEEN, ()
     except OSError as problem:
-        return Occupant.FILES, (str(problem),)
+        return Occupant.FILES, (problem.strerror or str(problem),)
     if not names:
         return Occupant.NOTHING, ()
     if PARTIAL_COPY_MARKER in names:
         return Occupant.PARTIAL_COPY, ()
     if "PG_VERSION" not in names:
         return Occupant.FILES, tuple(names[:5])
-    users = tuple(_user_files(path))[:5]
+    unstopped = ["postmaster.pid"] if "postmaster.pid" in names else []
+    users = (*unstopped, *_user_files(path))[:5]
     return (Occupant.CLUSTER, users) if users else (Occupant.EMPTY_CLUSTER, ())
 
 
@@ -140,13 +149,3 @@ def _major(data: Path) -> int | None:
         return int((data / "PG_VERSION").read_text().split(".")[0])
     except (OSError, ValueError):
         return None
-
-
-def _running(data: Path) -> int | None:
-    """The postmaster of this directory, if it lives."""
-    try:
-        pid = int((data / "postmaster.pid").read_text().split()[0])
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (OSError, ValueError, IndexError):
-        return None
-    return pid if b"postgres" in command else None
