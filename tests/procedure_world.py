@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from landbridge.errors import LandbridgeError
 from landbridge.migration import worker
-from landbridge.migration.follow import Sample
+from landbridge.migration.follow import Sample, refuse_spent
 from landbridge.migration.procedure import Procedure
 from landbridge.migration.states import State
 from landbridge.migration.steps import STEPS, Control, Facts, Step
@@ -104,11 +104,20 @@ class World:
             on_sample(cast(Any, SimpleNamespace(caught_up=True)))
         stop.wait()
 
+    def guard(self, task: Task, stop: threading.Event) -> None:
+        """The slot has to go as soon as the file `spent` is there."""
+        while not stop.wait(0.01):
+            if (self.folder / "spent").exists():
+                task.journal.note("follow.wal_budget_spent", "all of it", level="alarm", kept=1)
+                refuse_spent(task)
+
     def procedure(self, task: Task) -> Procedure:
-        return Procedure(task, self.steps, self.watch)
+        return Procedure(task, self.steps, self.watch, self.guard)
 
     def _drain(self, task: Task, control: Control) -> Facts:
         """Like the real one: enters its states itself, and looks at reality first."""
+        if (self.folder / "block-drain").exists():
+            self.do("drain", control)
         if task.state is not State.PROMOTED:
             for state in (State.FENCING, State.DRAINED, State.PROMOTED):
                 task.journal.enter(state)

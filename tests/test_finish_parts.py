@@ -64,7 +64,7 @@ def test_interrupted_finish_goes_on_where_it_stopped(
     result = promoted(task)
     with monkeypatch.context() as broken:
         broken.setattr(
-            "landbridge.migration.finish.parts.drop_slot",
+            "landbridge.migration.finish.parts.drop_slot_at",
             lambda *a: (_ for _ in ()).throw(KeyboardInterrupt),
         )
         with pytest.raises(KeyboardInterrupt):
@@ -110,7 +110,7 @@ def test_source_that_is_gone_does_not_stand_in_the_way(servers: Servers, state_d
         {
             "where": "source",
             "database": "postgres",
-            "sql": f"SELECT pg_drop_replication_slot('{task.slot}')",
+            "sql": f"SELECT pg_drop_replication_slot('{task.slot}');",
         }
     ]
     assert "finish.slot_left" in notes(task)

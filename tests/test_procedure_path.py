@@ -16,6 +16,8 @@ from landbridge.errors import (
     CopyFailed,
     FollowFailed,
     LandbridgeError,
+    ServerFailed,
+    ServerUnreachable,
     SwitchoverRefused,
     SwitchoverUndone,
 )
@@ -134,9 +136,61 @@ def test_a_copy_that_cannot_succeed_is_not_tried_again(tmp_path: Path) -> None:
 def test_a_failure_to_start_undoes_backwards(tmp_path: Path) -> None:
     task = new_task(tmp_path)
     world = World(task)
-    world.failures["start"] = [LandbridgeError("no", id="start.setting_refused")]
+    world.failures["start"] = [LandbridgeError("no", id="start.partial_copy")]
     assert Worker(task, world).end() is State.FAILED
     assert world.log == ["assess", "copy", "start", "undo-start", "undo-copy"]
+
+
+@pytest.mark.parametrize("ends", ["resumed", "cancelled"])
+def test_a_start_that_a_person_can_mend_keeps_the_copy(tmp_path: Path, ends: str) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    world.failures["start"] = [ServerFailed("port taken", id="start.port_taken")] * 2
+    assert Worker(task, world).end() is State.STARTING
+    assert world.log == ["assess", "copy", "start"]
+    error = task.journal.first_error()
+    assert error and error["held"] == "start" and "landbridge resume" in error["remedy"]
+    if ends == "cancelled":
+        worker.request_cancel(task)
+        assert Worker(task, world).end() is State.CANCELLED
+        assert world.log[3:] == ["undo-start", "undo-copy"]
+        return
+    working = Worker(task, world, stay=True)
+    assert wait_until(lambda: world.log.count("start") == 2, 20)
+    assert wait_until(lambda: len(held(task)) == 2, 20)
+    worker.request_resume(task)
+    assert working.end() is State.FINISHED
+    assert world.log.count("start") == 3 and world.log.count("copy") == 1
+
+
+def held(task: Task) -> list[str]:
+    """What waited for a person, in order."""
+    return [e["held"] for e in task.journal.entries() if e["kind"] == "error" and "held" in e]
+
+
+@pytest.mark.parametrize("during", ["copy", "start", "held", "follow", "before"])
+def test_a_slot_dropped_to_protect_the_source_ends_the_migration(
+    tmp_path: Path, during: str
+) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    if during in ("copy", "start"):
+        world.block(during)
+    elif during == "held":
+        world.failures["start"] = [ServerFailed("port taken", id="start.port_taken")]
+    working = Worker(task, world, stay=True)
+    if during == "before":
+        # The comparison asked for before the switchover looks as every step does.
+        reaches(task, State.SYNCHRONIZING)
+        world.block("drain")
+        worker.request_switchover(task)
+        during = "drain"
+    assert wait_until(lambda: world.blocked(during) or during in world.log or held(task), 20)
+    (world.folder / "spent").touch()
+    assert working.end() is State.FAILED
+    assert world.log[-1] == "undo-copy"
+    first = task.journal.first_error()
+    assert first and first["id"] == "follow.wal_budget_exceeded"
 
 
 def test_a_failure_of_the_following_ends_the_migration(tmp_path: Path) -> None:
@@ -301,6 +355,52 @@ def test_cancelling_again_puts_back_what_can_be_by_then(tmp_path: Path) -> None:
     worker.request_cancel(task)
     assert Worker(task, world).end() is State.CANCELLED
     assert not [e for e in task.journal.entries() if e.get("id") == "undo.given_up"]
+
+
+def waits(task: Task) -> bool:
+    return any(e.get("id") == "undo.waiting" for e in task.journal.entries())
+
+
+def test_an_undo_goes_on_by_itself_when_the_source_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[bool] = []
+    monkeypatch.setattr("landbridge.migration.watching.source_answers", lambda _: bool(answers))
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["undo-copy"] = [ServerUnreachable("away"), ServerUnreachable("away again")]
+    Worker(task, world, until="synchronizing").end()
+    worker.request_cancel(task)
+    working = Worker(task, world)
+    assert wait_until(lambda: waits(task), 20)
+    assert wait_until(lambda: task.read_live().get("knocks", 0) > 1, 20)
+    assert task.slot in task.read_live()["waiting"] and world.log.count("undo-copy") == 1
+    answers.append(True)
+    assert working.end() is State.CANCELLED
+    assert world.log.count("undo-copy") == 3
+    assert not [e for e in task.journal.entries() if e.get("level") == "alarm"]
+
+
+def test_an_undo_that_waits_can_be_left_gone_on_with_and_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landbridge.migration.watching.source_answers", lambda _: False)
+    task = new_task(tmp_path)
+    world = World(task)
+    world.failures["undo-copy"] = [ServerUnreachable("away")] * 3
+    Worker(task, world, until="synchronizing").end()
+    worker.request_cancel(task)
+    first = Worker(task, world)
+    assert wait_until(lambda: waits(task), 20)
+    first.stop.set()
+    assert first.end() is State.SYNCHRONIZING
+    second = Worker(task, world)
+    assert wait_until(lambda: world.log.count("undo-copy") == 2, 20)
+    worker.request_cancel(task)
+    assert second.end() is State.CANCELLED
+    (alarm,) = [e for e in task.journal.entries() if e.get("id") == "undo.given_up"]
+    assert alarm["statement"] == f"SELECT pg_drop_replication_slot('{task.slot}');"
+    assert world.log.count("undo-copy") == 3
 
 
 def test_a_defect_is_reported_and_the_task_can_be_resumed(tmp_path: Path) -> None:

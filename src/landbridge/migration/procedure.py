@@ -5,7 +5,9 @@
     assess -> copy -> start -> [follow, wait for an order] -> drain, promote -> finish
                                         ^                         |
                                         +------- put back --------+
-    any error before the promotion, or an order to cancel: undo backwards, first error kept
+    any error before the promotion, or an order to cancel: undo backwards, first error kept;
+    an undo that needs a source that is away knocks there until it answers
+    a start that a person can put right: the copy is kept, and the task waits for that
     after the promotion: nothing is undone; what remains is tried again until it is done
 
 The body is run again from its beginning after a crash. Steps on record answer at
@@ -16,45 +18,85 @@ orders received. The watching in between is not recorded; it begins again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 
 from ..engine import Context, error_of
-from ..errors import LandbridgeError, MigrationCancelled
-from . import guard
+from ..errors import FollowFailed, LandbridgeError, MigrationCancelled, ServerUnreachable
+from ..postgres.slots import drop_statement
+from . import guard as switch_guard
 from .fence.undo import PROMOTED, leave_to_guard
+from .journal import now
 from .orders import CANCEL, FOLLOW_FAILED, RESUME, next_order
 from .states import State
 from .stepping import Stepper, foreign_errors
-from .steps import STEPS, Facts, Step, follow
+from .steps import STEPS, Facts, Step, follow, guard
 from .task import Task
-from .watching import Watch, Watcher
+from .watching import Guard, Watch, Watcher, source_awaited
 
-#: Fact of an error entry: what waits until somebody acts (switchover, undo, finish).
+#: Fact of an error entry: what waits until somebody acts (start, switchover, undo, finish).
 HELD = "held"
+#: Id of the note that says what an undo waits for.
+UNDO_WAITING = "undo.waiting"
+#: Ids of errors of an undo that another attempt at the same source may not meet.
+_SOURCE_REFUSES = ("slot.not_dropped", "switchover.undo_pending")
 _IN_SWITCHOVER = (State.FENCING, State.DRAINED)
 
 
 class Procedure:
     """One task's body; steps and watching are the real ones unless a test brings its own."""
 
-    def __init__(self, task: Task, steps: Sequence[Step] = STEPS, watch: Watch = follow) -> None:
+    def __init__(
+        self,
+        task: Task,
+        steps: Sequence[Step] = STEPS,
+        watch: Watch = follow,
+        guard: Guard = guard,
+    ) -> None:
         self.task = task
         self.journal = task.journal
         self._stepper = Stepper(task, steps)
-        self._watcher = Watcher(task, watch)
+        self._watcher = Watcher(task, watch, guard)
 
     def migrate(self, ctx: Context, task_id: str) -> None:
         """The durable body; it ends in an end state and raises nothing."""
         try:
-            for name in ("assess", "copy", "start"):
-                self._stepper.run(ctx, name)
-            self._synchronize(ctx)
+            with self._watcher.guarding(ctx):
+                self._stepper.run(ctx, "assess")
+                self._stepper.run(ctx, "copy")
+                self._start(ctx)
+                self._synchronize(ctx)
             promoted = True
         except LandbridgeError as error:
             promoted = self._put_away(ctx, error)
         if promoted:
             self._finish(ctx)
         ctx.step("evidence", self._write_evidence)
+
+    def _start(self, ctx: Context) -> None:
+        """Start the destination; what a person can put right is waited for, the copy kept."""
+        id, mendable = self.task.id, self._stepper.steps["start"].mendable
+        while True:
+            try:
+                self._stepper.run(ctx, "start")
+                return
+            except LandbridgeError as error:
+                if not mendable(error):
+                    raise
+                error.remedy = (
+                    f"{error.remedy or 'Put that right.'} The copy is kept, and the source keeps"
+                    f" WAL for it. Start it then: landbridge resume {id}"
+                )
+                since = self._hold(ctx, error, "start")
+            order = next_order(ctx, since, always=(CANCEL, FOLLOW_FAILED))
+            self._refuse_to_go_on(order, "cancelled before the destination could be started")
+
+    def _refuse_to_go_on(self, order: Facts, cancelled: str) -> None:
+        """Raise MigrationCancelled, or what ended the following, where that is the order."""
+        if order["order"] == CANCEL:
+            raise MigrationCancelled(cancelled)
+        if order["order"] == FOLLOW_FAILED:
+            raise error_of(order["error"])
 
     def _synchronize(self, ctx: Context) -> None:
         """Follow and wait for orders; returns when the destination has been promoted."""
@@ -63,10 +105,7 @@ class Procedure:
         while True:
             with self._watcher.watching(ctx):
                 order = next_order(ctx, since, always=(CANCEL,))
-            if order["order"] == CANCEL:
-                raise MigrationCancelled("cancelled while synchronizing")
-            if order["order"] == FOLLOW_FAILED:
-                raise error_of(order["error"])
+            self._refuse_to_go_on(order, "cancelled while synchronizing")
             if order["order"] == RESUME:
                 error = None
             else:
@@ -86,13 +125,16 @@ class Procedure:
     ) -> tuple[bool, str]:
         """See to it that a switchover that did not happen has left nothing behind.
 
-        Returns whether it did happen after all, and since when orders count.
+        Returns whether it did happen after all, and since when orders count. Raises `error`
+        where the destination cannot follow any more.
         """
         try:
             promoted: bool = ctx.step("put back", self._settle)
         except LandbridgeError as undo_error:
             # The guard lifts the fence at its deadline; the next order looks again.
             promoted, error = False, undo_error
+        if isinstance(error, FollowFailed) and not promoted:
+            raise error
         if error is not None and not promoted:
             since = self._hold(ctx, error, "switchover")
         return promoted, since
@@ -124,25 +166,56 @@ class Procedure:
     def _put_away(self, ctx: Context, error: LandbridgeError) -> bool:
         """Undo every step that was begun, backwards, and end as cancelled or failed.
 
-        An undo that fails is tried again when somebody resumes the task; cancelling it
-        tries once more, and gives up what cannot be undone then. Returns True, and has
-        ended nothing, when the destination turns out to be promoted.
+        An undo that needs a source that is away is tried again as soon as that answers, any
+        other when somebody resumes the task; cancelling it then tries once more, and gives
+        up what cannot be undone. Returns True, and has ended nothing, when the destination
+        turns out to be promoted.
         """
         end = State.CANCELLED if isinstance(error, MigrationCancelled) else State.FAILED
         if end is State.FAILED:
             ctx.step("first error", partial(self._record, error, {}))
         try:
-            while (left := self._stepper.undo(ctx)) is not None:
-                order = next_order(ctx, self._hold(ctx, left, "undo"))
-                if order["order"] == CANCEL:
-                    if (left := self._stepper.undo(ctx)) is not None:
-                        ctx.step("give up", partial(self._give_up, left))
-                    break
+            self._undo_all(ctx, end)
         except LandbridgeError:
             ctx.step("go forward", self._go_forward)
             return True
         ctx.step("end", partial(self._end, end))
         return False
+
+    def _undo_all(self, ctx: Context, end: State) -> None:
+        """Undo until nothing is left, or until somebody gives up what is."""
+        since, tries = "", 0
+        while (left := self._stepper.undo(ctx)) is not None:
+            is_away = isinstance(left, ServerUnreachable) or left.id in _SOURCE_REFUSES
+            waiting = f"waiting for the source to drop slot {self.task.slot}"
+            if is_away:
+                say = partial(self._say_waiting, left, end, waiting)
+                moment: str = ctx.step("await undo", say)
+            else:
+                moment = self._hold(ctx, left, "undo")
+            # Of the first wait: somebody may give up while it is being tried again.
+            since, tries = since or moment, tries + 1
+            with source_awaited(self.task, ctx, waiting, tries) if is_away else nullcontext():
+                order = next_order(ctx, since)
+            if order["order"] == CANCEL:
+                if (left := self._stepper.undo(ctx)) is not None:
+                    ctx.step("give up", partial(self._give_up, left))
+                return
+
+    def _say_waiting(self, left: LandbridgeError, end: State, waiting: str) -> str:
+        """Note what is waited for, unless that was the last note; returns the moment."""
+        verb = "Cancelling" if end is State.CANCELLED else "Putting back"
+        text = (
+            f"{verb}: {waiting} ({left.message}). It is tried again by itself."
+            f" `landbridge cancel {self.task.id}` gives the slot up."
+        )
+        notes = [e for e in self.journal.entries() if e["kind"] == "note"]
+        if not any(e["id"] == UNDO_WAITING and e["text"] == text for e in notes[-1:]):
+            self.journal.note(
+                UNDO_WAITING, text, level="warning", waiting=f"{verb}: {waiting}",
+                slot=self.task.slot, statement=drop_statement(self.task.slot),
+            )  # fmt: skip
+        return now()
 
     def _record(self, error: LandbridgeError, more: Facts) -> str:
         return str(self.journal.append("error", **error.as_dict(), **more)["at"])
@@ -150,10 +223,12 @@ class Procedure:
     def _give_up(self, left: LandbridgeError) -> None:
         self.journal.note(
             "undo.given_up",
-            f"Not everything could be put back: {left.message}. Look on the source for our slot,"
-            " which keeps WAL there until it is dropped:"
-            f" SELECT pg_drop_replication_slot('{self.task.slot}');",
+            f"Not everything could be put back: {left.message}. If the slot"
+            f" {self.task.slot} is still on the source, it keeps WAL there until somebody runs:"
+            f" {drop_statement(self.task.slot)}",
             level="alarm",
+            slot=self.task.slot,
+            statement=drop_statement(self.task.slot),
         )
 
     def _end(self, state: State) -> None:
@@ -162,7 +237,7 @@ class Procedure:
             self.task.remove_secrets()
         self.journal.enter(state)
         if left:
-            guard.start(self.task, wait=False)
+            switch_guard.start(self.task, wait=False)
 
     def _finish(self, ctx: Context) -> None:
         """Try until it is done; nothing is undone any more."""

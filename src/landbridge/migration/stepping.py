@@ -9,7 +9,7 @@ from functools import partial
 import psycopg
 
 from ..engine import Context, facts_of
-from ..errors import LandbridgeError, MigrationCancelled
+from ..errors import FollowFailed, LandbridgeError, MigrationCancelled
 from ..postgres.process import wait_until
 from .fence.undo import PROMOTED
 from .orders import cancel_asked
@@ -38,7 +38,7 @@ class Stepper:
             try:
                 facts: Facts = ctx.step(name, partial(self._attempt, ctx, step))
                 return facts
-            except MigrationCancelled:
+            except (MigrationCancelled, FollowFailed):
                 raise
             except LandbridgeError as error:
                 first = first or error
@@ -50,24 +50,29 @@ class Stepper:
 
     def _attempt(self, ctx: Context, step: Step) -> Facts:
         assert step.run is not None
-        self._refuse_if_cancelled(step)
+        self._refuse_if_over(step)
         self.journal.append("step", name=step.name, phase="begin")
         try:
             with foreign_errors(step.name):
                 facts = step.run(self.task, control(self.task, ctx))
         except LandbridgeError as error:
             self.journal.append("step", name=step.name, phase="failed", error=facts_of(error))
-            self._refuse_if_cancelled(step)
+            self._refuse_if_over(step)
             raise
         self.journal.append("step", name=step.name, phase="end", **facts)
         if step.name != "drain":  # the switchover enters its states itself
             self._advance(next(row.next[0] for row in TABLE if row.step == step.name))
         return facts
 
-    def _refuse_if_cancelled(self, step: Step) -> None:
-        """Raise MigrationCancelled, unless the switchover must say first how far it came."""
-        if self.task.state in _CANCELLABLE and cancel_asked(self.task):
-            raise MigrationCancelled(f"cancelled in the step {step.name!r}")
+    def _refuse_if_over(self, step: Step) -> None:
+        """Raise MigrationCancelled, or FollowFailed once the slot was dropped for the source.
+
+        Unless the switchover must say first how far it came.
+        """
+        if self.task.state in _CANCELLABLE:
+            if cancel_asked(self.task):
+                raise MigrationCancelled(f"cancelled in the step {step.name!r}")
+            _refuse_spent(self.task)
 
     def _advance(self, state: State) -> None:
         """Enter a state, but never one that lies behind: a step may run again."""
@@ -88,11 +93,7 @@ class Stepper:
 
     def _source_answers(self, ctx: Context) -> bool:
         ctx.check_stop()
-        try:
-            self.task.conninfo().connect(connect_timeout=2).close()
-        except LandbridgeError:
-            return cancel_asked(self.task)
-        return True
+        return source_answers(self.task) or cancel_asked(self.task)
 
     def undo(self, ctx: Context) -> LandbridgeError | None:
         """Undo all that was begun; the first error of an undo, or None.
@@ -124,11 +125,30 @@ class Stepper:
 def control(task: Task, ctx: Context) -> Control:
     """What a step sees of this process and of the people who want something of it."""
 
-    def cancelled() -> bool:
+    def check_stop() -> None:
         ctx.check_stop()
+        _refuse_spent(task)
+
+    def cancelled() -> bool:
+        check_stop()
         return cancel_asked(task)
 
-    return Control(check_stop=ctx.check_stop, cancelled=cancelled)
+    return Control(check_stop=check_stop, cancelled=cancelled)
+
+
+def _refuse_spent(task: Task) -> None:
+    from .follow import refuse_spent
+
+    refuse_spent(task)
+
+
+def source_answers(task: Task) -> bool:
+    """Whether the source takes a connection of ours within two seconds."""
+    try:
+        task.conninfo().connect(connect_timeout=2).close()
+    except LandbridgeError:
+        return False
+    return True
 
 
 @contextmanager

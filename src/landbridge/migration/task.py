@@ -23,7 +23,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -116,9 +116,17 @@ class Task:
         fence: str | None = None,
         time_limit: float | None = None,
         fence_as: Conninfo | None = None,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        """Change what may still change before the switchover; None leaves a thing as it is."""
-        changes: dict[str, Any] = {"fence": fence, "time_limit": time_limit}
+        """Change what may still change; None leaves a thing as it is.
+
+        `settings` are added to those of the request. They and `port` count from the next
+        start of the destination on.
+        """
+        changes: dict[str, Any] = {"fence": fence, "time_limit": time_limit, "port": port}
+        if settings:
+            changes["settings"] = {**self.request.settings, **settings}
         if fence_as is not None:
             fence_as.write_passfile(self.passfile("fence_as"))
             changes["fence_as"] = fence_as.public()

@@ -1,18 +1,20 @@
-"""Watching the destination follow while the body waits; never part of the record."""
+"""What runs beside the waiting body, and tells it what it must know; never part of the record."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..engine import Context, facts_of
 from ..errors import FollowFailed, LandbridgeError
-from .orders import FOLLOW_FAILED, ORDERS, SWITCHOVER, order
+from .journal import now
+from .orders import FOLLOW_FAILED, ORDERS, RESUME, SWITCHOVER, order
 from .states import State
-from .stepping import foreign_errors
+from .stepping import foreign_errors, source_answers
 from .task import Task
 
 if TYPE_CHECKING:
@@ -20,17 +22,42 @@ if TYPE_CHECKING:
 
 #: Runs until the event is set, hands out each sample.
 Watch = Callable[[Task, threading.Event, "Callable[[Sample], None]"], None]
+#: Runs until the event is set.
+Guard = Callable[[Task, threading.Event], None]
 #: Seconds before watching again after it broke off.
 _AGAIN = 5.0
+#: States in which our slot is on the source and the destination not yet on its own.
+_GUARDED = (
+    State.ASSESSING, State.COPYING, State.STARTING, State.SYNCHRONIZING, State.FENCING,
+)  # fmt: skip
+#: Seconds between two knocks at a source that is away: the first, and the longest; the
+#: longest before an undo is tried again at a source that answers, and does not let us.
+_KNOCK, _LONGEST_KNOCK, _LONGEST_REFUSAL = 0.5, 5.0, 60.0
 
 
 class Watcher:
-    """Runs a `Watch` beside the waiting body, and tells the body what it must know."""
+    """Runs a `Watch` and a `Guard` beside the body."""
 
-    def __init__(self, task: Task, watch: Watch) -> None:
+    def __init__(self, task: Task, watch: Watch, guard: Guard) -> None:
         self.task = task
         self._watch = watch
+        self._guard = guard
         self._asked = False
+
+    @contextmanager
+    def guarding(self, ctx: Context) -> Iterator[None]:
+        """See to it meanwhile that our slot does not fill the source's disk."""
+        if self.task.state not in _GUARDED:
+            yield
+            return
+
+        def guard(stop: threading.Event) -> None:
+            while self.task.state is State.ASSESSING and not stop.wait(_KNOCK):
+                pass
+            self._guard(self.task, stop)
+
+        with _beside("guard", lambda stop: self._run(ctx, stop, guard)):
+            yield
 
     @contextmanager
     def watching(self, ctx: Context) -> Iterator[None]:
@@ -38,22 +65,22 @@ class Watcher:
         if self.task.state is not State.SYNCHRONIZING:
             yield
             return
-        stop = threading.Event()
-        thread = threading.Thread(target=self._run, args=(ctx, stop), name="watch")
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
 
-    def _run(self, ctx: Context, stop: threading.Event) -> None:
-        """Watch until `stop`; only a FollowFailed ends the migration."""
+        def watch(stop: threading.Event) -> None:
+            self._watch(self.task, stop, lambda sample: self._look(ctx, sample))
+
+        with _beside("watch", lambda stop: self._run(ctx, stop, watch)):
+            yield
+
+    def _run(
+        self, ctx: Context, stop: threading.Event, work: Callable[[threading.Event], None]
+    ) -> None:
+        """Work until `stop`; only a FollowFailed ends the migration."""
         journal, told = self.task.journal, False
         while not stop.is_set():
             try:
                 with foreign_errors("follow"):
-                    self._watch(self.task, stop, lambda sample: self._look(ctx, sample))
+                    work(stop)
                 return
             except FollowFailed as error:
                 ctx.signal(ORDERS, order(FOLLOW_FAILED, error=facts_of(error)))
@@ -75,3 +102,41 @@ class Watcher:
             self._asked = True
             entry = self.task.journal.append("signal", name=SWITCHOVER, by="auto")
             ctx.signal(ORDERS, order(SWITCHOVER, at=entry["at"]))
+
+
+@contextmanager
+def source_awaited(task: Task, ctx: Context, waiting: str, refusals: int) -> Iterator[None]:
+    """Knock at the source meanwhile, and tell the body to go on as soon as it answers.
+
+    `waiting` says for what, in the live figures; `refusals` is how often the source has
+    answered already and the work failed all the same: each makes the next attempt later.
+    """
+    since, begun = now(), time.monotonic()
+
+    def knock(stop: threading.Event) -> None:
+        pause, knocks = _KNOCK, 0
+        earliest = begun + min(_LONGEST_REFUSAL, _KNOCK * 2**refusals)
+        while True:
+            task.write_live(phase="undoing", waiting=waiting, since=since, knocks=knocks)
+            if stop.wait(max(pause, earliest - time.monotonic())):
+                return
+            if source_answers(task):
+                ctx.signal(ORDERS, order(RESUME))
+                return
+            pause, knocks = min(1.5 * pause, _LONGEST_KNOCK), knocks + 1
+
+    with _beside("knock", knock):
+        yield
+
+
+@contextmanager
+def _beside(name: str, work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run `work` in a thread of its own, and end it with the block."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), name=name)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

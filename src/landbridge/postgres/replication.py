@@ -10,7 +10,6 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from ..errors import ReplicationFailed
 from .basebackup import BackupEvent, BackupOptions, base_backup
 from .lsn import Lsn
 from .walsender import Walsender, rows_of
@@ -44,14 +43,6 @@ class ReplicationConnection(Walsender):
         ((_, position, *_),) = self._rows(command)
         found = Lsn.parse(_text(position)) if position else Lsn(0)
         return found or None
-
-    def drop_slot(self, name: str, silence: float = COMMAND_SILENCE) -> None:
-        """Drop a slot, waiting while it is in use; a slot that is not there is no error."""
-        try:
-            self._rows(_sql("DROP_REPLICATION_SLOT {} WAIT", sql.Identifier(name)), silence)
-        except ReplicationFailed as error:
-            if error.id != "replication.slot_missing":
-                raise
 
     def timeline_history(self, timeline: int) -> tuple[str, bytes]:
         """Name and content of a timeline's history file; timeline 1 has none."""

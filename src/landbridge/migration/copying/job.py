@@ -88,7 +88,7 @@ class CopyJob:
         """Leave nothing: no child, no copy, no slot; an empty cluster set aside is back.
 
         What lies here is put back although the source is away, and the slot dropped although
-        something here cannot be removed; then the first of the two errors is raised.
+        something here cannot be removed; the last error is raised.
         """
         self.cancel()
         try:

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
 from ...errors import LandbridgeError
 from ...postgres.process import wait_until
+from ...postgres.slots import drop_slot_at, drop_statement
 from ..copying.job import CopyJob
 from ..fence.outcome import rest_late
-from ..follow.slot import drop_slot
 from ..standby import connection
 from ..standby.configuration import recall, write_final
 from ..standby.lifecycle import dbname
@@ -197,14 +195,13 @@ def _source(task: Task) -> Facts:
 
 def _slot(task: Task) -> Facts:
     try:
-        with task.conninfo().connect() as conn:
-            drop_slot(conn, task.slot)
-    except (LandbridgeError, psycopg.Error) as error:
-        statement = f"SELECT pg_drop_replication_slot('{task.slot}')"
+        drop_slot_at(task.conninfo(), task.slot)
+    except LandbridgeError as error:
+        statement = drop_statement(task.slot)
         task.journal.note(
             "finish.slot_left",
             f"The source still keeps WAL for our slot; it has to be dropped there with"
-            f" {statement}; ({' '.join(str(error).split())})",
+            f" {statement} ({' '.join(str(error).split())})",
             level="alarm",
         )
         return {"dropped": False, "statements": [{"database": dbname(task), "sql": statement}]}

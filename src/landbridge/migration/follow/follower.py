@@ -17,10 +17,10 @@ from ..task import Task
 from .local import LocalView, LocalWatch
 from .measure import Measure
 from .sample import Sample
-from .slot import drop_slot, recreate_slot, slot_lost, wal_is_there
+from .slot import recreate_slot, slot_lost, wal_is_there
 from .source import SourceView, SourceWatch
 from .supervisor import Supervisor
-from .wal import WalGuard
+from .wal import refuse_spent
 
 #: Seconds between two looks, while caught up and while not.
 _EVERY, _EVERY_BEHIND = 0.5, 0.25
@@ -41,15 +41,10 @@ class Follower:
     def __init__(self, task: Task) -> None:
         self.task = task
         request = task.request
-        self._guard = WalGuard(
-            request.wal_budget,
-            protect_source=request.wal_policy == "protect-source",
-            journal=task.journal,
-        )
         self._source = SourceWatch(task.conninfo(), task.slot, request.system_identifier)
         self._local = LocalWatch(task.cluster(), dbname(task))
         self._local_lock = threading.Lock()
-        self._measure = Measure(request.wal_budget, self._guard)
+        self._measure = Measure(request.wal_budget)
         self._pair: tuple[SourceView, LocalView | None] | None = None
         self._used: SourceView | None = None
         self._failure: Exception | None = None
@@ -72,8 +67,8 @@ class Follower:
         """Follow until `stop`: every sample goes to `live.json` and to `on_sample`.
 
         The standby is restarted when it dies, its parameters are raised with the source's,
-        the slot is guarded. Returns within milliseconds of `stop` unless a repair is under
-        way. Raises FollowFailed when following is over: follow.slot_lost,
+        a slot that was lost is made again. Returns within milliseconds of `stop` unless a
+        repair is under way. Raises FollowFailed when following is over: follow.slot_lost,
         follow.wal_budget_exceeded, follow.destination_promoted.
         """
         halt = threading.Event()
@@ -145,12 +140,13 @@ class Follower:
         return sample, local
 
     def _keep_slot(self) -> None:
-        """Guard the source's disk, and the slot, from the side of the source."""
+        """See that there is a slot, and a stream from it, from the side of the source."""
         assert self._pair is not None
         view, local = self._pair
         conn, slot = self._source.connection(), self.task.slot
         position = self._measure.position
         if view.slot is None or view.slot.wal_status == "lost":
+            refuse_spent(self.task)
             if position is None:
                 return
             recreate_slot(conn, slot, position)
@@ -161,16 +157,6 @@ class Follower:
                 level="warning",
             )
             return
-        kept = view.kept
-        if kept is not None and self._guard.must_drop(kept, self._measure.pace, view.slot):
-            drop_slot(conn, slot)
-            raise FollowFailed(
-                f"the source kept {kept // 2**20} MB of WAL for the destination; the slot was"
-                " dropped to protect the source",
-                id="follow.wal_budget_exceeded",
-                remedy="Begin another migration when the line is better, with a larger"
-                " --wal-budget or --wal-policy protect-migration.",
-            )
         if local is not None and not self._measure.connected(local):
             self._help_to_reconnect(view, conn)
         else:

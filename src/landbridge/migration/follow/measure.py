@@ -11,7 +11,7 @@ from ..states import Replication
 from .local import LocalView
 from .sample import LagClock, Rate, Sample
 from .source import SourceView
-from .wal import WalGuard
+from .wal import allowed
 
 #: The walreceiver asks for a sign of life after half of its timeout of 5 s.
 _QUIET = 4.0
@@ -24,28 +24,20 @@ _CLOSE = 1.0
 class Measure:
     """What must be remembered from one look to the next; both threads may use it."""
 
-    def __init__(self, budget: int, guard: WalGuard) -> None:
+    def __init__(self, budget: int) -> None:
         self._budget = budget
-        self._guard = guard
-        self._clock, self._rate, self._recent = LagClock(), Rate(), Rate(5.0)
+        self._clock, self._rate = LagClock(), Rate()
         self._lock = threading.Lock()
         self._last_message: datetime | None = None
         self.position: Lsn | None = None
         """Up to where the standby has the WAL, as far as was ever seen."""
         self.caught_up = False
 
-    @property
-    def pace(self) -> float:
-        """Bytes per second that the source writes just now."""
-        with self._lock:
-            return max(self._rate.per_second, self._recent.per_second)
-
     def source_at(self, view: SourceView) -> None:
         """Remember where the source was."""
         with self._lock:
             self._clock.source_at(view.moment, view.lsn)
             self._rate.add(view.moment, view.lsn)
-            self._recent.add(view.moment, view.lsn)
 
     def sample(
         self, view: SourceView | None, local: LocalView | None, *, reachable: bool
@@ -66,7 +58,7 @@ class Measure:
             budget, rate = self._budget, self._rate.per_second
         if view and view.slot:
             kept = view.kept
-            budget = self._guard.budget(kept or 0, view.slot)
+            budget = allowed(budget, kept or 0, view.slot)
         return Sample(
             state=_state(up, self.caught_up, lag_seconds),
             lag_bytes=lag_bytes,

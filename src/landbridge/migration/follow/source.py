@@ -5,10 +5,6 @@ One connection as the migration account, in autocommit: it never holds a transac
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +12,7 @@ from typing import Any
 import psycopg
 
 from ...errors import ServerUnreachable
+from ...postgres.bounded import bounded, interrupt
 from ...postgres.conninfo import Conninfo
 from ...postgres.lsn import Lsn
 
@@ -97,10 +94,14 @@ class SourceView:
 class SourceWatch:
     """Asks the source, and connects again when that fails."""
 
-    def __init__(self, source: Conninfo, slot: str, system_identifier: str) -> None:
+    def __init__(
+        self, source: Conninfo, slot: str, system_identifier: str, *, sessions: bool = True
+    ) -> None:
+        """Without `sessions` neither they nor transactions are looked at."""
         self._source = source.with_(connect_timeout=_CONNECT_TIMEOUT)
         self._slot = slot
         self._system_identifier = system_identifier
+        self._sessions = sessions
         self._conn: psycopg.Connection[Any] | None = None
         self._transactions: dict[str, Any] = {}
         self._transactions_at = float("-inf")
@@ -111,20 +112,15 @@ class SourceWatch:
         Raises ServerUnreachable if it does not answer within 5 s (8 s with a new connection),
         or if another cluster does (follow.other_cluster).
         """
-        # Keepalives notice a dead wire, but not one that a proxy on the way keeps up.
-        limit = threading.Timer(_ANSWER_WITHIN, self.interrupt)
-        limit.daemon = True
         try:
             conn = self.connection()
-            limit.start()
-            return self._view(conn)
+            with bounded(conn, _ANSWER_WITHIN):
+                return self._view(conn)
         except psycopg.Error as error:
             self.close()
             raise ServerUnreachable(
                 f"the source {self._source} does not answer: {' '.join(str(error).split())}"
             ) from None
-        finally:
-            limit.cancel()
 
     def connection(self) -> psycopg.Connection[Any]:
         """The open connection, made anew if it is gone."""
@@ -147,11 +143,8 @@ class SourceWatch:
 
     def interrupt(self) -> None:
         """Make a read() that hangs, in whichever thread, fail at once."""
-        conn = self._conn
-        with contextlib.suppress(OSError, psycopg.Error):
-            if conn is not None and not conn.closed:
-                with socket.socket(fileno=os.dup(conn.fileno())) as end:
-                    end.shutdown(socket.SHUT_RDWR)
+        if (conn := self._conn) is not None:
+            interrupt(conn)
 
     def _view(self, conn: psycopg.Connection[Any]) -> SourceView:
         retention = _RETENTION[conn.info.server_version >= 130000]
@@ -162,7 +155,7 @@ class SourceWatch:
         moment = time.monotonic()
         lsn, has_slot, restart, pid, status, safe, stream = row
         slot = SlotView(Lsn.parse(restart) if restart else None, pid, status, safe)
-        if moment - self._transactions_at >= _TRANSACTIONS_EVERY:
+        if self._sessions and moment - self._transactions_at >= _TRANSACTIONS_EVERY:
             self._transactions = _transactions(conn)
             self._transactions_at = moment
         return SourceView(

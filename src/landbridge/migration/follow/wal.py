@@ -1,14 +1,99 @@
-"""The budget of WAL that our slot may keep on the source."""
+"""The budget of WAL that our slot may keep on the source, watched as long as there is a slot.
+
+The source's disk is in danger whatever we are doing: a copy over a slow line, a comparison
+or a task that waits for a person hold WAL back as well as a cut line does. So one watcher
+runs beside all of it, from the copy to the promotion, for as long as a worker lives.
+"""
 
 from __future__ import annotations
 
+import threading
+
+import psycopg
+
+from ...errors import FollowFailed, LandbridgeError
+from ...postgres.slots import drop_slot
 from ..journal import Journal
-from .source import SlotView
+from ..task import Task
+from .sample import Rate
+from .source import SlotView, SourceWatch
 
 #: Shares of the budget that are worth an alarm, once each.
 _THRESHOLDS = (0.5, 0.8, 1.0)
 #: What the source may still write until we have dropped the slot, in seconds of its pace.
 _AHEAD = 3.0
+#: Seconds between two looks.
+_EVERY = 0.5
+#: Id of the note that precedes the drop; with it in the journal nobody makes the slot again.
+_SPENT = "follow.wal_budget_spent"
+
+
+def guard_slot(task: Task, stop: threading.Event) -> None:
+    """Watch until `stop` what our slot keeps on the source; alarms go to the journal.
+
+    Raises FollowFailed (follow.wal_budget_exceeded) when, to protect the source, the slot
+    was dropped: now, or by a worker before. A source that does not answer is asked again;
+    meanwhile nobody can drop anything there.
+    """
+    request = task.request
+    guard = WalGuard(
+        request.wal_budget,
+        protect_source=request.wal_policy == "protect-source",
+        journal=task.journal,
+    )
+    source = SourceWatch(task.conninfo(), task.slot, request.system_identifier, sessions=False)
+    long, short = Rate(), Rate(5.0)
+    try:
+        while not stop.is_set():
+            refuse_spent(task)
+            try:
+                view = source.read()
+                for rate in (long, short):
+                    rate.add(view.moment, view.lsn)
+                pace = max(long.per_second, short.per_second)
+                kept = view.kept
+                if view.slot and kept is not None and guard.must_drop(kept, pace, view.slot):
+                    _spend(task, source, kept)
+            except FollowFailed:
+                raise
+            except (LandbridgeError, psycopg.Error):
+                source.close()
+            stop.wait(_EVERY)
+    finally:
+        source.close()
+
+
+def refuse_spent(task: Task) -> None:
+    """Raise FollowFailed (follow.wal_budget_exceeded) if the slot was dropped for the source."""
+    for entry in task.journal.entries():
+        if entry.get("id") == _SPENT:
+            raise FollowFailed(
+                f"the source kept {entry['kept'] // 2**20} MB of WAL for the destination; the"
+                " slot was dropped to protect the source",
+                id="follow.wal_budget_exceeded",
+                remedy="Begin another migration when the line is better, with a larger"
+                " --wal-budget or --wal-policy protect-migration.",
+            )
+
+
+def _spend(task: Task, source: SourceWatch, kept: int) -> None:
+    task.journal.note(
+        _SPENT,
+        f"The source keeps {kept // 2**20} MB of WAL, all that it may: the slot {task.slot} is"
+        " dropped, and with it this migration ends.",
+        level="alarm",
+        kept=kept,
+    )
+    # Should this fail, the undo that follows drops it.
+    drop_slot(source.connection(), task.slot)
+    refuse_spent(task)
+
+
+def allowed(budget: int, kept: int, slot: SlotView) -> int:
+    """Bytes that may be kept: ours, or less if the source breaks the slot earlier (13+)."""
+    if slot.safe_bytes is None:
+        return budget
+    return max(0, min(budget, kept + slot.safe_bytes))
 
 
 class WalGuard:
@@ -20,19 +105,13 @@ class WalGuard:
         self._journal = journal
         self._alarmed = 0.0
 
-    def budget(self, kept: int, slot: SlotView) -> int:
-        """Bytes that may be kept: ours, or less if the source breaks the slot earlier (13+)."""
-        if slot.safe_bytes is None:
-            return self._budget
-        return max(0, min(self._budget, kept + slot.safe_bytes))
-
     def must_drop(self, kept: int, rate: float, slot: SlotView) -> bool:
         """Raise the alarm for each threshold passed; whether the slot has to be dropped now.
 
         `kept` in bytes, `rate` in bytes per second. The source's own limit is no reason to
         drop: there the source protects itself.
         """
-        budget = self.budget(kept, slot)
+        budget = allowed(self._budget, kept, slot)
         share = kept / budget if budget else 1.0
         passed = [t for t in _THRESHOLDS if self._alarmed < t <= share]
         if passed:

@@ -159,7 +159,7 @@ def _drop_refused(task: Task, refused: Mapping[str, str]) -> None:
             raise LandbridgeError(
                 f"the destination refuses the setting {name}: {words}",
                 id="start.setting_refused",
-                remedy=f"Give another value for {name}, or none.",
+                remedy=f"Give another value with --set {name}=VALUE.",
             )
         value = choice.carried.pop(name)
         choice.left.append(name)

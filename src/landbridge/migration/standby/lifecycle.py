@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from ...errors import LandbridgeError, ServerFailed
 from ...postgres.cluster import Cluster
 from ...postgres.hotstandby import hot_standby_parameters
+from ...postgres.ports import taken_address
 from ...postgres.positions import in_recovery
 from ..copying.destination import Destination, is_partial
 from ..states import State
-from ..task import Task
+from ..task import Request, Task
 from . import configuration
 
 _ATTEMPTS = 3
@@ -22,11 +23,12 @@ def start_standby(task: Task) -> None:
 
     Idempotent: a standby that runs is left as it is. Raises LandbridgeError
     (start.partial_copy, start.setting_refused), ServerUnreachable (the source's settings
-    cannot be read) or ServerFailed with the server's own words.
+    cannot be read) or ServerFailed (start.port_taken, or with the server's own words).
     """
     cluster = task.cluster()
     if cluster.process() is None:
         refuse_partial_copy(cluster)
+        _refuse_taken_port(task.request)
         if not configuration.recall(task).taken_over:
             _learn(task)
         configuration.write_standby(task)
@@ -36,6 +38,16 @@ def start_standby(task: Task) -> None:
             raise LandbridgeError(
                 f"the server on {cluster.data} is no standby", id="start.not_a_standby"
             )
+
+
+def _refuse_taken_port(request: Request) -> None:
+    address = taken_address(request.settings.get("listen_addresses", request.listen), request.port)
+    if address is not None:
+        raise ServerFailed(
+            f"port {request.port} is taken on {address} by another process",
+            id="start.port_taken",
+            remedy="End that process, or give another port with --port.",
+        )
 
 
 def _learn(task: Task) -> None:
