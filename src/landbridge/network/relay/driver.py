@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from ipaddress import IPv4Address
 from pathlib import Path as File
 
@@ -216,10 +216,9 @@ class RelayDriver:
 
         return probe(dial, timeout)
 
-    def command(self, instance: str, command: Sequence[str]) -> list[str]:
-        """The command itself: all instances are at one place, and `path` tells them apart."""
+    def namespace(self, instance: str) -> None:
+        """None: all instances are at one place, and `path` tells them apart."""
         self._exchange.instance(instance)
-        return list(command)
 
     def publish(self, instance: str, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
         """Remembered until `unpublish`: the same place again after a restart."""

@@ -1,0 +1,104 @@
+"""Starting, finding and ending the daemon of a state folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from ... import lock
+from ...errors import NetworkFailed
+from ...postgres.osaccount import clean_environment
+from ...postgres.process import start_detached, wait_until
+from ..choose import Wanted
+from . import protocol
+from .client import FabricClient, ask
+from .layout import Layout
+from .userns import Holder
+
+#: Seconds for a daemon that somebody else is just starting or ending.
+_PATIENCE = 20.0
+
+
+def start(state: Path, driver: str = "auto", *, user: str = "") -> FabricClient:
+    """The fabric of a state folder; starts its daemon if none runs.
+
+    `driver` is a `Wanted`; what `auto` takes is decided once for a state folder. As root,
+    `user` names the account that the folder and its daemon shall belong to: the kernel's
+    isolation then needs no root afterwards. Raises NetworkFailed (network.daemon_failed;
+    network.namespaces_refused and the like where the machine forbids `driver`) and
+    NetworkRefused (network.other_driver).
+    """
+    wanted = Wanted(driver)
+    layout = Layout(state.absolute())
+    user = layout.make(user)
+    found: list[FabricClient] = []
+
+    def runs() -> bool:
+        with contextlib.suppress(NetworkFailed):
+            ask(layout.socket, "about")
+            found.append(FabricClient(layout.socket))
+            return True
+        return _launch(layout, wanted, user)
+
+    if not wait_until(lambda: runs() and bool(found), _PATIENCE):
+        raise NetworkFailed(
+            f"the daemon on {layout.state} holds its lock but does not answer",
+            id="network.daemon_failed",
+            remedy=f"See {layout.log}; end the process and try again.",
+        )
+    layout.remembered(wanted)
+    return found[0]
+
+
+def _launch(layout: Layout, wanted: Wanted, user: str) -> bool:
+    """Start a daemon and wait for its word; False if another one holds the lock."""
+    reading, writing = os.pipe()
+    command = [sys.executable, "-P", "-m", "landbridge.network.daemon"]
+    options = [f"--user={user}"] if user else []
+    try:
+        start_detached(
+            [*command, *options, f"--ready={writing}", layout.state, wanted.value],
+            output=layout.log, environment=clean_environment(), pass_fds=[writing],
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    with os.fdopen(reading, "rb") as stream:
+        told = stream.read()
+    if not told:
+        raise NetworkFailed(
+            "the network's daemon did not start", id="network.daemon_failed",
+            remedy=f"See {layout.log}.",
+        )  # fmt: skip
+    try:
+        protocol.result(told)
+    except NetworkFailed as problem:
+        if problem.id != "network.busy":
+            raise
+        return False
+    return True
+
+
+def stop(state: Path) -> None:
+    """End the daemon and wait for it; what it built stands on. Nothing happens if none runs."""
+    layout = Layout(state.absolute())
+    with contextlib.suppress(NetworkFailed):
+        ask(layout.socket, "stop")
+    if not wait_until(lambda: not lock.is_taken(layout.lock), _PATIENCE):
+        raise NetworkFailed(
+            f"the daemon on {layout.state} does not end", id="network.daemon_failed"
+        )
+
+
+def remove(state: Path) -> None:
+    """Take down everything that the network in `state` is made of, and the folder with it."""
+    layout = Layout(state.absolute())
+    if not layout.state.exists():
+        return
+    start(layout.state).gc(())
+    stop(layout.state)
+    if (holder := Holder.find(layout.state)) is not None:
+        holder.end()
+    shutil.rmtree(layout.state)
