@@ -1,0 +1,84 @@
+"""A network of somebody else: nothing is built, what it is worth is measured."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from fix_servers import Servers
+from landbridge.errors import NetworkRefused, ServerUnreachable, UsageError
+from landbridge.network.bucket import Bucket
+from landbridge.network.external import ExternalDriver, measure
+from landbridge.network.fabric import Bandwidth, Fabric, Isolation, Outcome
+from landbridge.network.forward import Forwarder
+from landbridge.network.things import Line, Vpc
+from landbridge.postgres.conninfo import Conninfo
+from test_network_pgwire import reloaded, to
+from test_standby_tls import certificate, switch_tls_on
+
+
+class Throttle:
+    """A gate that is nothing but a bucket."""
+
+    def __init__(self, bits_per_second: int) -> None:
+        self._bucket = Bucket(bits_per_second)
+        self.piece = self._bucket.burst
+
+    def enter(self, count: int) -> None:
+        self._bucket.take(count)
+
+
+def test_building_is_refused_and_removing_finds_nothing() -> None:
+    driver: Fabric = ExternalDriver()
+    found = driver.capabilities()
+    assert (found.isolation, found.bandwidth) == (Isolation.NONE, Bandwidth.NONE)
+    with pytest.raises(NetworkRefused) as refused:
+        driver.ensure_vpc(Vpc("vpc-a", "1", "cn-beijing", IPv4Network("10.10.0.0/16")))
+    assert refused.value.id == "network.external"
+    assert refused.value.remedy
+    with pytest.raises(NetworkRefused):
+        driver.ensure_line(Line("line-1", "tr-1", "tr-2", 10_000_000))
+    driver.drop_vpc("vpc-a")
+    assert driver.observe() == driver.gc([]) == []
+    assert driver.status()
+
+
+def test_line_to_a_server_is_measured_as_it_is(servers: Servers, tmp_path: Path) -> None:
+    source = servers.source(15)
+    answer = ExternalDriver().probe("", IPv4Address("127.0.0.1"), source.port, 5)
+    assert answer.outcome is Outcome.OK
+    switch_tls_on(source, *certificate(tmp_path))
+    slow = Forwarder("127.0.0.1", 0, to(source.port), back=Throttle(40_000_000))
+    try:
+        way = source.conninfo().with_(port=slow.address[1])
+        found = measure(way)
+        plain = measure(source.conninfo().with_(sslmode="disable"), budget=0.1)
+    finally:
+        slow.close()
+    assert found.login.outcome is found.replication.outcome is Outcome.OK
+    assert found.quality is not None and found.quality.tls is not None
+    assert found.quality.tls.startswith("TLSv1.")
+    assert found.quality.line.rate == pytest.approx(40e6 / 8, rel=0.05)
+    assert 0 < found.quality.round_trip < 0.5
+    assert plain.quality is not None and plain.quality.tls is None
+    assert plain.quality.line.rate and plain.quality.line.rate > 2 * found.quality.line.rate
+
+
+def test_what_stands_in_the_way_is_told_apart(servers: Servers) -> None:
+    source = servers.source(15)
+    with pytest.raises(ServerUnreachable, match="password") as failed:
+        measure(source.conninfo(password="wr0ng-s3cret"))
+    assert "wr0ng" not in str(failed.value)
+    reloaded(source, "host all migrator 127.0.0.1/32 md5")
+    found = measure(source.conninfo(), budget=0.1)
+    assert found.quality is not None
+    assert found.replication.outcome is Outcome.NOT_WHITELISTED
+    own = Conninfo.parse(f"host={source.socket_dir} port={source.port} user={source.superuser}")
+    assert measure(own.with_(dbname="postgres"), budget=0.1).login.outcome is Outcome.OK
+    source.stop()
+    gone = measure(source.conninfo())
+    assert (gone.login.outcome, gone.quality) == (Outcome.REFUSED, None)
+    with pytest.raises(UsageError):
+        measure(Conninfo.parse("host=a,b user=x"))
