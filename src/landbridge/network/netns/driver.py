@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path as FilePath
+from types import MappingProxyType
 
 from .. import pgwire
 from ..fabric import (
@@ -33,9 +34,10 @@ from ..fabric import (
     ProbeAnswer,
 )
 from ..forward import Forwarder
-from ..things import Attachment, Instance, Line, TransitRouter, Vpc, Vswitch
+from ..things import Attachment, Instance, Line, LineType, TransitRouter, Vpc, Vswitch
 from .census import Census
 from .guard import alone, in_words
+from .latency import is_possible
 from .lines import Lines
 from .names import Kind, Names
 from .places import Places
@@ -48,14 +50,23 @@ from .trial import obstacles
 class NetnsDriver:
     """Builds the network in the kernel; see `Driver` for what each verb guarantees."""
 
-    def __init__(self, installation: str, run: FilePath) -> None:
+    def __init__(
+        self,
+        installation: str,
+        run: FilePath,
+        latency: Mapping[LineType, float] = MappingProxyType({}),
+    ) -> None:
+        """`run`: folder of the namespaces' files. `latency`: seconds one way by type of line.
+
+        A line with a latency stops when this process ends, until it is ensured anew.
+        """
         self.lock = threading.RLock()
         names = Names(installation)
         self._spaces = Spaces(names, run)
         routing = Routing(names, self._spaces)
         self._places = Places(names, self._spaces, routing)
         self._transit = Transit(names, self._spaces, routing)
-        self._lines = Lines(names, self._spaces, routing)
+        self._lines = Lines(names, self._spaces, routing, latency)
         self._census = Census(names, self._spaces, routing)
         self._published: dict[str, Forwarder] = {}
 
@@ -64,7 +75,7 @@ class NetnsDriver:
             driver="netns",
             isolation=Isolation.KERNEL,
             bandwidth=Bandwidth.KERNEL,
-            latency=False,
+            latency=is_possible(),
             encrypted=False,
             real_private_ip=True,
         )
@@ -112,6 +123,7 @@ class NetnsDriver:
     @alone
     def drop_transit_router(self, id: str) -> None:
         self._places.drop_space(Kind.TRANSIT_ROUTER, id)
+        self._lines.prune()
 
     @alone
     def drop_attachment(self, id: str) -> None:
@@ -172,4 +184,5 @@ class NetnsDriver:
         removed = self._census.gc(valid)
         for thing in removed:
             self.unpublish(thing.id)
+        self._lines.prune()
         return removed

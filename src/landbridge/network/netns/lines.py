@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
+from pyroute2.netlink.exceptions import NetlinkError
+
 from ...errors import LandbridgeError, NetworkFailed
 from ..fabric import Meter
-from ..things import Line
+from ..things import Line, LineType
+from .latency import DelayedPair
 from .links import Links, links_inside
 from .names import Kind, Label, Names, Role
-from .pairs import End, addresses, ensure_pair, locate
+from .pairs import End, addresses, ensure_pair, locate, remove
 from .routing import Routing
 from .shaper import Shape, sent, shape
 from .spaces import Spaces
@@ -19,10 +23,19 @@ from .spaces import Spaces
 class Lines:
     """The lines of one installation."""
 
-    def __init__(self, names: Names, spaces: Spaces, routing: Routing) -> None:
+    def __init__(
+        self,
+        names: Names,
+        spaces: Spaces,
+        routing: Routing,
+        latency: Mapping[LineType, float],
+    ) -> None:
+        """`latency`: seconds one way by type of line; none for the types it lacks."""
         self._names = names
         self._spaces = spaces
         self._routing = routing
+        self._latency = latency
+        self._delayed: dict[str, DelayedPair] = {}
 
     def ensure(self, line: Line) -> None:
         """Make a line or change its rate; up only when both ends are shaped and read back.
@@ -32,7 +45,7 @@ class Lines:
         wanted = Shape.of(line.rate)
         a, b = self._ends(line)
         try:
-            ensure_pair(self._spaces, Kind.TRANSIT_ROUTER, a, b)
+            self._join(line, a, b)
             for end in (a, b):
                 links_inside(end.space, partial(shape, name=end.name, wanted=wanted))
             pair = addresses(a, b, line.id)
@@ -52,9 +65,26 @@ class Lines:
         a, b = (self._spaces.need(Kind.TRANSIT_ROUTER, id) for id in (line.a, line.b))
         return End(a, self._name(line.id, Role.LINE_A)), End(b, self._name(line.id, Role.LINE_B))
 
+    def _join(self, line: Line, a: End, b: End) -> None:
+        seconds = self._latency.get(line.line_type, 0.0)
+        pair = self._delayed.get(line.id)
+        if pair is not None and pair.fits(a, b, seconds):
+            return
+        self._forget(line.id)
+        if seconds:
+            remove(self._spaces, Kind.TRANSIT_ROUTER, a, b)
+            self._delayed[line.id] = DelayedPair(a, b, seconds)
+        else:
+            ensure_pair(self._spaces, Kind.TRANSIT_ROUTER, a, b)
+
+    def _forget(self, id: str) -> None:
+        if (pair := self._delayed.pop(id, None)) is not None:
+            pair.close()
+
     def _close(self, *ends: End) -> None:
+        """Set a line down that is not as it shall be; what is not there cannot pass packets."""
         for end in ends:
-            with suppress(LandbridgeError):
+            with suppress(LandbridgeError, NetlinkError, OSError):
                 links_inside(end.space, partial(Links.configure, name=end.name, up=False))
 
     def meter(self, id: str) -> Meter:
@@ -71,12 +101,19 @@ class Lines:
 
     def drop(self, id: str) -> None:
         """Remove a line; both ends go together."""
+        self._forget(id)
         name = self._name(id, Role.LINE_A)
         if (space := locate(self._spaces, Kind.TRANSIT_ROUTER, name)) is not None:
             ends = (self._spaces.id(space), *self._routing.neighbours(self._spaces.id(space)))
             links_inside(space, lambda links: links.delete(name))
             for router in ends:
                 self._routing.route_router(router)
+
+    def prune(self) -> None:
+        """End the loops of lines that are gone."""
+        for id, pair in list(self._delayed.items()):
+            if not pair.is_alive:
+                self._forget(id)
 
     def _name(self, id: str, role: Role) -> str:
         return self._names.device(role, id)

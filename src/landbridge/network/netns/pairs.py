@@ -44,12 +44,16 @@ def ensure_pair(spaces: Spaces, kind: Kind, a: End, b: End) -> None:
 
     Ends elsewhere, or one without the other, are removed first.
     """
-    if a.is_there and b.is_there:
-        return
+    if not (a.is_there and b.is_there):
+        remove(spaces, kind, a, b)
+        links_inside(a.space, lambda links: links.make_pair(a.name, b.name, b.space))
+
+
+def remove(spaces: Spaces, kind: Kind, a: End, b: End) -> None:
+    """Remove what is left of a link, wherever its ends were."""
     while (old := locate(spaces, kind, a.name)) is not None:
         links_inside(old, lambda links: links.delete(a.name))
     links_inside(b.space, lambda links: links.delete(b.name))
-    links_inside(a.space, lambda links: links.make_pair(a.name, b.name, b.space))
 
 
 def addresses(a: End, b: End, id: str) -> tuple[IPv4Interface, IPv4Interface]:

@@ -19,6 +19,7 @@ from .links import Links
 
 _ROOT = 0xFFFFFFFF  # TC_H_ROOT
 _HANDLE = 0x10000  # 1:
+_KIND = "tbf"
 _QUEUE = "50ms"
 _BURST = 16 * 1024
 _BURST_UNALLOCATED = 1600
@@ -67,7 +68,7 @@ def shape(links: Links, name: str, wanted: Shape) -> None:
         return
     links.netlink.tc(
         "add" if now is None else "change",
-        "tbf",
+        _KIND,
         index,
         handle=_HANDLE,
         **wanted.arguments(),
@@ -95,7 +96,7 @@ def sent(links: Links, name: str) -> int:
 
 def _qdisc(links: Links, index: int) -> Any:
     for qdisc in links.netlink.get_qdiscs(index=index):
-        if qdisc["parent"] == _ROOT and qdisc.get_attr("TCA_KIND") == "tbf":
+        if qdisc["parent"] == _ROOT and qdisc.get_attr("TCA_KIND") == _KIND:
             return qdisc
     return None
 
