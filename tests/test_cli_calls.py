@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -60,6 +65,11 @@ def test_version_is_said(cli: Cli) -> None:
         (["migrate", CLOSED, "--to", "/x", "--fence", "wood"], "--fence"),
         (["migrate", CLOSED, "--to", "/x", "--allow", "10.0.0.1/8"], "--allow"),
         (["migrate", CLOSED, "--to", "/x", "--set", "work_mem"], "--set"),
+        (["assess", CLOSED, "--to", "/x", "--set", "work mem=1"], "work mem"),
+        (["assess", CLOSED, "--to", "/x", "--set", "Port=1"], "port"),
+        (["assess", CLOSED.replace("=1 ", "=5x101 "), "--to", "/x"], "5x101"),
+        (["assess", CLOSED.replace("=1 ", "=99999 "), "--to", "/x"], "99999"),
+        (["migrate", CLOSED, "--to", "/x", "--waive", "destination.prot"], "destination.prot"),
         (["migrate", CLOSED, "--to", "/x", "--tablespace", "=/new"], "--tablespace"),
         (["migrate", CLOSED, "--to", "/x", "--time-limit", "0"], "--time-limit"),
         (["migrate", CLOSED, "--to", "/x", "--switchover", "ask"], "--switchover"),
@@ -80,6 +90,108 @@ def test_wrong_call_ends_2_and_names_what_is_wrong(
     assert as_json.code == 2
     assert as_json.object["error"]["id"]
     assert named in as_json.object["error"]["message"]
+
+
+def test_bare_command_shows_the_help_and_a_wrong_one_what_there_is(cli: Cli) -> None:
+    bare = cli()
+    assert bare.code == 0 and "Usage: landbridge" in bare.out and "switchover" in bare.out
+    wrong = cli("mirgate")
+    assert wrong.code == 2 and "'migrate'" in wrong.err and "assess, migrate, verify" in wrong.err
+
+
+def test_two_forms_of_output_are_not_given_at_once(cli: Cli) -> None:
+    called = cli("migrate", CLOSED, "--to", "/x", "--json", "--events")
+    assert called.code == 2 and "--events" in called.object["error"]["message"]
+
+
+def test_waived_id_that_no_check_has_is_answered_with_the_like(cli: Cli) -> None:
+    called = cli("migrate", CLOSED, "--to", "/x", "--waive", "destination.prot", "--json")
+    assert called.object["error"]["id"] == "plan.waive"
+    assert "destination.port" in called.object["error"]["remedy"]
+
+
+def test_port_nobody_listens_on_is_said_with_a_remedy(cli: Cli) -> None:
+    called = cli("migrate", CLOSED, "--to", "/nowhere/new", "--json")
+    assert called.object["error"]["id"] == "server.unreachable"
+    assert "Check host and port" in called.object["error"]["remedy"]
+
+
+def test_what_cannot_be_written_is_said_on_stderr(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        answer = landbridge("engines", "--json", stdout=full)
+    assert answer.returncode == 1 and "Traceback" not in answer.stderr
+    assert "the output cannot be written: No space left on device [output.failed]" in answer.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    answer = landbridge("engines", "--json", stdout=writer)
+    os.close(writer)
+    assert answer.returncode == 1 and "nobody reads it [output.failed]" in answer.stderr
+    unwritten = landbridge("assess", CLOSED, "--to", "/x", "--html", tmp_path / "no" / "x.html")
+    assert unwritten.returncode == 1 and "[output.failed]" in unwritten.stderr
+
+
+def test_folders_that_are_closed_are_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "tasks").mkdir(parents=True)
+    limited: list[str] = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("root may enter everything, and setpriv is not here")
+        limited = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+        shutil.chown(closed, "nobody")
+    closed.chmod(0o700 if limited else 0)
+    try:
+        listed = landbridge("tasks", "--json", before=limited, state=closed)
+        assert json.loads(listed.stdout)["error"]["id"] == "state.unreadable"
+        assessed = landbridge("assess", CLOSED, "--to", closed / "x", "--json", before=limited)
+        found = {f["id"]: f for f in json.loads(assessed.stdout)["findings"]}
+        assert assessed.returncode == 3
+        assert str(closed) == found["destination.access"]["data"]["blocked_at"]
+    finally:
+        closed.chmod(0o700)
+
+
+def test_log_of_a_closed_state_directory_is_private_and_not_to_be_guessed(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("landbridge.postgres.distribution.discover", lambda: 1 / 0)
+    monkeypatch.setenv("LANDBRIDGE_STATE", "/dev/null/state")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    called = cli("engines", "--json")
+    assert called.object["error"]["id"] == "internal"
+    (log,) = tmp_path.glob("landbridge-*.log")
+    assert str(log) in called.object["error"]["remedy"]
+    assert "ZeroDivisionError" in log.read_text() and log.stat().st_mode & 0o077 == 0
+
+
+def test_run_keeps_the_callers_place(tmp_path: Path) -> None:
+    clone, here = tmp_path / "clone", tmp_path / "here"
+    (clone / ".venv/bin").mkdir(parents=True)
+    here.mkdir()
+    shutil.copy(Path(__file__).parent.parent / "run", clone)
+    (clone / ".venv/bin/landbridge").write_text('#!/bin/sh\necho "$PWD" "$@"\n')
+    (clone / ".venv/bin/landbridge").chmod(0o755)
+    for stamp in ("pyproject.toml", "uv.lock", ".venv/.landbridge-set-up"):
+        (clone / stamp).touch()
+    answer = subprocess.run(
+        [clone / "run", "landbridge", "assess", "--to", "new"],
+        cwd=here, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert answer.stdout.split() == [str(here), "assess", "--to", "new"]
+
+
+def landbridge(
+    *arguments: object,
+    before: Sequence[str] = (),
+    state: Path | None = None,
+    stdout: IO[str] | int = subprocess.PIPE,
+) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own, behind another one's words."""
+    environment = {**os.environ, **({"LANDBRIDGE_STATE": str(state)} if state else {})}
+    return subprocess.run(
+        [*before, sys.executable, "-m", "landbridge.cli", *map(str, arguments)],
+        stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, env=environment,
+    )  # fmt: skip
 
 
 def test_unreadable_connection_string_is_refused_without_repeating_it(cli: Cli) -> None:

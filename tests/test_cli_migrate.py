@@ -177,8 +177,12 @@ def test_interrupted_migration_is_continued_by_the_same_command_and_cancelled(
     assert not task.is_worked_on() and task.cluster().process() is not None
 
     give_passwords()
-    continued = cli(*command, "--detach")
+    changed = ("--max-rate", "50MB", "--set", "work_mem=8MB")
+    continued = cli(*command, *changed, "--detach")
     assert continued.code == 0 and f"Going on with {task.id}" in continued.out
+    assert "not changed by this call: --set, --max-rate\n" in continued.err
+    other = cli("migrate", where(source).replace(str(source.port), "1"), *command[2:], "--json")
+    assert other.object["error"]["id"] == "task.exists"
     assert wait_until(task.is_worked_on, 30, every=0.1)
     cancelled = cli("cancel", task.id, "--yes", "--json")
     assert cancelled.code == 0, cancelled.out
@@ -208,6 +212,27 @@ def test_resumed_with_the_password_of_the_source_in_the_environment_still_fences
     assert resumed.code == 0, resumed.out
     assert resumed.object["state"] == "finished"
     assert not [name for name in os.environ if name.endswith("PASSWORD")]
+
+
+def test_reader_of_the_output_that_goes_away_leaves_a_task_that_can_be_cancelled(
+    cli: Cli, servers: Servers, source: Source, state_dir: Path
+) -> None:
+    data, port = servers.destination()
+    command = [sys.executable, "-m", "landbridge.cli", "migrate", where(source), "--to", str(data)]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1 and "[output.failed]" in err
+    task = the_task(state_dir)
+    assert f"landbridge resume {task.id}" in err
+    cancelled = cli("cancel", task.id, "--yes", "--json")
+    assert cancelled.code == 0 and cancelled.object["state"] == "cancelled"
+    assert source.sql("SELECT * FROM pg_replication_slots") == []
 
 
 def _synchronizing(state_dir: Path) -> bool:
@@ -268,6 +293,17 @@ def test_wrong_or_missing_password_is_said_without_repeating_it(
     monkeypatch.setenv("PGPASSWORD", "wr0ng-s3cret")
     wrong = cli("migrate", *arguments)
     assert wrong.code == 1 and wrong.object["error"]["id"] == "server.unreachable"
+    assert "The password is wrong, or it has expired" in wrong.object["error"]["remedy"]
+    nothing = cli("migrate", where(source).replace("=postgres", "=nosuch"), *arguments[1:])
+    assert nothing.object["error"]["id"] == "credentials.missing"
+    monkeypatch.setenv("PGPASSWORD", MIGRATOR_PASSWORD)
+    nothing = cli("migrate", where(source).replace("=postgres", "=nosuch"), *arguments[1:])
+    assert "Name an existing database" in nothing.object["error"]["remedy"]
+    monkeypatch.setenv("PGPASSWORD", MIGRATOR_PASSWORD)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("LANDBRIDGE_STATE", "/proc")
+        unwritable = cli("migrate", *arguments)
+        assert unwritable.object["error"]["id"] == "state.unwritable"
     missing = cli("migrate", *arguments)
     assert missing.code == 1 and missing.object["error"]["id"] == "credentials.missing"
     assert "PGPASSWORD" in missing.object["error"]["remedy"]

@@ -114,6 +114,14 @@ def test_nothing_resumes_or_forks_which_would_forget_the_queue() -> None:
                 assert not any(w in node.attr for w in ("resume", "fork", "rewind")), path
 
 
+def test_signal_to_what_a_killed_start_left_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "engine.sqlite").touch()
+    with pytest.raises(LandbridgeError) as caught:
+        send(tmp_path, "t", "orders", {})
+    assert caught.value.id == "engine.unknown"
+    assert (tmp_path / "engine.sqlite").stat().st_size == 0
+
+
 def test_files_are_readable_by_us_alone(engine: Engine, tmp_path: Path) -> None:
     for name in ("engine.sqlite", "engine.log", "engine.lock"):
         assert (tmp_path / name).stat().st_mode & 0o077 == 0

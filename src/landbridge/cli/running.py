@@ -21,6 +21,7 @@ from .display.follow import follow
 from .display.view import View
 from .guardrails import guardrails
 from .interrupt import broken_off, looked_away
+from .output import OutputFailed
 from .questions import confirmed
 
 if TYPE_CHECKING:
@@ -97,7 +98,11 @@ def run_here(
         _break_off(view, out, work)
         if not view.is_over:
             raise broken_off(view) from None
-    except BaseException:  # nobody sees any more what is done, as with a broken pipe
+    except OutputFailed as unseen:  # nobody sees any more what is done
+        _break_off(view, out, work)
+        unseen.remedy = broken_off(view).remedy
+        raise
+    except BaseException:
         work.leave()
         raise
     if work.is_alive():

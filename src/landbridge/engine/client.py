@@ -20,6 +20,8 @@ def send(directory: Path, id: str, topic: str, payload: Any) -> None:
     if not store.database.exists():
         raise unknown
     store.refuse_foreign_values()
+    if not store.knows(id):
+        raise unknown
     forget_foreign_environment()
     from dbos import DBOSClient, DBOSPortableJSONSerializer
     from dbos import error as dbos_error

@@ -54,6 +54,17 @@ class Store:
         os.close(os.open(self.database, os.O_RDWR | os.O_CREAT, 0o600))
         self.refuse_foreign_values()
 
+    def knows(self, id: str) -> bool:
+        """Whether a body was started under this id; no, if the tables were never made."""
+        query = "SELECT 1 FROM workflow_status WHERE workflow_uuid = ?"
+        with contextlib.closing(sqlite3.connect(self.database, timeout=30)) as connection:
+            try:
+                return connection.execute(query, (id,)).fetchone() is not None
+            except sqlite3.OperationalError as error:
+                if "no such table" in str(error):
+                    return False
+                raise
+
     def refuse_foreign_values(self) -> None:
         """Make sure that every stored value is JSON.
 

@@ -222,8 +222,19 @@ class Tasks:
         return task
 
     def all(self) -> list[Task]:
-        """Every task, oldest first."""
-        folders = [p.parent for p in (self.root / "tasks").glob("*/request.json")]
+        """Every task, oldest first; LandbridgeError (state.unreadable) if they are closed."""
+        folder = self.root / "tasks"
+        try:
+            folders = [p for p in folder.iterdir() if (p / "request.json").exists()]
+        except FileNotFoundError:
+            return []
+        except OSError as problem:
+            raise LandbridgeError(
+                f"the tasks in {folder} cannot be read: {problem.strerror}",
+                id="state.unreadable",
+                remedy="Work as the account that began them, or name a folder of yours in"
+                " LANDBRIDGE_STATE.",
+            ) from None
         return sorted((Task(f) for f in folders), key=lambda t: t.folder.stat().st_ctime)
 
     def get(self, id: str) -> Task:
@@ -243,7 +254,7 @@ class Tasks:
     def for_destination(self, data: Path) -> Task | None:
         """The unfinished task that owns a data directory, if there is one."""
         for task in self.all():
-            if Path(task.request.data) == data.absolute() and not is_end(task.state):
+            if Path(task.request.data).resolve() == data.resolve() and not is_end(task.state):
                 return task
         return None
 
