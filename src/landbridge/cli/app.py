@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from . import assess, cancel, engines, migrate, resume, switchover, tasks, verify
 from .demo import command as demo
+from .lab.group import lab
 
 _app = typer.Typer(
     name="landbridge",
@@ -42,6 +43,7 @@ for _panel, _name, _function in (
     (_MORE, "engines", engines.engines),
 ):
     _app.command(_name, rich_help_panel=_panel)(_function)
+_app.add_typer(lab, rich_help_panel=_MORE)
 
 
 def _print_version(wanted: bool) -> None:

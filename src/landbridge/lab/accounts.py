@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from ..postgres.conninfo import Conninfo
 
@@ -51,3 +52,8 @@ def _password(folder: Path, role: str) -> str:
     found = own.resolve_password().password
     assert found is not None
     return found.reveal()
+
+
+def text(conninfo: Conninfo) -> str:
+    """A connection string that names the passfile, where `str` leaves it out."""
+    return make_conninfo(**conninfo.public())

@@ -71,6 +71,31 @@ def newest() -> int:
     return max(majors)
 
 
+def major_of(store: Store, plan: Plan, id: str) -> int:
+    """The major of an instance: of its data directory, else as planned, else the newest here.
+
+    LandbridgeError (lab.major_differs) if the plan contradicts the data directory.
+    """
+    planned = plan.servers[id].major
+    there = look_at(store.data(id), OsAccount.for_servers()).major
+    if there is not None and planned not in (None, there):
+        raise LandbridgeError(
+            f"{id} shall be PostgreSQL {planned}, its data are of {there}",
+            id="lab.major_differs",
+            remedy="Take the lab down and up again, which removes its data.",
+        )
+    return there or planned or newest()
+
+
+def stop_server(store: Store, id: str, mode: str = "fast") -> bool:
+    """Stop the server of an instance, however much of the lab is there; whether one ran."""
+    cluster = Cluster(store.data(id), _NO_PROGRAMS, 0)
+    if cluster.process() is None:
+        return False
+    cluster.stop(mode)
+    return True
+
+
 class Servers:
     """All servers of one lab."""
 
@@ -80,19 +105,8 @@ class Servers:
         self.fabric = fabric
 
     def major(self, id: str) -> int:
-        """Of the data directory, else as planned, else the newest.
-
-        LandbridgeError (lab.major_differs) if the plan contradicts the data directory.
-        """
-        planned = self.plan.servers[id].major
-        there = look_at(self.store.data(id), OsAccount.for_servers()).major
-        if there is not None and planned not in (None, there):
-            raise LandbridgeError(
-                f"{id} shall be PostgreSQL {planned}, its data are of {there}",
-                id="lab.major_differs",
-                remedy="Take the lab down and up again, which removes its data.",
-            )
-        return there or planned or newest()
+        """See `major_of`."""
+        return major_of(self.store, self.plan, id)
 
     def cluster(self, id: str, endpoint: Endpoint | None = None) -> Cluster:
         """The server of an instance, made or not, running or not."""
@@ -216,10 +230,9 @@ class Servers:
             if not admits(admitted, where):
                 yield Session(pid, user or "", str(where))
 
-    def stop(self, id: str, mode: str = "fast") -> None:
-        """Stop the server of an instance, however much of the lab is there."""
-        data = self.store.data(id)
-        Cluster(data, _NO_PROGRAMS, 0).stop(mode)
+    def stop(self, id: str) -> None:
+        """Stop the server of an instance."""
+        stop_server(self.store, id)
 
     def look(self, id: str) -> Seen:
         """What is to be seen of a server: its light, and a few words."""

@@ -1,0 +1,1 @@
+"""`landbridge lab`: a small cloud on this machine, from one file."""
