@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -10,10 +13,10 @@ import pytest
 from fix_following import Following, notes, started
 from fix_servers import Servers, Source, fill
 from fix_wire import Wire
-from landbridge.migration.follow import Sample
+from landbridge.errors import FollowFailed
+from landbridge.migration.follow import Sample, guard_slot
 from landbridge.migration.states import Replication
 from landbridge.migration.task import Task
-from landbridge.postgres.lsn import Lsn
 from landbridge.postgres.process import wait_until
 
 #: A source that forgets WAL at once when nobody holds it.
@@ -101,7 +104,7 @@ def test_source_is_protected_when_the_wal_budget_is_spent(
     # Only the stream's line is cut; the tool still reaches the source, as it would from
     # a destination whose own disk stands still.
     task = started(servers, source, state_dir, wal_budget=64 * 2**20)
-    with Following(task) as following:
+    with Following(task) as following, guarded(task) as failures:
         following.until(lambda s: s.caught_up)
         cluster = task.cluster()
         hold_stream(cluster.data, wire)
@@ -113,8 +116,13 @@ def test_source_is_protected_when_the_wal_budget_is_spent(
         assert seen.wal_budget_bytes == 64 * 2**20
         assert seen.wal_hours_left is not None and seen.wal_hours_left < 1
         write_wal(source, 32)
+        # The follower does not make again what was dropped on purpose.
         assert getattr(following.failed(), "id", "") == "follow.wal_budget_exceeded"
+    assert [e.id for e in failures] == ["follow.wal_budget_exceeded"]
     assert slots(source) == []
+    # Nor does a worker that comes later take it for lost.
+    with pytest.raises(FollowFailed):
+        guard_slot(task, threading.Event())
     assert "follow.wal_budget" in notes(task)
 
 
@@ -127,24 +135,43 @@ def test_migration_is_protected_with_alarms(
     task = started(
         servers, source, state_dir, wal_budget=64 * 2**20, wal_policy="protect-migration"
     )
-    with Following(task) as following:
+    with Following(task) as following, guarded(task):
         following.until(lambda s: s.caught_up)
         hold_stream(task.cluster().data, wire)
         task.cluster().restart()
         following.until(lambda s: s.state is Replication.STREAMING)
         wire.cut()
-        for megabytes in (48, 16, 32):
+        for alarms, megabytes in enumerate((48, 16, 32), 1):
             write_wal(source, megabytes)
-            ((end,),) = source.sql("SELECT pg_current_wal_flush_lsn()::text")
-            following.until(partial(seen_up_to, Lsn.parse(end)))
+            following.until(partial(has_alarms, task, alarms))
         wire.mend()
         following.until(lambda s: s.caught_up)
     assert notes(task).count("follow.wal_budget") == 3
     assert slots(source) == [task.slot]
 
 
-def seen_up_to(end: Lsn, sample: Sample) -> bool:
-    return sample.source_lsn is not None and sample.source_lsn >= end
+def has_alarms(task: Task, count: int, _sample: Sample) -> bool:
+    return notes(task).count("follow.wal_budget") == count
+
+
+@contextmanager
+def guarded(task: Task) -> Iterator[list[FollowFailed]]:
+    """The slot's guard beside the block; what ended it."""
+    stop, failures = threading.Event(), list[FollowFailed]()
+
+    def guard() -> None:
+        try:
+            guard_slot(task, stop)
+        except FollowFailed as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=guard)
+    thread.start()
+    try:
+        yield failures
+    finally:
+        stop.set()
+        thread.join(20)
 
 
 def hold_stream(data: Path, wire: Wire) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from fix_servers import MIGRATOR_PASSWORD, OWNER_PASSWORD, Servers, Source, fill, majors
+from fix_cli import Cli
+from fix_servers import (
+    MIGRATOR_PASSWORD,
+    OWNER_PASSWORD,
+    Servers,
+    Source,
+    fill,
+    free_port,
+    majors,
+)
 from fix_standby import replaying, stopped
 from landbridge.errors import LandbridgeError
 from landbridge.migration import plan, switchover, worker
@@ -23,7 +33,7 @@ from landbridge.migration.fence.attempt import Attempt
 from landbridge.migration.states import State
 from landbridge.migration.task import Task, Tasks
 from landbridge.postgres.conninfo import Conninfo
-from landbridge.postgres.process import wait_until
+from landbridge.postgres.process import ProcessId, wait_until
 from test_switchover_crash import fence_settings, wait_closing
 
 _LATER = (State.DRAINED, State.PROMOTED)
@@ -71,8 +81,8 @@ def begin(servers: Servers, major: int, state_dir: Path, **options: Any) -> tupl
     fill(source, 5_000)
     data, port = servers.destination()
     request = plan.make_request(
-        source.conninfo(), data, port, fence_as=source.admin(), settings=CHEAP, sync=False,
-        **options,
+        source.conninfo(), data, port, fence_as=source.admin(),
+        **{"settings": CHEAP, "sync": False, **options},
     )  # fmt: skip
     task = plan.create_task(Tasks(state_dir), request, source.conninfo(), fence_as=source.admin())
     return source, task
@@ -208,6 +218,18 @@ def test_cancel_while_copying_leaves_nothing(servers: Servers, state_dir: Path) 
 
 
 @contextmanager
+def ending(task: Task) -> Iterator[None]:
+    """Kill whatever worker was started in the block and is not over."""
+    try:
+        yield
+    finally:
+        for entry in task.journal.entries():
+            if entry.get("id") == "worker.started" and entry["pid"] != os.getpid():
+                if process := ProcessId.of(entry["pid"]):
+                    process.send(signal.SIGKILL)
+
+
+@contextmanager
 def working(task: Task) -> Iterator[threading.Thread]:
     """A worker in a thread of ours, stopped when the block ends."""
     stop = threading.Event()
@@ -270,10 +292,10 @@ def test_an_undo_that_was_given_up_is_carried_out_by_the_guard(
             source.stop()
             assert wait_until(lambda: held(task) == ["switchover"], 60), task.state
         worker.request_cancel(task)
-        assert wait_until(lambda: held(task)[-1] == "undo", 60), task.state
-        thread.join(20)
-    worker.request_cancel(task)
-    assert worker.run(task) is State.CANCELLED
+        assert wait_until(lambda: "undo.waiting" in task.journal.path.read_text(), 60), task.state
+        worker.request_cancel(task)
+        thread.join(60)
+    assert task.state is State.CANCELLED
     (alarm,) = [e for e in task.journal.entries() if e.get("id") == "switchover.fence_left"]
     assert 'ALTER SYSTEM RESET "default_transaction_read_only";' in alarm["statements"]
     assert [f.name for f in (task.folder / "secrets").iterdir()] == ["fence_as.pgpass"]
@@ -283,6 +305,43 @@ def test_an_undo_that_was_given_up_is_carried_out_by_the_guard(
     assert wait_until(lambda: not (task.folder / "secrets").exists(), 5)
     assert task.state is State.CANCELLED
     source.sql("CREATE TABLE writable_again ()")
+
+
+def test_port_taken_during_the_copy_keeps_the_copy_until_it_is_free(
+    servers: Servers, state_dir: Path, cli: Cli
+) -> None:
+    source, task = begin(servers, 15, state_dir, max_rate=12_000_000)
+    with working(task) as thread:
+        assert wait_until((task.folder / "copy/progress.json").exists, 60)
+        with socket.create_server(("127.0.0.1", task.request.port)):
+            thread.join(60)
+            copy = (task.cluster().data / "PG_VERSION").stat().st_ino
+            assert (held(task), task.state) == (["start"], State.STARTING)
+            shown = cli("show", task.id).out
+            assert "start.port_taken" in shown and f"landbridge resume {task.id}" in shown
+            assert "--port" in shown and "nobody watches how much" in shown
+            again = cli("resume", task.id)
+            assert again.code == 1 and "[start.port_taken]" in again.err
+    with ending(task):
+        assert cli("resume", task.id, "--port", free_port(), "--detach").code == 0
+        assert wait_until(lambda: task.state is State.SYNCHRONIZING, 30), task.state
+        assert (task.cluster().data / "PG_VERSION").stat().st_ino == copy
+        worker.request_cancel(task)
+        assert wait_until(lambda: task.state is State.CANCELLED, 20)
+    assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+
+
+def test_setting_that_stops_the_start_is_put_right_with_another(
+    servers: Servers, state_dir: Path, cli: Cli
+) -> None:
+    _, task = begin(servers, 15, state_dir, settings={**CHEAP, "ssl": "on"})
+    assert worker.run(task) is State.STARTING
+    assert held(task) == ["start"]
+    with ending(task):
+        assert cli("resume", task.id, "--set", "ssl=off", "--detach").code == 0
+        assert wait_until(lambda: task.state is State.SYNCHRONIZING, 30), task.state
+        worker.request_cancel(task)
+        assert wait_until(lambda: task.state is State.CANCELLED, 20)
 
 
 def held(task: Task) -> list[str]:

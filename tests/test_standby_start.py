@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from fix_following import Following, copied, sample_until, started
-from fix_servers import MIGRATOR_PASSWORD, Servers, fill
+from fix_following import Following, copied, promoted, sample_until, started
+from fix_servers import MIGRATOR, MIGRATOR_PASSWORD, Servers, fill
 from landbridge.errors import LandbridgeError, ServerFailed
 from landbridge.migration.copying.destination import CONTROL
+from landbridge.migration.finish import finish
 from landbridge.migration.follow import Follower
 from landbridge.migration.standby import reconfigure, start_standby, undo_standby
 from landbridge.migration.states import Replication
 from landbridge.migration.steps import undo_start
 from landbridge.postgres.cluster import Cluster
+from landbridge.postgres.conninfo import Conninfo
 
 
 @pytest.mark.parametrize("major", [10, 12, 15, 18])
@@ -136,3 +140,33 @@ def test_undo_that_dies_leaves_nothing_to_start_and_is_repeated(
         cluster.start()
     undo_start(task)
     assert not cluster.data.exists() and not cluster.side.exists()
+
+
+def test_promoted_destination_starts_with_pg_ctl_after_a_boot(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = servers.root / "tmp"
+    scratch.mkdir(mode=0o777)
+    scratch.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    source = servers.source(15)
+    fill(source, 100)
+    task = started(servers, source, state_dir)
+    finish(task, promoted(task))
+    cluster = task.cluster()
+    cluster.stop()
+    for left in scratch.glob("landbridge-*"):
+        shutil.rmtree(left)
+    command = [cluster.distribution.program("pg_ctl"), "-D", cluster.data, "-w", "start"]
+    subprocess.run(
+        command, check=True, timeout=60, env=cluster.distribution.environment,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        **cluster.account.popen_arguments(),
+    )  # fmt: skip
+    conninfo = f"host=127.0.0.1 port={cluster.port} user={MIGRATOR} dbname=postgres"
+    there = Conninfo.parse(conninfo).with_password(MIGRATOR_PASSWORD)
+    with there.connect() as conn:
+        assert conn.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+    with cluster.connect() as conn:
+        conn.execute("INSERT INTO items VALUES (-1, 'after the boot')")
+        assert conn.execute("SELECT count(*) FROM items").fetchone() == (101,)

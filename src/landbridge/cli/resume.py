@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from ..errors import UsageError
+from . import options
 from .options import Detach, EventsFlag, JsonFlag, TaskArgument
 from .output import Mode, Output
 
 
 def resume(
     id: TaskArgument,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=1,
+            max=65535,
+            metavar="N",
+            show_default=False,
+            help="Another port for a destination that could not be started.",
+        ),
+    ] = None,
+    setting: options.Settings = None,
     detach: Detach = False,
     json: JsonFlag = False,
     events: EventsFlag = False,
 ) -> int:
     """Go on with a migration where it was left, however it was left.
 
-    What still runs (the copy, the destination) is taken over, never started twice.
+    What still runs (the copy, the destination) is taken over, never started twice. What
+    waits for somebody to act is tried again.
     """
+    from ..migration.states import State
     from ..migration.task import Tasks
     from .display.view import View
-    from .running import run_detached, run_here
+    from .running import run_detached
+    from .steering import resume as go_on
     from .summary import conclude
 
     out = Output(Mode.of(json, events))
@@ -27,6 +47,13 @@ def resume(
     view.update()
     if view.is_over:
         raise UsageError(f"task {view.task.id} is over: {view.label}", id="task.over")
-    if detach:
+    if port is not None or setting:
+        if view.state is not State.STARTING or view.held is None:
+            raise UsageError(
+                f"task {view.task.id} is past the start of its destination, or before it:"
+                " --port and --set are for one that could not be started"
+            )
+        view.task.amend(port=port, settings=options.settings(setting))
+    if detach and not view.task.is_worked_on():
         return run_detached(view.task, out)
-    return conclude(run_here(view.task, out), out)
+    return conclude(go_on(view, out), out)

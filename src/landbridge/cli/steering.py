@@ -50,6 +50,16 @@ def undo(view: View, out: Output) -> View:
     return view
 
 
+def resume(view: View, out: Output) -> View:
+    """Go on, or have the worker that lives try again what it waits for, and show that."""
+    view.update()
+    if not view.task.is_worked_on() or not (view.held or view.waiting):
+        return run_here(view.task, out)
+    asked = view.asked
+    worker.request_resume(view.task)
+    return run_here(view.task, out, until=lambda v: v.asked > asked and v.held is not None)
+
+
 def cancel(view: View, out: Output) -> View:
     """Ask for the cancellation and show it; returns when everything is put back."""
     worker.request_cancel(view.task)

@@ -32,10 +32,11 @@ from .states import State
 from .stepping import Stepper, foreign_errors
 from .steps import STEPS, Facts, Step, follow, guard
 from .task import Task
-from .watching import Guard, Watch, Watcher, source_awaited
+from .watching import UNDO_BEGUN, Guard, Watch, Watcher, source_awaited
 
 #: Fact of an error entry: what waits until somebody acts (start, switchover, undo, finish).
 HELD = "held"
+_UNDOING = {State.CANCELLED: "Cancelling", State.FAILED: "Putting back"}
 #: Id of the note that says what an undo waits for.
 UNDO_WAITING = "undo.waiting"
 #: Ids of errors of an undo that another attempt at the same source may not meet.
@@ -174,6 +175,7 @@ class Procedure:
         end = State.CANCELLED if isinstance(error, MigrationCancelled) else State.FAILED
         if end is State.FAILED:
             ctx.step("first error", partial(self._record, error, {}))
+        ctx.step("begin undo", partial(self._say_undoing, end))
         try:
             self._undo_all(ctx, end)
         except LandbridgeError:
@@ -202,17 +204,20 @@ class Procedure:
                     ctx.step("give up", partial(self._give_up, left))
                 return
 
+    def _say_undoing(self, end: State) -> None:
+        text = f"{_UNDOING[end]}: what was begun is put back."
+        self.journal.note(UNDO_BEGUN, text)
+
     def _say_waiting(self, left: LandbridgeError, end: State, waiting: str) -> str:
         """Note what is waited for, unless that was the last note; returns the moment."""
-        verb = "Cancelling" if end is State.CANCELLED else "Putting back"
         text = (
-            f"{verb}: {waiting} ({left.message}). It is tried again by itself."
+            f"{_UNDOING[end]}: {waiting} ({left.message}). It is tried again by itself."
             f" `landbridge cancel {self.task.id}` gives the slot up."
         )
         notes = [e for e in self.journal.entries() if e["kind"] == "note"]
         if not any(e["id"] == UNDO_WAITING and e["text"] == text for e in notes[-1:]):
             self.journal.note(
-                UNDO_WAITING, text, level="warning", waiting=f"{verb}: {waiting}",
+                UNDO_WAITING, text, level="warning", waiting=f"{_UNDOING[end]}: {waiting}",
                 slot=self.task.slot, statement=drop_statement(self.task.slot),
             )  # fmt: skip
         return now()

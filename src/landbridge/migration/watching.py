@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Watch = Callable[[Task, threading.Event, "Callable[[Sample], None]"], None]
 #: Runs until the event is set.
 Guard = Callable[[Task, threading.Event], None]
+#: Id of the note that an undo has begun; it goes on until the end.
+UNDO_BEGUN = "undo.begun"
 #: Seconds before watching again after it broke off.
 _AGAIN = 5.0
 #: States in which our slot is on the source and the destination not yet on its own.
@@ -47,7 +49,7 @@ class Watcher:
     @contextmanager
     def guarding(self, ctx: Context) -> Iterator[None]:
         """See to it meanwhile that our slot does not fill the source's disk."""
-        if self.task.state not in _GUARDED:
+        if self.task.state not in _GUARDED or _is_undone(self.task):
             yield
             return
 
@@ -62,7 +64,7 @@ class Watcher:
     @contextmanager
     def watching(self, ctx: Context) -> Iterator[None]:
         """Watch meanwhile; not while the record is replayed past this point."""
-        if self.task.state is not State.SYNCHRONIZING:
+        if self.task.state is not State.SYNCHRONIZING or _is_undone(self.task):
             yield
             return
 
@@ -102,6 +104,11 @@ class Watcher:
             self._asked = True
             entry = self.task.journal.append("signal", name=SWITCHOVER, by="auto")
             ctx.signal(ORDERS, order(SWITCHOVER, at=entry["at"]))
+
+
+def _is_undone(task: Task) -> bool:
+    """Whether an undo has begun: what is there no more shall not be repaired in a replay."""
+    return any(e["kind"] == "note" and e["id"] == UNDO_BEGUN for e in task.journal.entries())
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from .process import wait_until
 #: Seconds to wait for a stream that holds the slot to end by itself, and then by force.
 _PATIENCE = 2.0
 #: Seconds for a connection, and for everything asked over it.
-_CONNECT_TIMEOUT, _WITHIN = 5, 20.0
+_CONNECT_TIMEOUT, _WITHIN = 3, 20.0
 
 
 def drop_statement(slot: str) -> str:
@@ -23,7 +23,7 @@ def drop_statement(slot: str) -> str:
 
 
 def drop_slot_at(source: Conninfo, slot: str) -> bool:
-    """`drop_slot` over a connection of its own; fails after 25 s at the latest.
+    """`drop_slot` over a connection of its own; fails after 23 s at the latest.
 
     Raises ServerUnreachable, LandbridgeError (slot.not_dropped).
     """

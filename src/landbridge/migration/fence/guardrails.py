@@ -9,9 +9,12 @@ from collections.abc import Callable
 from contextlib import closing
 
 import psycopg
+from psycopg import sql
 
 from ...assessment.model import Level
 from ...errors import LandbridgeError, ServerFailed
+from ...postgres import transactions
+from ...postgres.units import count, duration, size
 from ..standby.hold import is_held
 from ..task import Task
 from . import requirements
@@ -75,8 +78,8 @@ def _replication(view: View) -> Rails:
     behind = lag is None or lag > LAG_LIMIT
     yield Guardrail(
         "switchover.lag", Level.ERROR if behind else Level.OK,
-        f"the destination is {lag or 0} bytes behind" if not behind else
-        f"the destination is {lag} bytes behind, at most {LAG_LIMIT} are allowed",
+        f"the destination is {size(lag)} behind"
+        + (f", at most {size(LAG_LIMIT)} are allowed" if behind else ""),
         {"bytes": lag}, remedy="Wait until it has caught up." if behind else None,
     )  # fmt: skip
 
@@ -108,33 +111,24 @@ def _destination(view: View) -> Rails:
 
 
 def _transactions(view: View) -> Rails:
-    prepared = view.rows(
-        "SELECT gid, database, extract(epoch FROM now() - prepared)::float AS age_seconds"
-        " FROM pg_prepared_xacts"
-    )
+    prepared = view.rows(transactions.PREPARED)
     yield Guardrail(
         "switchover.prepared_transactions", Level.ERROR if prepared else Level.OK,
-        f"{len(prepared)} prepared transactions are open" if prepared
+        f"open: {count(len(prepared), 'prepared transaction')}" if prepared
         else "no transaction is prepared",
         {"prepared": prepared},
         remedy="They survive every fence and could then be committed on both sides: COMMIT"
         " PREPARED or ROLLBACK PREPARED them." if prepared else None,
     )  # fmt: skip
-    old = view.rows(
-        "SELECT pid, usename AS user, datname AS database, state,"
-        " extract(epoch FROM clock_timestamp() - xact_start)::float AS age_seconds,"
-        " backend_xid IS NOT NULL AS writing FROM pg_stat_activity"
-        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        " AND xact_start < clock_timestamp() - %s * interval '1 second' ORDER BY xact_start",
-        LONG,
-    )
+    query = sql.SQL("SELECT * FROM ({}) t WHERE age_seconds > %s ORDER BY age_seconds DESC")
+    old = view.rows(query.format(transactions.OPEN), LONG)
     for id, idle in (("long_transactions", False), ("idle_in_transaction", True)):
         found = [t for t in old if t["state"].startswith("idle in transaction") == idle]
         if found:
             yield Guardrail(
                 f"switchover.{id}", Level.WARNING,
-                f"{len(found)} transactions will be ended and rolled back, the oldest"
-                f" {found[0]['age_seconds']:.0f} s old" + (", idle" if idle else ""),
+                f"to be ended and rolled back: {count(len(found), 'transaction')}, the oldest"
+                f" open for {duration(found[0]['age_seconds'])}" + (", idle" if idle else ""),
                 {"transactions": found},
             )  # fmt: skip
 
@@ -156,14 +150,11 @@ def _subscriptions(view: View) -> Rails:
 
 
 def _sessions(view: View) -> Rails:
-    count = view.rows(
-        "SELECT count(*) AS n FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        " AND application_name NOT LIKE 'landbridge%%' AND pid <> %s",
-        view.conn.info.backend_pid,
-    )[0]["n"]
+    sessions = view.rows(transactions.SESSIONS)[0]["count"]
     yield Guardrail(
-        "switchover.sessions", Level.INFO, f"{count} client sessions are open", {"sessions": count}
-    )
+        "switchover.sessions", Level.INFO,
+        f"open on the source: {count(sessions, 'client session')}", {"sessions": sessions},
+    )  # fmt: skip
 
 
 _COMMON = (_replication, _destination, _transactions, _subscriptions, _sessions)

@@ -15,7 +15,7 @@ from ...errors import SwitchoverUndone
 from .source import SourceSide, who
 
 _LOOK = """
-SELECT clock_timestamp(), {next_xid}::text, min(xact_start),
+SELECT clock_timestamp(), {next_xid}, min(xact_start),
        coalesce(json_agg(s) FILTER (WHERE writing), '[]')
 FROM ({sessions}) s WHERE type NOT LIKE 'autovacuum%%'
 """

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from ...assessment.model import Level
@@ -35,9 +36,9 @@ class View:
     task: Task
     conn: Connection
 
-    def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+    def rows(self, query: LiteralString | sql.Composable, *values: Any) -> list[dict[str, Any]]:
         with self.conn.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(query.encode(), values or None).fetchall()
+            return cursor.execute(query, values or None).fetchall()
 
 
 Rails = Iterator[Guardrail]

@@ -19,7 +19,13 @@ from psycopg import sql
 from ...errors import SwitchoverUndone
 from ...postgres.conninfo import Conninfo
 from ...postgres.lsn import Lsn
-from ...postgres.positions import Connection, Identity, server_major
+from ...postgres.positions import (
+    IDENTITY,
+    Connection,
+    Identity,
+    next_xid_sql,
+    server_major,
+)
 from ...postgres.process import wait_until
 from ..task import Task
 from .attempt import Deadline
@@ -41,9 +47,8 @@ WHERE pid <> pg_backend_pid()
 """
 
 _STILLNESS = """
-SELECT {next_xid}::text, pg_current_wal_flush_lsn()::text,
-       (SELECT system_identifier::text FROM pg_control_system()),
-       pg_walfile_name(pg_current_wal_lsn()), (SELECT count(*) FROM pg_prepared_xacts),
+SELECT {next_xid}, pg_current_wal_flush_lsn()::text, {identity},
+       (SELECT count(*) FROM pg_prepared_xacts),
        (SELECT coalesce(json_agg(s), '[]') FROM ({sessions}) s
         WHERE writing OR client AND {since} < %(fenced)s
            OR type = 'client backend' AND xact_start < %(fenced)s)
@@ -123,11 +128,11 @@ class SourceSide:
     def stillness(self) -> Stillness:
         """Where the source stands, and who may still move."""
         since = sql.Identifier("xact_start" if self.reload_closes else "backend_start")
-        xid, lsn, system, segment, prepared, movers = self.ask(_STILLNESS, since=since)
+        xid, lsn, identity, prepared, movers = self.ask(_STILLNESS, since=since, identity=IDENTITY)
         return Stillness(
             next_xid=int(xid),
             lsn=Lsn.parse(lsn),
-            identity=Identity(system, int(segment[:8], 16)),
+            identity=Identity.parse(identity),
             prepared=prepared,
             movers=tuple(movers),
         )
@@ -151,12 +156,7 @@ class SourceSide:
             self.ended |= {pid for pid, _ in ended}
 
     def _query(self, template: LiteralString, **parts: sql.Composable) -> sql.Composed:
-        modern = server_major(self.control) >= 13
-        next_xid = sql.SQL(
-            "pg_snapshot_xmax(pg_current_snapshot())"
-            if modern
-            else "txid_snapshot_xmax(txid_current_snapshot())"
-        )
+        next_xid = next_xid_sql(server_major(self.control))
         sessions = sql.SQL(_SESSIONS)
         return sql.SQL(template).format(next_xid=next_xid, sessions=sessions, **parts)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from ...errors import ServerUnreachable
 from ...postgres.bounded import bounded, interrupt
@@ -36,26 +37,14 @@ SELECT CASE WHEN pg_is_in_recovery()
 """
 _RETENTION = {False: "NULL, NULL::bigint", True: "s.wal_status, s.safe_wal_size"}
 
-_LONG = """
-SELECT pid, usename::text AS user, datname::text AS database, application_name AS application,
-       extract(epoch FROM clock_timestamp() - xact_start)::float AS age_seconds, state,
-       xact_start::text AS started, query_start::text AS query_start,
-       backend_xid IS NOT NULL AS writes
-  FROM pg_stat_activity
- WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
-   AND xact_start < clock_timestamp() - make_interval(secs =>
-       CASE WHEN backend_xid IS NULL THEN %(long)s ELSE %(writing)s END)
- ORDER BY xact_start LIMIT 50
-"""
-_PREPARED = """
-SELECT gid, database::text AS database,
-       extract(epoch FROM clock_timestamp() - prepared)::float AS age_seconds
-  FROM pg_prepared_xacts ORDER BY prepared LIMIT 50
-"""
-_SESSIONS = """
-SELECT count(*) FROM pg_stat_activity
- WHERE backend_type = 'client backend' AND application_name NOT LIKE 'landbridge%%'
-"""
+_LONG = sql.SQL("""
+SELECT pid, "user", database, application, age_seconds, state, started, query_start, writes
+  FROM ({}) t WHERE age_seconds > CASE WHEN writes THEN %(writing)s ELSE %(long)s END
+ ORDER BY age_seconds DESC LIMIT 50
+""").format(transactions.OPEN)
+_PREPARED = sql.SQL(
+    "SELECT gid, database, age_seconds FROM ({}) t ORDER BY age_seconds DESC LIMIT 50"
+).format(transactions.PREPARED)
 
 
 @dataclass(frozen=True)
@@ -166,7 +155,7 @@ class SourceWatch:
 def _transactions(conn: psycopg.Connection[Any]) -> dict[str, Any]:
     with conn.cursor(row_factory=psycopg.rows.dict_row) as cursor:
         limits = {"long": LONG, "writing": LONG_WRITING}
-        long = cursor.execute(_LONG.encode(), limits).fetchall()
-        prepared = cursor.execute(_PREPARED.encode()).fetchall()
-    (sessions,) = conn.execute(_SESSIONS.replace("%%", "%").encode()).fetchone() or (0,)
+        long = cursor.execute(_LONG, limits).fetchall()
+        prepared = cursor.execute(_PREPARED).fetchall()
+    (sessions,) = conn.execute(transactions.SESSIONS).fetchone() or (0,)
     return {"long_transactions": long, "prepared_transactions": prepared, "sessions": sessions}

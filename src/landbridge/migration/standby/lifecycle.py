@@ -41,7 +41,7 @@ def start_standby(task: Task) -> None:
 
 
 def _refuse_taken_port(request: Request) -> None:
-    address = taken_address(request.settings.get("listen_addresses", request.listen), request.port)
+    address = taken_address(request.listen, request.port)
     if address is not None:
         raise ServerFailed(
             f"port {request.port} is taken on {address} by another process",

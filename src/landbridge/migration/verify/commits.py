@@ -8,7 +8,7 @@ from typing import Self
 from ...postgres import positions
 from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn, wal_file_name
-from ..divergence import Layout, is_commit, records
+from ...postgres.walrecords import Layout, records
 from .sides import Connection
 from .snapshot import Snapshot
 
@@ -47,7 +47,7 @@ class CommitLog:
             upto = min(self.end, self._next + size)
             before = self._last
             for record in records(self._bytes(upto), self._next, self._layout):
-                if record.lsn != self._last and is_commit(record):
+                if record.lsn != self._last and record.is_commit:
                     self.commits.append((record.lsn, record.xid))
                 # The last record is read again next time: only its begin is known.
                 self._next = self._last = record.lsn
