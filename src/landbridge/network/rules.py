@@ -31,7 +31,7 @@ def check(topology: Topology, thing: Thing) -> None:
 def check_unused(topology: Topology, thing: Thing) -> None:
     """Raise NetworkRefused (network.in_use) while something else stands on `thing`."""
     for other in topology.things():
-        if thing.id in _stands_on(other):
+        if thing.id in _stands_on(other) or _needs_grant(topology, other, thing):
             raise NetworkRefused(
                 f"{thing.id} is in use by {other.id}",
                 id="network.in_use",
@@ -45,12 +45,24 @@ def _stands_on(thing: Thing) -> Iterator[str]:
             yield found
 
 
+def _needs_grant(topology: Topology, other: Thing, grant: Thing) -> bool:
+    """Whether `other` is an attachment across accounts that `grant` allows."""
+    if not isinstance(other, Attachment) or not isinstance(grant, Grant):
+        return False
+    cen = topology.cens[topology.transit_routers[other.transit_router].cen]
+    foreign = topology.vpcs[other.vpc].account != cen.owner
+    return foreign and (other.vpc, cen.id) == (grant.vpc, grant.cen)
+
+
+_WORDS = {
+    "vpcs": "VPC", "vswitches": "vSwitch", "cens": "CEN", "transit_routers": "transit router"
+}  # fmt: skip
+
+
 def _known(topology: Topology, shelf: str, id: str) -> Any:
     found = getattr(topology, shelf).get(id)
     if found is None:
-        raise NetworkRefused(
-            f"there is no {shelf.rstrip('s').replace('_', ' ')} {id}", id="network.unknown"
-        )
+        raise NetworkRefused(f"there is no {_WORDS[shelf]} {id}", id="network.unknown")
     return found
 
 
