@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..fabric import Observed
-from .links import LOOPBACK, Links, links_inside
+from .links import Links, links_inside
 from .names import Kind, Names, Role
 from .routing import Routing
 from .spaces import Space, Spaces
@@ -61,8 +61,7 @@ class Census:
     def _parts(self) -> Iterator[_Part]:
         for space in self._spaces.all(Kind.VPC, Kind.TRANSIT_ROUTER):
             for name, device in links_inside(space.path, Links.devices).items():
-                if name != LOOPBACK:
-                    role = Role(name[0])
+                if (role := self._names.role(name)) is not None:
                     label = self._names.label(device.alias)
                     # A half-made device has no label yet.
                     id = label.id if label is not None else name

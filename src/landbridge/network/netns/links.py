@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 from pyroute2 import IPRoute
 
 from ...errors import NetworkFailed
+from .names import Names
 from .spaces import inside
 
 T = TypeVar("T")
@@ -30,7 +30,6 @@ _UNREACHABLE = 7  # RTN_UNREACHABLE
 _LAST = 4278198272
 """Metric of the route that answers what no other route takes."""
 
-LOOPBACK = "lo"
 ANYWHERE = IPv4Network("0.0.0.0/0")
 
 #: Settings of a namespace that forwards. Strict reverse path = no packet with the source
@@ -43,6 +42,9 @@ ROUTER = {
     "icmp_ratelimit": "0",
 }
 
+#: Settings of an instance: it tells its neighbours when an address has come to it.
+HOST = {"conf/default/arp_notify": "1"}
+
 
 @dataclass(frozen=True)
 class Device:
@@ -50,6 +52,7 @@ class Device:
 
     index: int
     name: str
+    mac: str
     alias: str
     up: bool
     master: int | None
@@ -91,6 +94,7 @@ class Links:
             (name := link.get_attr("IFLA_IFNAME")): Device(
                 link["index"],
                 name,
+                link.get_attr("IFLA_ADDRESS") or "",
                 link.get_attr("IFLA_IFALIAS") or "",
                 bool(link["flags"] & _UP),
                 link.get_attr("IFLA_MASTER"),
@@ -107,11 +111,8 @@ class Links:
         return found
 
     def make_bridge(self, name: str) -> None:
-        """A bridge, with a MAC of its own: else it takes the lowest of its ports' and changes."""
-        if name not in self.devices():
-            digits = sha256(name.encode()).hexdigest()
-            mac = ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
-            self.netlink.link("add", ifname=name, kind="bridge", address=mac)
+        if index_of(name) is None:
+            self.netlink.link("add", ifname=name, kind="bridge")
 
     def make_pair(self, name: str, peer: str, peer_space: Path) -> None:
         """A veth from here to there. One message: a killed builder leaves both ends or none."""
@@ -129,9 +130,9 @@ class Links:
             self.netlink.link("del", index=index)
 
     def clear(self) -> None:
-        """Remove every device but loopback, so that nothing passes even if a process stays."""
+        """Remove every device of ours, so that nothing passes even if a process stays."""
         for name in self.devices():
-            if name != LOOPBACK:
+            if Names.role(name) is not None:
                 self.delete(name)
 
     def configure(
@@ -143,13 +144,20 @@ class Links:
         master: str | None = None,
         up: bool = True,
     ) -> None:
-        """Give a device what is named here and bring it up (or down)."""
+        """Give a device what is named here and bring it up (or down).
+
+        On a vSwitch the MAC follows from the address: who comes after another, or is made
+        anew, is found at once by those that remember the address (measured: connections time
+        out otherwise), and a bridge does not change its own with its ports.
+        """
         now = self.device(name)
         if alias is not None and now.alias != alias:
             self.netlink.link("set", index=now.index, ifalias=alias)
         if master is not None and now.master != (bridge := self.device(master).index):
             self.netlink.link("set", index=now.index, master=bridge)
         if address is not None:
+            if address.network.prefixlen < 31 and now.mac != (mac := _mac(address.ip)):
+                self.netlink.link("set", index=now.index, address=mac)
             self._only_address(now.index, address)
         if now.up != up:
             self.netlink.link("set", index=now.index, state="up" if up else "down")
@@ -185,6 +193,11 @@ class Links:
         """The static routes as they are."""
         found = self.netlink.get_routes(family=socket.AF_INET, table=_MAIN)
         return {_route(message) for message in found if message["proto"] == _STATIC}
+
+
+def _mac(address: IPv4Address) -> str:
+    """A MAC that no manufacturer gives."""
+    return ":".join(f"{byte:02x}" for byte in b"\x02\x6c" + address.packed)
 
 
 def index_of(name: str) -> int | None:

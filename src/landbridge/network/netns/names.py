@@ -8,6 +8,7 @@ the device: nothing is remembered that is not there.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -19,6 +20,10 @@ from ...errors import NetworkRefused
 ALIAS_LIMIT = 255
 #: Bytes of a file name.
 FILE_LIMIT = 255
+
+
+INSIDE = "eth0"
+"""An instance's own end; no name can collide in its namespace."""
 
 
 class Kind(Enum):
@@ -52,6 +57,9 @@ class Role(Enum):
             Role.VPC_SIDE: Kind.ATTACHMENT,
             Role.ROUTER_SIDE: Kind.ATTACHMENT,
         }.get(self, Kind.LINE)
+
+
+_DEVICE = re.compile(f"[{''.join(role.value for role in Role)}][0-9a-f]{{12}}")
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,13 @@ class Names:
     def device(self, role: Role, id: str) -> str:
         """A device's name: the role's letter and 12 hexadecimal digits."""
         return role.value + sha256(f"{self._mark} {role.value} {id}".encode()).hexdigest()[:12]
+
+    @staticmethod
+    def role(device: str) -> Role | None:
+        """What a device of our namespaces is for; None for the kernel's own (lo, sit0, ...)."""
+        if device == INSIDE:
+            return Role.PORT
+        return Role(device[0]) if _DEVICE.fullmatch(device) else None
 
     def alias(self, label: Label) -> str:
         """A label as text; NetworkRefused (network.bad_id) if it is too long for the kernel."""

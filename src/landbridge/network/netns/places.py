@@ -6,14 +6,11 @@ from ipaddress import IPv4Interface
 
 from ..fabric import Endpoint
 from ..things import Instance, Vpc, Vswitch
-from .links import ANYWHERE, ROUTER, Links, Route, links_inside, settle
-from .names import Kind, Label, Names, Role
+from .links import ANYWHERE, HOST, ROUTER, Links, Route, links_inside, settle
+from .names import INSIDE, Kind, Label, Names, Role
 from .pairs import End, ensure_pair, locate
 from .routing import Routing
 from .spaces import Spaces, missing
-
-INSIDE = "eth0"
-"""An instance's own end; no name can collide in its namespace."""
 
 
 class Places:
@@ -105,5 +102,5 @@ class Places:
 
 def found(links: Links, names: Names, label: Label) -> None:
     """What every namespace has: its settings, and the loopback device with the label."""
-    settle({} if label.kind is Kind.ENDPOINT else ROUTER)
+    settle(HOST if label.kind is Kind.ENDPOINT else ROUTER)
     links.configure("lo", alias=names.alias(label))

@@ -34,10 +34,14 @@ class Routing:
 
     def block(self, links: Links) -> IPv4Network:
         """The block of the VPC whose namespace this is; NetworkFailed if it is half made."""
-        label = self._names.label(links.device("lo").alias)
-        if label is None or label.kind is not Kind.VPC:
+        cidr = self._block(links)
+        if cidr is None:
             raise missing("the VPC", "of this namespace")
-        return IPv4Network(label.facts[0])
+        return cidr
+
+    def _block(self, links: Links) -> IPv4Network | None:
+        label = self._names.label(links.device("lo").alias)
+        return None if label is None else IPv4Network(label.facts[0])
 
     def route_vpc(self, links: Links) -> None:
         """Inside a VPC: to the transit router if there is an attachment, else nowhere.
@@ -46,7 +50,8 @@ class Routing:
         routed nowhere, so the other side would drop what comes from it (measured).
         """
         gateway = next((_ip(d) for d, _ in self.labelled(links, Kind.VSWITCH)), None)
-        wanted = {Route.nowhere(), Route.nowhere(self.block(links))}
+        cidr = self._block(links)
+        wanted = {Route.nowhere()} | ({Route.nowhere(cidr)} if cidr is not None else set())
         for device, _ in self.labelled(links, Kind.ATTACHMENT):
             wanted.add(Route(ANYWHERE, other_end(device), device.index, gateway))
         links.route(wanted)
