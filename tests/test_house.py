@@ -13,8 +13,10 @@ SOURCE = Path(__file__).parent.parent / "src/landbridge"
 
 #: package -> the packages it may import. Nothing imports upwards.
 MAY_IMPORT: dict[str, set[str]] = {
-    "cli": {"migration", "assessment", "lab", "network", "postgres", "errors"},
+    "cli": {"cloud", "migration", "assessment", "lab", "network", "postgres", "errors"},
     "lab": {"network", "postgres", "errors", "lock"},
+    "cloud": {"store", "migration", "assessment", "network", "postgres", "errors", "lock"},
+    "store": {"errors", "lock"},
     "network": {"postgres", "errors", "lock"},
     "migration": {"engine", "assessment", "postgres", "errors", "lock"},
     "engine": {"errors", "lock"},
@@ -57,6 +59,8 @@ def test_nothing_imports_upwards(path: Path) -> None:
             assert inner in MAY_IMPORT[own], f"{own} may not import {inner}"
         if top == "dbos":
             assert own == "engine", "only engine/ knows the durable engine"
+        if top in ("sqlalchemy", "alembic"):
+            assert own in ("store", "cloud"), "only store/ and cloud/ know the tables"
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda p: str(p.relative_to(SOURCE)))

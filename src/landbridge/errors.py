@@ -16,6 +16,8 @@
     ├── VerificationFailed         the two sides differ, or could not be compared
     ├── NetworkRefused             a rule of the network forbids it; nothing was changed
     ├── NetworkFailed              this machine did not make, change or find a part of the network
+    ├── StoreFailed                the control plane's database or key file cannot be used
+    ├── CloudError                 the control plane refused a call, with the vendor's code (cloud/)
     └── MigrationCancelled         somebody asked to cancel; everything was, or will be, put back
 
 Each error carries facts in its message, never a password, and says in `retryable`
@@ -142,6 +144,12 @@ class NetworkFailed(LandbridgeError):
     """This machine did not make, change or find a part of the network."""
 
     id = "network.failed"
+
+
+class StoreFailed(LandbridgeError):
+    """The control plane's database or key file cannot be used."""
+
+    id = "store.failed"
 
 
 class MigrationCancelled(LandbridgeError):

@@ -1,0 +1,86 @@
+"""Access keys: with what an account signs its calls.
+
+Verifying a signature needs the secret in clear, so it is sealed, not hashed. It is shown
+once, when it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+
+from sqlalchemy import ForeignKey, select
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
+
+from ..postgres.conninfo import Secret
+from ..store import Base, Vault, utcnow
+from . import ids
+from .accounts import Account
+from .errors import CloudError
+from .ownership import Owned, everything
+
+
+class KeyStatus(Enum):
+    """Whether calls signed with a key are accepted."""
+
+    ACTIVE = "Active"
+    INACTIVE = "Inactive"
+    """Disabled; this is final."""
+
+
+class AccessKey(Owned, Base):
+    """One key; `id` travels in clear with every call."""
+
+    __tablename__ = "access_key"
+    not_found = "InvalidAccessKeyId.NotFound"
+
+    secret_id: Mapped[int] = mapped_column(ForeignKey("sealed_secret.id"))
+    status: Mapped[KeyStatus] = mapped_column(default=KeyStatus.ACTIVE)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    disabled_at: Mapped[datetime | None]
+    owner: Mapped[Account] = relationship()
+
+
+def create(session: Session, vault: Vault, account: Account) -> tuple[AccessKey, Secret]:
+    """A new key and its secret, which nothing will show again."""
+    id, secret = ids.new_access_key()
+    key = AccessKey(id=id, owner_uid=account.uid, secret_id=vault.keep(session, secret))
+    session.add(key)
+    session.flush()
+    return key, Secret(secret)
+
+
+def authenticate(session: Session, vault: Vault, access_key_id: str) -> tuple[Account, Secret]:
+    """Whose key it is, and the secret its signatures must be made with.
+
+    Raises CloudError: InvalidAccessKeyId.NotFound, InvalidAccessKeyId.Inactive.
+    """
+    key = find(session, access_key_id)
+    if key.status is not KeyStatus.ACTIVE:
+        raise CloudError("InvalidAccessKeyId.Inactive")
+    return key.owner, Secret(vault.reveal(session, key.secret_id))
+
+
+def find(session: Session, access_key_id: str) -> AccessKey:
+    """The key of that id, whoever owns it; CloudError (InvalidAccessKeyId.NotFound) otherwise.
+
+    For the operator and for `authenticate`; an account's own lookups go through `owned`.
+    """
+    wanted = select(AccessKey).where(AccessKey.id == access_key_id)
+    if (key := session.scalar(wanted.options(joinedload(AccessKey.owner)))) is None:
+        raise CloudError("InvalidAccessKeyId.NotFound")
+    return key
+
+
+def every(session: Session, account: Account) -> Sequence[AccessKey]:
+    """All keys of an account, oldest first."""
+    return session.scalars(
+        everything(AccessKey, account).order_by(AccessKey.created_at, AccessKey.id)
+    ).all()
+
+
+def disable(session: Session, key: AccessKey) -> None:
+    """Refuse the key from the next call on, for good; nothing happens if it is disabled."""
+    if key.status is KeyStatus.ACTIVE:
+        key.status, key.disabled_at = KeyStatus.INACTIVE, utcnow()

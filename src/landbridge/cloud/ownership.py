@@ -1,0 +1,40 @@
+"""Every lookup by id: an account finds what is its own, and cannot tell the rest from nothing."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+from sqlalchemy import ForeignKey, Select, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from .accounts import Account
+from .errors import CloudError
+
+
+class Owned:
+    """Mixed into a table of things that have an id and belong to one account."""
+
+    #: The vendor's code when there is no such thing.
+    not_found: ClassVar[str]
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    owner_uid: Mapped[int] = mapped_column(ForeignKey("account.uid"), index=True)
+
+
+_Thing = TypeVar("_Thing", bound=Owned)
+
+
+def owned(session: Session, kind: type[_Thing], account: Account, id: str) -> _Thing:
+    """The account's thing of that id; CloudError with the kind's NotFound code otherwise.
+
+    Another account's thing is answered exactly like one that does not exist.
+    """
+    found = session.scalar(everything(kind, account).where(kind.id == id))
+    if found is None:
+        raise CloudError(kind.not_found)
+    return found
+
+
+def everything(kind: type[_Thing], account: Account) -> Select[_Thing]:
+    """A query for all of the account's things of a kind, to be narrowed and ordered."""
+    return select(kind).where(kind.owner_uid == account.uid)
