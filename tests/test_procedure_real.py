@@ -224,9 +224,9 @@ def ending(task: Task) -> Iterator[None]:
         yield
     finally:
         for entry in task.journal.entries():
-            if entry.get("id") == "worker.started" and entry["pid"] != os.getpid():
-                if process := ProcessId.of(entry["pid"]):
-                    process.send(signal.SIGKILL)
+            pid = entry.get("pid", os.getpid())
+            if pid != os.getpid() and (process := ProcessId.of(pid)):
+                process.send(signal.SIGKILL)
 
 
 @contextmanager
