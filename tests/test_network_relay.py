@@ -252,6 +252,11 @@ def test_line_without_bandwidth_lets_connect_but_not_work(
     two.join(10)
     assert wait_until(lambda: server.got == 3100, 1)
     assert two.driver.meter("line-1") == Meter(3100, 0)
+    # The same id the other way round is another line; what runs goes over it.
+    two.driver.ensure_line(Line("line-1", "tr-b", "tr-a", 10 * MBIT))
+    client.sock.sendall(bytes(500))
+    assert wait_until(lambda: server.got == 3600, 1)
+    assert two.driver.meter("line-1") == Meter(0, 500)
 
 
 def hold(two: Two, how: str) -> Callable[[], None]:

@@ -68,7 +68,7 @@ class Outcome(Enum):
     OK = "ok"
     """A PostgreSQL server answered."""
     REFUSED = "refused"
-    """The host is there, nothing listens on the port."""
+    """The host is there; nothing listens on the port, or not PostgreSQL."""
     UNREACHABLE = "unreachable"
     """Network, host or route unknown: one class, the kernel gives any of three answers."""
     TIMEOUT = "timeout"
@@ -110,7 +110,10 @@ class Path:
 
 @dataclass(frozen=True)
 class Meter:
-    """Bytes that a line has carried, headers included, since it was made."""
+    """Bytes that a line has carried since it was made.
+
+    Headers included where a kernel shapes; payload alone where a relay does.
+    """
 
     a_to_b: int
     b_to_a: int

@@ -41,7 +41,8 @@ from .lines import RelayLine
 
 _REASONS = (
     "Every connection goes through a listener of this process; that needs no privilege.",
-    "Whoever dials a server's loopback address directly goes round it.",
+    "Any program of this machine may use any listener, or go round them to a server's own"
+    " loopback address.",
 )
 _NO_BLOCK = "This machine has 127.0.0.1 alone: a server does not see which instance a client is."
 #: What `observe` calls the things of a shelf, bottom first; a CEN by itself is nothing here.
@@ -107,6 +108,8 @@ class RelayDriver:
             if before is not None and before.ends == (line.a, line.b):
                 before.set_rate(line.rate)
                 return
+            if before is not None:
+                before.forget()  # other ends: another line, with counters of its own
             lines[line.id] = RelayLine(line, self._run)
             self._exchange.settle()
             if before is not None:
