@@ -93,7 +93,7 @@ def healthy() -> Facts:
         source=_source(),
         fence=FenceAccount(
             "boss", True, Attempt(True),
-            FenceRights("boss", False, "postgres", FENCE_PARAMETERS, True, True),
+            FenceRights("boss", False, "postgres", FENCE_PARAMETERS, True, True, True),
         ),
         source_free=200 * GB,
     )  # fmt: skip

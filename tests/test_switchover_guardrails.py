@@ -64,7 +64,7 @@ def test_long_and_idle_transactions_are_told_with_their_age(
         found = rails(task)
         thread.join()
         (idle,) = found["switchover.idle_in_transaction"].facts["transactions"]
-        assert idle["writing"]
+        assert idle["writes"]
         assert idle["age_seconds"] >= 0
         assert found["switchover.long_transactions"].level is Level.WARNING
 

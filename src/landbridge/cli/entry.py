@@ -17,7 +17,7 @@ from . import app
 from .environment import take_passwords
 from .interrupt import INTERRUPTED, Interrupted
 from .log import LogFile
-from .output import Mode, Output, OutputFailed
+from .output import Mode, Output, OutputFailed, OutputUnread
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -42,8 +42,12 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _fail(output: Output, error: LandbridgeError) -> int:
+    if isinstance(error, OutputUnread) and error.remedy is None:
+        return error.exit_code
     try:
         output.error(error)
+    except OutputUnread:
+        pass
     except OutputFailed as unsaid:
         output.error(unsaid)
     return error.exit_code

@@ -48,6 +48,12 @@ class OutputFailed(LandbridgeError):
     id = "output.failed"
 
 
+class OutputUnread(OutputFailed):
+    """Whoever read stdout has gone, as in `landbridge watch ID | head`: no error of anybody's."""
+
+    exit_code = 141
+
+
 class Output:
     """The two streams of one command."""
 
@@ -130,8 +136,9 @@ def _written() -> Iterator[None]:
     """Turn what the system says to a write on stdout into OutputFailed."""
     try:
         yield
-    except OSError as problem:
+    except (OSError, SystemExit) as problem:  # SystemExit: what rich makes of a broken pipe
         # What is left in the buffer must not fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        why = "nobody reads it" if isinstance(problem, BrokenPipeError) else problem.strerror
-        raise OutputFailed(f"the output cannot be written: {why}") from None
+        if isinstance(problem, BrokenPipeError | SystemExit):
+            raise OutputUnread("nobody reads the output any more") from None
+        raise OutputFailed(f"the output cannot be written: {problem.strerror}") from None

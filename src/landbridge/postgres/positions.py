@@ -7,9 +7,10 @@ pg_monitor and works on majors 10-18. A query that fails raises psycopg.Error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Self
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import tuple_row
 
 from .lsn import Lsn
@@ -24,6 +25,22 @@ class Identity:
     system_identifier: str
     timeline: int
     """The timeline being written (primary) or received (standby)."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From the answer to `IDENTITY`."""
+        system, timeline = text.split()
+        return cls(system, int(timeline))
+
+
+#: What `identity` asks, for larger questions.
+IDENTITY = sql.SQL("""
+    (SELECT system_identifier || ' ' || CASE WHEN pg_is_in_recovery()
+        THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                      (SELECT timeline_id FROM pg_control_checkpoint()))
+        ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
+     FROM pg_control_system())
+""")
 
 
 def server_major(conn: Connection) -> int:
@@ -57,9 +74,14 @@ def next_xid(conn: Connection) -> int:
     It grows with every transaction that wrote, committed or not, as soon as that
     has ended; one still open shows as `backend_xid` in pg_stat_activity instead.
     """
-    if server_major(conn) >= 13:
-        return int(_one(conn, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"))
-    return int(_one(conn, "SELECT txid_snapshot_xmax(txid_current_snapshot())"))
+    return int(_one(conn, sql.SQL("SELECT {}").format(next_xid_sql(server_major(conn)))))
+
+
+def next_xid_sql(major: int) -> sql.SQL:
+    """What `next_xid` asks, for larger questions; the answer is text."""
+    if major >= 13:
+        return sql.SQL("pg_snapshot_xmax(pg_current_snapshot())::text")
+    return sql.SQL("txid_snapshot_xmax(txid_current_snapshot())::text")
 
 
 def identity(conn: Connection) -> Identity:
@@ -68,21 +90,10 @@ def identity(conn: Connection) -> Identity:
     A primary's timeline is read from the name of the segment it writes, because its
     control file keeps the old one until the first checkpoint after a promotion.
     """
-    text = _one(
-        conn,
-        """
-        SELECT system_identifier || ' ' || CASE WHEN pg_is_in_recovery()
-            THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
-                          (SELECT timeline_id FROM pg_control_checkpoint()))
-            ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END
-        FROM pg_control_system()
-        """,
-    )
-    system, timeline = text.split()
-    return Identity(system, int(timeline))
+    return Identity.parse(_one(conn, sql.SQL("SELECT {}").format(IDENTITY)))
 
 
-def _one(conn: Connection, query: LiteralString) -> Any:
+def _one(conn: Connection, query: LiteralString | sql.Composed) -> Any:
     row = conn.cursor(row_factory=tuple_row).execute(query).fetchone()
     assert row is not None
     return row[0]

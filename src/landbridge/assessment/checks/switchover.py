@@ -41,7 +41,7 @@ def rights(facts: Facts) -> Iterator[Verdict]:
     if mode == "manual":
         yield passed("the fence is raised by hand")
         return
-    lacking = _lacking(fence.rights, mode)
+    lacking = fence.rights.lacking(mode)
     if not lacking:
         yield passed(f"{fence.user} may raise the fence ({mode})")
         return
@@ -60,17 +60,7 @@ def _mode(facts: Facts) -> str:
     fence, mode = facts.fence, facts.plan.fence
     if fence is None or fence.separate or fence.rights is None:
         return mode
-    return "manual" if _lacking(fence.rights, mode) else mode
-
-
-def _lacking(may: FenceRights, mode: str) -> list[str]:
-    if may.superuser:
-        return []
-    if mode == "lockout":
-        return ["superuser (it replaces pg_hba.conf)"]
-    missing = [f"ALTER SYSTEM on {p}" for p in FENCE_PARAMETERS if p not in may.alter_system]
-    missing += [] if may.reload else ["pg_reload_conf()"]
-    return missing + ([] if may.terminate else ["pg_signal_backend"])
+    return "manual" if fence.rights.lacking(mode) else mode
 
 
 def _grants(facts: Facts, may: FenceRights, mode: str) -> list[Fix]:
@@ -90,6 +80,9 @@ def _grants(facts: Facts, may: FenceRights, mode: str) -> list[Fix]:
     if not may.terminate:
         do.append(f"GRANT pg_signal_backend TO {name};")
         undo.append(f"REVOKE pg_signal_backend FROM {name};")
+    if not may.monitor:
+        do.append(f"GRANT pg_monitor TO {name};")
+        undo.append(f"REVOKE pg_monitor FROM {name};")
     return [source_sql(*do, undo=undo, automatic=True, database=may.database)]
 
 

@@ -160,11 +160,11 @@ def _sessions(view: View) -> Rails:
 _COMMON = (_replication, _destination, _transactions, _subscriptions, _sessions)
 _LOOKS: dict[str, tuple[Callable[[View], Rails], ...]] = {
     "sync": (
-        requirements.sync_rights,
+        requirements.rights,
         *_COMMON,
         requirements.sync_settings,
         requirements.overrides,
     ),
-    "lockout": (requirements.lockout, *_COMMON),
+    "lockout": (requirements.rights, requirements.lockout, *_COMMON),
     "manual": (*_COMMON, requirements.overrides),
 }

@@ -4,38 +4,35 @@ from __future__ import annotations
 
 from ...assessment.model import Level
 from ...errors import SwitchoverRefused
+from ...postgres.facts.account import read_fence_rights
+from ...postgres.facts.ask import Asker
 from ...postgres.positions import server_major
 from .hba import lock_out, read_rules, server_admits
 from .rail import Guardrail, Rails, View
-from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, is_superuser, show
+from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, show
 from .source import our_users
 
+_SUPERUSER = "Name a superuser with --fence-as, or use the fence manual."
+_GRANTS = (
+    f"Use a superuser, or from 15 on grant ALTER SYSTEM on the parameters {SYNC_NAMES},"
+    f" {READ_ONLY} and {SYNC_COMMIT}, EXECUTE on pg_reload_conf(), pg_signal_backend and"
+    " pg_monitor."
+)
 
-def sync_rights(view: View) -> Rails:
-    missing = [] if is_superuser(view.conn) else _missing_rights(view)
+
+def rights(view: View) -> Rails:
+    """What the account lacks for its fence: the same that the assessment tells."""
+    fence = view.task.request.fence
+    held = read_fence_rights(Asker(view.conn))
+    missing = ["a look at its own rights"] if held is None else held.lacking(fence)
     if missing:
         yield Guardrail(
             "fence.rights", Level.ERROR,
-            f"the fence account may not {', '.join(missing)}",
+            f"the fence account {view.conn.info.user} cannot raise the fence {fence}: it lacks"
+            f" {', '.join(missing)}",
             {"missing": missing},
-            remedy="Use a superuser, or from 15 on grant ALTER SYSTEM on the parameters"
-            f" {SYNC_NAMES}, {READ_ONLY} and {SYNC_COMMIT}, EXECUTE on pg_reload_conf(),"
-            " pg_signal_backend and pg_monitor.",
+            remedy=_GRANTS if fence == "sync" else _SUPERUSER,
         )  # fmt: skip
-
-
-def _missing_rights(view: View) -> list[str]:
-    rights = {
-        "reload the configuration": "has_function_privilege('pg_reload_conf()', 'EXECUTE')",
-        "end sessions": "pg_has_role('pg_signal_backend', 'USAGE')",
-        "see other sessions": "pg_has_role('pg_read_all_stats', 'USAGE')",
-        "see where settings come from": "pg_has_role('pg_read_all_settings', 'USAGE')",
-    }
-    for name in (SYNC_NAMES, READ_ONLY, SYNC_COMMIT):
-        granted = f"has_parameter_privilege('{name}', 'ALTER SYSTEM')"
-        rights[f"set {name}"] = granted if server_major(view.conn) >= 15 else "false"
-    row = view.rows("SELECT " + ", ".join(f'{v} AS "{k}"' for k, v in rights.items()))[0]
-    return [right for right, held in row.items() if not held]
 
 
 def _changeable(view: View, *names: str) -> Rails:
@@ -99,12 +96,6 @@ def overrides(view: View) -> Rails:
 
 
 def lockout(view: View) -> Rails:
-    if not is_superuser(view.conn):
-        yield Guardrail(
-            "fence.rights", Level.ERROR, "the fence lockout needs a superuser",
-            remedy="Name one with --fence-as, or use the fence manual.",
-        )  # fmt: skip
-        return
     yield from _changeable(view, READ_ONLY)
     ours = our_users(view.task)
     try:

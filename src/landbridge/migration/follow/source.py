@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from ...errors import ServerUnreachable
+from ...postgres import transactions
 from ...postgres.bounded import bounded, interrupt
 from ...postgres.conninfo import Conninfo
 from ...postgres.lsn import Lsn

@@ -62,6 +62,19 @@ class FenceRights:
     reload: bool = False
     terminate: bool = False
     """Member of pg_signal_backend; sessions of superusers stay out of its reach."""
+    monitor: bool = False
+    """Sees other sessions, and where settings come from, as members of pg_monitor do."""
+
+    def lacking(self, fence: str) -> list[str]:
+        """What it lacks for raising the fence `sync` or `lockout`, in words."""
+        if self.superuser:
+            return []
+        if fence == "lockout":
+            return ["superuser (it replaces pg_hba.conf)"]
+        missing = [f"ALTER SYSTEM on {p}" for p in FENCE_PARAMETERS if p not in self.alter_system]
+        missing += [] if self.reload else ["pg_reload_conf()"]
+        missing += [] if self.terminate else ["pg_signal_backend"]
+        return missing + ([] if self.monitor else ["pg_monitor"])
 
 
 @dataclass(frozen=True)
@@ -129,7 +142,9 @@ def read_fence_rights(ask: Asker) -> FenceRights | None:
         "SELECT current_user::text AS name, rolsuper AS superuser,"
         " current_database()::text AS database,"
         " has_function_privilege('pg_reload_conf()', 'execute') AS reload,"
-        " pg_has_role('pg_signal_backend', 'usage') AS terminate"
+        " pg_has_role('pg_signal_backend', 'usage') AS terminate,"
+        " pg_has_role('pg_read_all_stats', 'usage')"
+        " AND pg_has_role('pg_read_all_settings', 'usage') AS monitor"
         " FROM pg_roles WHERE rolname = current_user",
     )
     if row is None:

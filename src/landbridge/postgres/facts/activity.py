@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from .. import transactions
 from .ask import Asker
 
 
@@ -98,13 +99,10 @@ def read_sessions(ask: Asker) -> tuple[Session, ...] | None:
     return ask.many(
         "sessions",
         Session,
-        "SELECT pid, usename::text AS user, datname::text AS database,"
-        " application_name AS application, state,"
-        " extract(epoch FROM clock_timestamp() - xact_start)::float8 AS transaction_seconds,"
-        " extract(epoch FROM clock_timestamp() - state_change)::float8 AS idle_seconds,"
-        " backend_xid IS NOT NULL AS writes FROM pg_stat_activity"
-        " WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND state IS NOT NULL"
-        " AND pid <> pg_backend_pid() ORDER BY xact_start",
+        sql.SQL(
+            'SELECT pid, "user", database, application, state, age_seconds AS transaction_seconds,'
+            " idle_seconds, writes FROM ({}) t ORDER BY age_seconds DESC"
+        ).format(transactions.OPEN),
     )
 
 
@@ -112,9 +110,7 @@ def read_prepared(ask: Asker) -> tuple[PreparedTransaction, ...] | None:
     return ask.many(
         "prepared",
         PreparedTransaction,
-        "SELECT gid, owner::text, database::text,"
-        " extract(epoch FROM clock_timestamp() - prepared)::float8 AS age_seconds"
-        " FROM pg_prepared_xacts ORDER BY prepared",
+        sql.SQL("SELECT * FROM ({}) t ORDER BY age_seconds DESC").format(transactions.PREPARED),
     )
 
 
