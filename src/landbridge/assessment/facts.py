@@ -43,6 +43,8 @@ class DestinationPlan:
     """Whether the user brings pg_hba lines of their own for the destination."""
     reserved_roles: tuple[str, ...] = ()
     """Role names that the destination's own service needs."""
+    listen: str = ""
+    """Addresses it shall listen on, as in `listen_addresses`; empty: any."""
     source_cidrs: tuple[str, ...] | None = None
     """Address blocks of the source's network, where somebody knows them."""
     cidrs: tuple[str, ...] | None = None
