@@ -67,7 +67,7 @@ def up(
 
     reasons = "; ".join(can.reasons)
     out.result(
-        {"lab": raised.lab.store.name, "driver": can.driver, "isolation": can.isolation,
+        {"lab": raised.lab.store.name, "driver": can.driver, "isolation": can.isolation.value,
          "reasons": can.reasons, "servers": raised.servers, "notes": raised.notes},
         render_terminal(raised.lab.picture(out.console.width)), "",
         f"Driver {can.driver}: {reasons}.",
