@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["fix_servers", "fix_wire", "fix_cli"]
+pytest_plugins = ["fix_servers", "fix_wire", "fix_cli", "fix_network"]
 
 _ENGINES = Path(__file__).parent.parent / "tools/engines.py"
 
