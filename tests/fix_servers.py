@@ -78,6 +78,7 @@ class Servers:
         prepared: bool = True,
         checksums: bool = True,
         start: bool = True,
+        encoding: str = "UTF8",
     ) -> Source:
         """A running server; `prepared` adds the accounts and hba lines a migration needs."""
         try:
@@ -87,7 +88,8 @@ class Servers:
         name = f"source{len(self.made)}"
         cluster = Source(self.root / name, distribution, free_port())
         self.made.append(cluster)
-        cluster.init(checksums=checksums)
+        locale = "C.UTF-8" if encoding == "UTF8" else "C"
+        cluster.init(checksums=checksums, locale=locale, encoding=encoding)
         lines = ["host all all 127.0.0.1/32 md5", "host replication all 127.0.0.1/32 md5"]
         cluster.configure({**QUICK, **(settings or {})}, lines if hba is None else hba)
         if start:

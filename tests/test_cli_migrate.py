@@ -18,6 +18,7 @@ from fix_servers import MIGRATOR_PASSWORD, OWNER_PASSWORD, QUICK, Servers, Sourc
 from landbridge.migration.states import State
 from landbridge.migration.task import Task, Tasks
 from landbridge.migration.worker import request_switchover
+from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.process import wait_until
 
 
@@ -92,13 +93,47 @@ def assert_no_password(folder: Path, said: str) -> None:
                 assert secret.encode() not in path.read_bytes(), path
 
 
+#: Where a server might keep a connection string or somebody's words. The verifiers in
+#: pg_authid are no passwords.
+_CATALOGS = (
+    "pg_settings", "pg_file_settings", "pg_hba_file_rules", "pg_db_role_setting",
+    "pg_subscription", "pg_foreign_server", "pg_foreign_data_wrapper", "pg_user_mapping",
+    "pg_stat_activity", "pg_stat_replication", "pg_stat_wal_receiver", "pg_replication_slots",
+    "pg_prepared_xacts", "pg_shdescription", "pg_description", "pg_proc",
+)  # fmt: skip
+
+
+def assert_server_knows_no_password(cluster: Cluster, begin: int = 0) -> None:
+    """Neither its log from byte `begin` on, nor its catalogs, nor any of its files."""
+    with cluster.connect() as conn:
+        conn.execute("CHECKPOINT")
+        names = conn.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
+    known = [cluster.log.read_bytes()[begin:]]
+    for (name,) in names:
+        with cluster.connect(name) as conn:
+            for catalog in _CATALOGS:
+                rows = conn.execute(f"SELECT t::text FROM pg_catalog.{catalog} t").fetchall()
+                known += [text.encode() for (text,) in rows if text]
+    files = [p for d in (cluster.data, cluster.side) for p in d.rglob("*") if p.is_file()]
+    known += [p.read_bytes() for p in files if p != cluster.log]
+    assert len(known) > 1000
+    for secret in (MIGRATOR_PASSWORD, OWNER_PASSWORD):
+        assert not any(secret.encode() in text for text in known)
+        assert not any(secret.replace("\\", "\\\\").encode() in text for text in known)
+
+
 def test_whole_migration_as_one_object_without_a_password_anywhere(
     cli: Cli, servers: Servers, source: Source, state_dir: Path, nothing_in_process_list: None
 ) -> None:
     data, port = servers.destination()
+    source.sql("ALTER SYSTEM SET log_statement = 'all'")
+    source.sql("ALTER SYSTEM SET log_replication_commands = on")
+    source.reload()
+    begin = source.log.stat().st_size
     called = cli(
         "migrate", where(source), "--to", data, "--port", port, "--fence-as", "user=boss",
-        "--switchover", "auto", "--json",
+        "--verify-as", "user=boss", "--set", "log_statement=all",
+        "--switchover", "auto", "--verify", "before", "--json",
     )  # fmt: skip
     assert called.code == 0, called.err
     found = called.object
@@ -106,8 +141,11 @@ def test_whole_migration_as_one_object_without_a_password_anywhere(
     assert found["steps"]["copy"]["bytes"] > 1024**2
     assert found["switchover"]["write_outage_ms"] > 0
     assert Path(found["evidence"]["path"]).exists()
-    with the_task(state_dir).cluster().connect() as conn:
+    destination = the_task(state_dir).cluster()
+    with destination.connect() as conn:
         assert conn.execute("SELECT count(*) FROM items").fetchone() == (5000,)
+    assert_server_knows_no_password(source, begin)
+    assert_server_knows_no_password(destination)
 
     shown = cli("show", found["id"])
     assert shown.code == 0 and "Finished" in shown.out and "evidence.html" in shown.out
@@ -116,6 +154,10 @@ def test_whole_migration_as_one_object_without_a_password_anywhere(
     assert [t["id"] for t in listed] == [found["id"]]
     assert cli("cancel", found["id"], "--yes", "--json").object["error"]["id"] == "cancel.too_late"
     assert cli("resume", found["id"]).code == 2
+    forgotten = cli("forget", found["id"], "--yes", "--json").object
+    assert [Path(p).suffix for p in forgotten["evidence"]] == [".html", ".json"]
+    assert json.loads(Path(forgotten["evidence"][1]).read_text())
+    assert Tasks(state_dir).all() == [] and list(state_dir.glob("*/m-*.json"))
     assert_no_password(state_dir, cli.said)
 
 
@@ -175,6 +217,9 @@ def test_interrupted_migration_is_continued_by_the_same_command_and_cancelled(
     assert "POINT OF NO RETURN" not in out and "Traceback" not in err
     assert f"landbridge resume {task.id}" in err and f"landbridge cancel {task.id}" in err
     assert not task.is_worked_on() and task.cluster().process() is not None
+    kept = cli("forget", task.id, "--yes", "--json")
+    assert kept.code == 2 and kept.object["error"]["id"] == "task.not_over"
+    assert the_task(state_dir).id == task.id
 
     give_passwords()
     changed = ("--max-rate", "50MB", "--set", "work_mem=8MB")
@@ -237,6 +282,39 @@ def test_reader_of_the_output_that_goes_away_leaves_a_task_that_can_be_cancelled
 
 def _synchronizing(state_dir: Path) -> bool:
     return any(task.state is State.SYNCHRONIZING for task in Tasks(state_dir).all())
+
+
+def test_cluster_in_sql_ascii_moves_with_bytes_that_are_no_text(
+    cli: Cli, servers: Servers, state_dir: Path, give_passwords: Callable[[], None]
+) -> None:
+    source = servers.source(15 if 15 in majors() else max(majors()), encoding="SQL_ASCII")
+    source.sql("CREATE ROLE clerk LOGIN")
+    source.sql("CREATE DATABASE ledger OWNER clerk")
+    source.sql("CREATE TABLE notes (id int PRIMARY KEY, note text)", "ledger")
+    source.sql(
+        r"INSERT INTO notes VALUES (1, E'caf\351'), (2, E'\377\376'), (3, 'plain')", "ledger"
+    )
+    source.sql("CREATE INDEX notes_note ON notes (note)", "ledger")
+    data, port = servers.destination()
+    arguments = (where(source), "--to", data, "--port", port, "--fence-as", "user=boss", "--json")
+    give_passwords()
+    assessed = cli("assess", *arguments)
+    assert assessed.code == 0, assessed.out
+    give_passwords()
+    moved = cli("migrate", *arguments, "--verify-as", "user=boss", "--switchover", "auto")
+    assert moved.code == 0, moved.out
+    give_passwords()
+    verified = cli("verify", moved.object["id"], "--json")
+    assert verified.code == 0 and verified.object["differences"] == 0, verified.out
+    tables = {(t["database"], t["table"]): t["rows_source"] for t in verified.object["tables"]}
+    assert tables["ledger", "notes"] == 3
+    evidence = json.loads(Path(moved.object["evidence"]["path"]).read_bytes().decode("utf-8"))
+    assert evidence["task"]["id"] == moved.object["id"]
+    with the_task(state_dir).cluster().connect("ledger") as conn:
+        (encoding,) = conn.execute("SHOW server_encoding").fetchone() or ("",)
+        assert encoding == "SQL_ASCII"
+        found = conn.execute("SELECT encode(note::bytea, 'hex') FROM notes ORDER BY id").fetchall()
+    assert found == [("636166e9",), ("fffe",), ("706c61696e",)]
 
 
 def test_plan_says_what_would_be_done_and_does_nothing(

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..postgres.units import duration, rate, size
+from ..postgres.units import count, duration, rate, size
 from .model import Group, Level, Report
 from .terminal import describe
 
@@ -27,7 +27,7 @@ def render_html(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"size": size, "duration": duration, "rate": rate}
+    environment.filters |= {"size": size, "duration": duration, "rate": rate, "count": count}
     environment.globals["describe"] = describe
     return environment.get_template("report.html.j2").render(
         report=report,

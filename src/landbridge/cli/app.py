@@ -11,7 +11,7 @@ from typing import Annotated, cast
 import typer
 from typer.core import TyperGroup
 
-from . import assess, cancel, engines, migrate, resume, switchover, tasks, verify
+from . import assess, cancel, engines, forget, migrate, resume, switchover, tasks, verify
 from .demo import command as demo
 from .lab.group import lab
 
@@ -39,6 +39,7 @@ for _panel, _name, _function in (
     (_FOLLOW, "switchover", switchover.switchover),
     (_FOLLOW, "cancel", cancel.cancel),
     (_FOLLOW, "resume", resume.resume),
+    (_FOLLOW, "forget", forget.forget),
     (_MORE, "demo", demo.demo),
     (_MORE, "engines", engines.engines),
 ):

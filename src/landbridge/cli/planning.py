@@ -81,7 +81,7 @@ def _table(steps: list[dict[str, str]]) -> Any:
 
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for heading in ("STEP", "WHAT IS DONE", "UNDO"):
-        table.add_column(heading, ratio=None if heading == "STEP" else 3)
+        table.add_column(heading, ratio=None if heading == "STEP" else 3, overflow="fold")
     for step in steps:
         table.add_row(step["label"], step["does"], step["undo"])
     return table

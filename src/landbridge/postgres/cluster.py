@@ -76,13 +76,15 @@ class Cluster:
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"landbridge-{self.account.uid}-{digest}"
 
-    def init(self, *, checksums: bool = True, locale: str = "C.UTF-8") -> None:
-        """Create an empty cluster (UTF8, data checksums, superuser `pgsql` by default)."""
+    def init(
+        self, *, checksums: bool = True, locale: str = "C.UTF-8", encoding: str = "UTF8"
+    ) -> None:
+        """Create an empty cluster (data checksums, superuser `pgsql` by default)."""
         self.account.make_dir(self.data)
         command: list[str | Path] = [
             self.distribution.program("initdb"), "-D", self.data, "-U", self.superuser,
             # The hba file that initdb writes is never used: configure() names our own.
-            "-E", "UTF8", "--locale", locale, "-A", "reject", "-N",
+            "-E", encoding, "--locale", locale, "-A", "reject", "-N",
         ]  # fmt: skip
         if checksums:
             command.append("-k")

@@ -95,7 +95,7 @@ def running(facts: Facts) -> Iterator[Verdict]:
         for neighbour in found if path not in elsewhere else ():  # `tablespaces` speaks
             fine = False
             yield error(
-                f"{path} {neighbour.relation.value} {neighbour.path}, {_whose(neighbour)}.",
+                f"{path} {neighbour.relation.value} {_whose(neighbour, path)}.",
                 "Name a directory that no cluster uses, and leave this one as it is.",
                 directory=path,
                 relation=neighbour.relation.name.lower(),
@@ -107,12 +107,13 @@ def running(facts: Facts) -> Iterator[Verdict]:
         yield passed("no cluster's directories are touched")
 
 
-def _whose(neighbour: Neighbour) -> str:
+def _whose(neighbour: Neighbour, path: str) -> str:
     what = "tablespace" if neighbour.tablespace else "data directory"
     who = f"the {what} of {'a running server' if neighbour.pid else 'another cluster'}"
     if neighbour.source:
         who = f"the source's own {what}"
-    return who + (f" (process {neighbour.pid})" if neighbour.pid else "")
+    named = who if neighbour.path == path else f"{neighbour.path}, {who}"
+    return named + (f" (process {neighbour.pid})" if neighbour.pid else "")
 
 
 def port(facts: Facts) -> Iterator[Verdict]:

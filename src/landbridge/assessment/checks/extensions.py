@@ -6,22 +6,50 @@ import re
 from collections.abc import Iterator
 
 from ...postgres.facts.databases import Extension
+from ...postgres.facts.programs import Programs
 from ...postgres.facts.source import LIBRARY_SETTINGS, split_list
 from ..facts import Facts
 from ..lines import ident, literal, source_sql
 from ..model import Fix, Verdict, error, info, passed, warning
 from ._of import listing, programs, server, source
 
-#: Packages of the PostgreSQL apt repository that are not named after their extension.
-_PACKAGES = {
-    "citus": "citus", "hll": "hll", "hypopg": "hypopg", "ip4r": "ip4r", "orafce": "orafce",
-    "pg_cron": "cron", "pg_partman": "partman", "pg_qualstats": "pg-qualstats",
-    "pg_repack": "repack", "pg_stat_kcache": "pg-stat-kcache", "pgaudit": "pgaudit",
-    "pglogical": "pglogical", "pgtap": "pgtap", "plperl": "plperl", "plpython3u": "plpython3",
-    "pltcl": "pltcl", "postgis": "postgis-3", "postgis_raster": "postgis-3",
-    "postgis_topology": "postgis-3", "prefix": "prefix", "rum": "rum", "vector": "pgvector",
+#: In the server's own package on Debian, in postgresqlNN-contrib on Red Hat.
+_CONTRIB = frozenset(
+    (
+        "adminpack", "amcheck", "auth_delay", "auto_explain", "autoinc", "basebackup_to_shell",
+        "basic_archive", "bloom", "btree_gin", "btree_gist", "chkpass", "citext", "cube", "dblink",
+        "dict_int", "dict_xsyn", "earthdistance", "file_fdw", "fuzzystrmatch", "hstore",
+        "insert_username", "intagg", "intarray", "isn", "lo", "ltree", "moddatetime",
+        "old_snapshot", "pageinspect", "passwordcheck", "pg_buffercache", "pg_freespacemap",
+        "pg_logicalinspect",
+        "pg_overexplain", "pg_prewarm", "pg_stat_statements", "pg_surgery", "pg_trgm",
+        "pg_visibility", "pg_walinspect", "pgcrypto", "pgrowlocks", "pgstattuple", "postgres_fdw",
+        "refint", "seg", "sepgsql", "sslinfo", "tablefunc", "tcn", "test_decoding", "timetravel",
+        "tsm_system_rows", "tsm_system_time", "unaccent", "uuid-ossp", "xml2",
+    )
+)  # fmt: skip
+#: Debian packages, checked against Debian 12 and the PostgreSQL apt repository.
+_DEBIAN = {
+    "hll": "postgresql-{}-hll", "hypopg": "postgresql-{}-hypopg", "ip4r": "postgresql-{}-ip4r",
+    "orafce": "postgresql-{}-orafce", "pg_cron": "postgresql-{}-cron",
+    "pg_partman": "postgresql-{}-partman", "pg_partman_bgw": "postgresql-{}-partman",
+    "pg_qualstats": "postgresql-{}-pg-qualstats", "pg_repack": "postgresql-{}-repack",
+    "pg_stat_kcache": "postgresql-{}-pg-stat-kcache", "pgaudit": "postgresql-{}-pgaudit",
+    "pglogical": "postgresql-{}-pglogical", "pgrouting": "postgresql-{}-pgrouting",
+    "pgtap": "postgresql-{}-pgtap", "plpgsql_check": "postgresql-{}-plpgsql-check",
+    "prefix": "postgresql-{}-prefix", "rum": "postgresql-{}-rum",
+    "vector": "postgresql-{}-pgvector", "wal2json": "postgresql-{}-wal2json",
+    **dict.fromkeys(("plperl", "plperlu"), "postgresql-plperl-{}"),
+    **dict.fromkeys(("plpython3u", "plpython3"), "postgresql-plpython3-{}"),
+    **dict.fromkeys(("pltcl", "pltclu"), "postgresql-pltcl-{}"),
+    **dict.fromkeys(
+        (
+            "postgis", "postgis_raster", "postgis_sfcgal", "postgis_tiger_geocoder",
+            "postgis_topology", "address_standardizer", "address_standardizer_data_us",
+        ),
+        "postgresql-{}-postgis-3",
+    ),
 }  # fmt: skip
-_LANGUAGES = ("plperl", "plpython3", "pltcl")
 #: Extensions whose background work starts with the server they run on.
 _JOBS = ("pg_cron", "pg_partman", "pg_timetable", "pgagent", "timescaledb")
 
@@ -35,8 +63,8 @@ def missing(facts: Facts) -> Iterator[Verdict]:
             f"Extension {name} is installed in {listing(where)} but is not among the"
             f" {len(here.extensions)} that the destination's PostgreSQL {here.version} in"
             f" {here.bin} has.",
-            "Install it on the destination's host; or drop it on the source if nobody uses it.",
-            Fix("shell", "destination", (f"apt-get install {_package(name, here.major)}",)),
+            f"{_advice(name, here)}; or drop it on the source if nobody uses it.",
+            *_install([name], here),
             *(source_sql(f"DROP EXTENSION {ident(name)};", database=d) for d in where),
             extension=name,
             databases=where,
@@ -60,11 +88,8 @@ def version(facts: Facts) -> Iterator[Verdict]:
         yield error(
             f"{extension.name} is {extension.version} in database {extension.database}; the"
             f" destination has {here[extension.name]}, which may lack functions that exist there.",
-            "Install at least the same version on the destination's host.",
-            Fix(
-                "shell", "destination",
-                (f"apt-get install {_package(extension.name, programs(facts).major)}",),
-            ),
+            f"{_advice(extension.name, programs(facts))}, at least the same version.",
+            *_install([extension.name], programs(facts)),
             extension=extension.name, source=extension.version, destination=here[extension.name],
         )  # fmt: skip
     if older:
@@ -94,7 +119,7 @@ def preload(facts: Facts) -> Iterator[Verdict]:
                 " do not have; the destination will run without.",
                 f"Install what {'they belong' if len(gone) > 1 else 'it belongs'} to, if it"
                 " matters.",
-                *_install(gone, here.major),
+                *_install(gone, here),
                 setting=name,
                 libraries=gone,
             )
@@ -110,7 +135,7 @@ def preload(facts: Facts) -> Iterator[Verdict]:
                 f"{override.name} set for {whose} names {', '.join(gone)}, which the destination's"
                 " programs do not have: such sessions would not start.",
                 "Install it on the destination's host, or take the setting back.",
-                *_install(gone, here.major),
+                *_install(gone, here),
                 setting=override.name,
                 libraries=gone,
             )
@@ -158,17 +183,34 @@ def _list_functions(library: str) -> str:
     return f"SELECT oid::regprocedure FROM pg_proc WHERE probin = {literal(library)};"  # noqa: S608
 
 
-def _install(libraries: list[str], major: int) -> list[Fix]:
-    lines = tuple(f"apt-get install {_package(lib, major)}" for lib in libraries)
-    return [Fix("shell", "destination", lines)]
+def _advice(name: str, here: Programs) -> str:
+    if _package(name, here) is not None:
+        return "Install it on the destination's host"
+    return (
+        f"Install it on the destination's host; which package has it for the programs in"
+        f" {here.bin} is not known here"
+    )
 
 
-def _package(name: str, major: int) -> str:
-    """The Debian package that most likely has it; contrib is in the server's own."""
-    found = _PACKAGES.get(name)
-    if found is None:
-        return f"postgresql-{major}"
-    return f"postgresql-{found}-{major}" if found in _LANGUAGES else f"postgresql-{major}-{found}"
+def _install(names: list[str], here: Programs) -> list[Fix]:
+    """The lines that install those whose package is known."""
+    packages = dict.fromkeys(filter(None, (_package(name, here) for name in names)))
+    tool = "dnf" if here.bin.startswith(_RED_HAT) else "apt-get"
+    lines = tuple(f"{tool} install {package}" for package in packages)
+    return [Fix("shell", "destination", lines)] if lines else []
+
+
+_RED_HAT = "/usr/pgsql-"
+
+
+def _package(name: str, here: Programs) -> str | None:
+    """The package that has it for these programs, if that is certain."""
+    if here.bin.startswith("/usr/lib/postgresql/"):
+        known = "postgresql-{}" if name in _CONTRIB else _DEBIAN.get(name)
+        return known.format(here.major) if known else None
+    if here.bin.startswith(_RED_HAT) and name in _CONTRIB:
+        return f"postgresql{here.major}-contrib"
+    return None
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ...postgres.units import duration, rate, size
@@ -173,17 +174,19 @@ def write_rate(facts: Facts) -> Iterator[Verdict]:
 def source_disk(facts: Facts) -> Iterator[Verdict]:
     """Room on the source for the WAL that our slot holds back."""
     of = source(facts)
-    now = size(of.wal.directory) if of.wal and of.wal.directory is not None else "unknown"
     may = size(facts.plan.wal_budget)
     free = facts.source_free
     if free is None:
+        held = of.wal.directory if of.wal else None
+        now = "" if held is None else f" (pg_wal holds {size(held)} now)"
+        data = of.server.value("data_directory")
         yield info(
-            f"How much room the source's disk has cannot be seen from here (pg_wal holds {now}"
-            f" now). While the line is cut our slot keeps WAL there, up to {may}, after which it is"
+            f"How much room the source's disk has cannot be seen from here{now}. While the line is"
+            f" cut our slot keeps WAL there, up to {may}, after which it is"
             f" {'dropped' if facts.plan.wal_policy == 'protect-source' else 'kept with an alarm'}.",
             f"Make sure that the source's disk has {may} to spare, or lower --wal-budget.",
-            Fix("shell", "source", (f"df -h {server(facts).value('data_directory') or '/'}",)),
-            wal_directory=of.wal.directory if of.wal else None,
+            *((Fix("shell", "source", (f"df -h {shlex.quote(data)}",)),) if data else ()),
+            wal_directory=held,
         )
     elif free < facts.plan.wal_budget:
         yield warning(

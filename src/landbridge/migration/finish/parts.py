@@ -171,8 +171,9 @@ def _configuration(task: Task) -> Facts:
         )
     with catalog.session(cluster, dbname(task)) as conn:
         rows = conn.execute(
-            "SELECT name FROM pg_settings WHERE pending_restart AND NOT name LIKE 'primary%'"
-            " AND NOT name LIKE 'recovery%' ORDER BY 1"
+            # Leaving out what only a standby heeds.
+            "SELECT name FROM pg_settings WHERE pending_restart AND name <> 'hot_standby'"
+            " AND NOT name LIKE 'primary%' AND NOT name LIKE 'recovery%' ORDER BY 1"
         ).fetchall()
     pending = [name for (name,) in rows]
     if pending:
