@@ -19,7 +19,7 @@ import pytest
 
 from fix_servers import QUICK, Servers, Source, fill, free_port
 from landbridge.errors import NetworkFailed, NetworkRefused
-from landbridge.network.fabric import Fabric, Meter, Observed, Outcome
+from landbridge.network.fabric import Driver, Meter, Observed, Outcome
 from landbridge.network.relay import RelayDriver
 from landbridge.network.things import Attachment, Instance, Line, TransitRouter, Vpc, Vswitch
 from landbridge.postgres.process import wait_until
@@ -325,7 +325,7 @@ def test_restarted_process_serves_the_same_addresses(two: Two, tmp_path: Path) -
 
 def test_what_is_built_is_observed_and_what_is_not_valid_collected(two: Two) -> None:
     two.join()
-    driver: Fabric = two.driver
+    driver: Driver = two.driver
     path = driver.path("pgm-a", "pgm-b")
     seen = driver.observe()
     assert Observed("line", "line-1") in seen
@@ -345,9 +345,9 @@ def test_what_is_built_is_observed_and_what_is_not_valid_collected(two: Two) -> 
     for drop in (driver.drop_line, driver.drop_endpoint, driver.drop_vpc):
         drop("never was")
     for ask in (lambda: driver.path("pgm-a", "pgm-b"), lambda: driver.meter("line-1")):
-        with pytest.raises(NetworkRefused) as unknown:
+        with pytest.raises(NetworkFailed) as unknown:
             ask()
-        assert unknown.value.id == "network.unknown"
+        assert unknown.value.id == "network.missing"
 
 
 def test_two_installations_of_the_same_names_do_not_meet(two: Two, tmp_path: Path) -> None:

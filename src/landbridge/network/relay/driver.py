@@ -20,7 +20,7 @@ from collections.abc import Collection
 from ipaddress import IPv4Address
 from pathlib import Path as File
 
-from ...errors import NetworkRefused
+from ...errors import NetworkFailed
 from ..fabric import (
     Bandwidth,
     Capabilities,
@@ -57,7 +57,7 @@ _KINDS = {
 
 
 class RelayDriver:
-    """A `Fabric` of one process; thread-safe. Addresses and counters lie under `run`."""
+    """A `Driver`; thread-safe. Addresses and counters lie under `run`."""
 
     def __init__(self, installation: str, run: File) -> None:
         """NetworkFailed if what is remembered under `run` cannot be read."""
@@ -196,15 +196,14 @@ class RelayDriver:
         """Payload alone: a relay sees no headers."""
         with self._lock:
             if line not in self._exchange.lines:
-                raise NetworkRefused(f"there is no line {line}", id="network.unknown")
+                raise NetworkFailed(f"there is no line {line}", id="network.missing")
             return self._exchange.lines[line].meter
 
     def path(self, client: str, server: str) -> Path:
         """Also makes the pair's listener, which keeps its address for as long as both exist."""
         with self._lock:
             self._exchange.instance(client)
-            private = self._exchange.instance(server).address
-            return Path(str(private), *self._exchange.pair(client, server))
+            return Path(server, *self._exchange.pair(client, server))
 
     def probe(self, client: str, address: IPv4Address, port: int, timeout: float) -> ProbeAnswer:
         self._exchange.instance(client)

@@ -6,7 +6,7 @@ import socket
 import threading
 from ipaddress import IPv4Address
 
-from ...errors import NetworkRefused
+from ...errors import NetworkFailed
 from ..pgwire import Refused, no_route, not_whitelisted
 from ..things import Cen, Instance, Vpc, admits
 from ..topology import Topology
@@ -35,10 +35,14 @@ class Exchange:
         self._pairs: dict[tuple[str, str], Pair] = {}
 
     def instance(self, id: str) -> Instance:
-        """NetworkRefused (network.unknown) if there is none."""
+        """NetworkFailed (network.missing) if it has no place."""
         found = self.topology.instances.get(id)
         if found is None:
-            raise NetworkRefused(f"there is no instance {id}", id="network.unknown")
+            raise NetworkFailed(
+                f"instance {id} has no place",
+                id="network.missing",
+                remedy="Build the network anew from what is wanted; what stands is kept.",
+            )
         return found
 
     def at(self, client: str, address: IPv4Address) -> Instance | None:
