@@ -150,4 +150,14 @@ def test_killed_worker_is_noticed_by_whoever_follows_it(
         assert f"landbridge resume {task.id}" in refused["remedy"]
     resumed = cli("resume", task.id, "--json")
     assert resumed.code == 0, resumed.out
-    assert resumed.object["switchover"]["reopen"][0]["line"].startswith("ALTER SYSTEM RESET")
+    assert fence_settings(source) == ("", "on")
+    shown = cli("show", task.id).out
+    for step in resumed.object["switchover"]["reopen"]:
+        assert step["line"] in shown
+        source.sql(step["line"])
+    assert wait_until(lambda: fence_settings(source) == ("", "off"), 5, every=0.02)
+    with landbridge("show", task.id) as unread:
+        assert unread.stdout is not None and unread.stdout.read(1)
+        unread.stdout.close()
+        assert unread.wait(20) in (0, 141)
+        assert unread.stderr is not None and unread.stderr.read() == ""

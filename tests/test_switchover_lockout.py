@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from landbridge.errors import LandbridgeError
 from landbridge.migration.fence.hba import HEADER, Rule, lock_out, read_rules, server_admits
 from landbridge.migration.states import State
 from landbridge.migration.switchover import preflight, switch_over
+from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.process import wait_until
 
 OVERRIDE = "SET default_transaction_read_only = off; SET synchronous_commit = off"
@@ -33,6 +35,7 @@ def test_live_and_override_writers_lose_nothing(
     ports = [source.port, task.request.port]
     writers = [Writer("polite", ports), Writer("o1", ports, OVERRIDE)]
     writers.append(Writer("o2", [source.port], OVERRIDE))
+    before = source.hba.read_text()
     with writing(*writers):
         result = switch_over(task)
     assert missing_and_doubled(acked_rows(task.cluster()), writers) == (0, 0)
@@ -46,6 +49,26 @@ def test_live_and_override_writers_lose_nothing(
             host="127.0.0.1", port=source.port, user=APP, password=APP_PASSWORD, dbname="postgres"
         )
     assert "switchover.fence_kept" in [e.get("id") for e in task.journal.entries()]
+    with source.admin().connect() as boss:
+        for step in result.reopen:
+            if step["where"] == "shell":
+                for _ in range(2):  # once more changes nothing
+                    subprocess.run(["sh", "-c", step["line"]], check=False)
+            else:
+                boss.execute(step["line"].encode())
+    assert source.hba.read_text() == before
+    reopened = source.conninfo(APP, APP_PASSWORD)
+    assert wait_until(lambda: admitted(reopened), 10, every=0.05)
+    with reopened.connect() as conn:
+        conn.execute("INSERT INTO acked VALUES ('reopened', 1)")
+
+
+def admitted(conninfo: Conninfo) -> bool:
+    try:
+        conninfo.connect().close()
+    except LandbridgeError:
+        return False
+    return True
 
 
 def test_undo_restores_the_file_byte_by_byte(servers: Servers, state_dir: Path) -> None:

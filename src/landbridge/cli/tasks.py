@@ -2,36 +2,83 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..errors import AssessmentFailed
 from .options import EventsFlag, JsonFlag, TaskArgument
 from .output import Mode, Output
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from .display.view import View
+
+
+#: Columns from which on a task fits into one line.
+_WIDE = 110
+
 
 def tasks(json: JsonFlag = False) -> None:
     """List the migrations of this host, oldest first."""
-    from rich.table import Table
-
     from ..migration.task import Tasks
     from .display.view import View
 
+    out = Output(Mode.of(json))
     everything = Tasks.default()
     views = [View(task) for task in everything.all()]
+    for view in views:
+        view.update()
+    wide = out.console.width >= _WIDE
+    listed = (_table(views) if wide else _blocks(views)) if views else ""
+    out.result(
+        {"tasks": [view.summary() for view in views]},
+        listed or f"No migrations in {everything.root}.",
+    )
+
+
+def _table(views: list[View]) -> RenderableType:
+    """One line for each."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("ID", "STATE", "SINCE", "WORKER", "SOURCE", "DESTINATION"):
         table.add_column(heading, no_wrap=heading != "DESTINATION", overflow="fold")
     for view in views:
-        view.update()
-        request = view.request
-        since = f"{view.entered[view.state].astimezone():%Y-%m-%d %H:%M}" if view.entered else ""
-        source = f"{request.source.get('host', 'local')}:{request.source.get('port', 5432)}"
-        worker = "" if view.is_over else "running" if view.task.is_worked_on() else "none"
-        table.add_row(
-            view.task.id, view.label, since, worker, source, f"{request.data} :{request.port}"
-        )
-    nothing = f"No migrations in {everything.root}."
-    Output(Mode.of(json)).result(
-        {"tasks": [view.summary() for view in views]}, table if views else nothing
-    )
+        table.add_row(view.task.id, view.label, _since(view), _worker(view), *_ends(view))
+    return table
+
+
+def _blocks(views: list[View]) -> RenderableType:
+    """A few short lines for each, down to 40 columns."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="cyan")
+    grid.add_column(overflow="fold")
+    for view in views:
+        worker = {"": "", "running": ", under way", "none": ", nobody works on it"}[_worker(view)]
+        source, destination = _ends(view)
+        said = Text.assemble(
+            (view.label, "bold"), worker, (f"\nsince {_since(view)}", "dim"),
+            f"\n{source} → {destination}",
+        )  # fmt: skip
+        grid.add_row(view.task.id, said)
+    return grid
+
+
+def _since(view: View) -> str:
+    return f"{view.entered[view.state].astimezone():%Y-%m-%d %H:%M}" if view.entered else ""
+
+
+def _worker(view: View) -> str:
+    return "" if view.is_over else "running" if view.task.is_worked_on() else "none"
+
+
+def _ends(view: View) -> tuple[str, str]:
+    request = view.request
+    source = f"{request.source.get('host', 'local')}:{request.source.get('port', 5432)}"
+    return source, f"{request.data} :{request.port}"
 
 
 def show(id: TaskArgument, json: JsonFlag = False) -> None:

@@ -36,7 +36,7 @@ def _header(view: View) -> Text:
     request = view.request
     source = f"{request.source.get('host', 'local')}:{request.source.get('port', 5432)}"
     return Text.assemble(
-        ("landbridge ", "bold"), (view.task.id, "bold cyan"), f"  PostgreSQL {request.major}  ",
+        ("landbridge ", "bold"), (view.task.id, "bold cyan"), f"  PostgreSQL {request.major}\n",
         source, (" → ", "bold"), f"{request.data} :{request.port}", "\n",
         overflow="ellipsis",
     )  # fmt: skip
@@ -151,5 +151,5 @@ def point_of_no_return(view: View) -> RenderableType:
     """The one line nobody may miss."""
     assert view.promoted_at is not None
     moment = f"{view.promoted_at.astimezone():%H:%M:%S.%f}"[:-3]
-    words = f"POINT OF NO RETURN {moment}: the destination accepts writes, nothing is undone"
+    words = f"POINT OF NO RETURN {moment}: from here on nothing is undone"
     return Padding(Text(f"━━━ {words} ━━━", justify="center"), style="bold white on red")
