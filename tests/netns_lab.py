@@ -20,6 +20,7 @@ from landbridge.network.converge import converge
 from landbridge.network.fabric import Outcome, ProbeAnswer
 from landbridge.network.netns import NetnsDriver
 from landbridge.network.netns.links import Links, links_inside
+from landbridge.network.netns.names import Kind, Names
 from landbridge.network.netns.spaces import inside
 from landbridge.network.things import (
     Attachment,
@@ -67,6 +68,7 @@ class Lab:
         self.run = run
         self.driver = NetnsDriver(installation, run, **options)
         self.topology = topology
+        self._names = Names(installation)
         self._open: list[socket.socket] = []
 
     def build(self) -> None:
@@ -111,8 +113,7 @@ class Lab:
 
     def space(self, kind: str, id: str) -> Path:
         """The file of a namespace."""
-        (found,) = self.run.glob(f"*.{kind}.{id}")
-        return found
+        return self.run / self._names.file(Kind(kind), id)
 
     def devices(self, kind: str, id: str) -> dict[str, Any]:
         return links_inside(self.space(kind, id), Links.devices)
@@ -125,14 +126,14 @@ class Lab:
         """All that the kernel knows of it, with the numbers that change when a thing is remade."""
         return {
             path.name: (path.stat().st_ino, links_inside(path, _all_of))
-            for path in sorted(self.run.iterdir())
+            for path in sorted(self.run.glob(f"{self._names.prefix}*"))
         }
 
     def remove(self) -> None:
         for sock in self._open:
             sock.close()
         self.driver.gc([])
-        assert list(self.run.glob("lb-*")) == []
+        assert list(self.run.glob(f"{self._names.prefix}*")) == []
 
 
 def _all_of(links: Links) -> Any:

@@ -8,7 +8,7 @@ from functools import partial
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from ...errors import LandbridgeError, NetworkFailed
+from ...errors import LandbridgeError
 from ..fabric import Meter
 from ..things import Line, LineType
 from .latency import DelayedPair
@@ -17,7 +17,7 @@ from .names import Kind, Label, Names, Role
 from .pairs import End, addresses, ensure_pair, locate, remove
 from .routing import Routing
 from .shaper import Shape, sent, shape
-from .spaces import Spaces
+from .spaces import Spaces, missing
 
 
 class Lines:
@@ -96,7 +96,7 @@ class Lines:
         name = self._name(id, role)
         space = locate(self._spaces, Kind.TRANSIT_ROUTER, name)
         if space is None:
-            raise NetworkFailed(f"there is no line {id} on this machine", id="network.missing")
+            raise missing("line", id)
         return links_inside(space, lambda links: sent(links, name))
 
     def drop(self, id: str) -> None:

@@ -66,14 +66,12 @@ def shape(links: Links, name: str, wanted: Shape) -> None:
     now = _parameters(links, index)
     if now is not None and wanted.is_kept_by(now):
         return
-    links.netlink.tc(
-        "add" if now is None else "change",
-        _KIND,
-        index,
-        handle=_HANDLE,
-        **wanted.arguments(),
-    )
+    _send(links, index, "add" if now is None else "change", wanted)
     confirm(links, name, wanted)
+
+
+def _send(links: Links, index: int, command: str, wanted: Shape) -> None:
+    links.netlink.tc(command, _KIND, index, handle=_HANDLE, **wanted.arguments())
 
 
 def confirm(links: Links, name: str, wanted: Shape) -> None:
