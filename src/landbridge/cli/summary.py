@@ -26,8 +26,10 @@ def conclude(view: View, out: Output) -> int:
     if (error := failure(view)) is not None:
         if isinstance(error, AssessmentFailed):
             out.show(assessment(view))
+        if not view.task.is_worked_on() and (costs := unwatched(view)):
+            error.remedy = f"{error.remedy} {costs}" if error.remedy else costs
         raise error
-    out.result(view.as_dict(), closing(view))
+    out.result(view.as_dict(), "", closing(view))
     return 0 if view.state is State.FINISHED else 1
 
 
@@ -37,10 +39,7 @@ def failure(view: View) -> LandbridgeError | None:
     if entry is None:
         return None
     kind = AssessmentFailed if entry["id"] == AssessmentFailed.id else LandbridgeError
-    remedy = entry.get("remedy")
-    if not view.is_over and not view.task.is_worked_on():
-        remedy = " ".join(part for part in (remedy, unwatched(view)) if part) or None
-    return kind(str(entry["message"]), id=str(entry["id"]), remedy=remedy)
+    return kind(str(entry["message"]), id=str(entry["id"]), remedy=entry.get("remedy"))
 
 
 def assessment(view: View) -> RenderableType:

@@ -28,10 +28,8 @@ Guard = Callable[[Task, threading.Event], None]
 UNDO_BEGUN = "undo.begun"
 #: Seconds before watching again after it broke off.
 _AGAIN = 5.0
-#: States in which our slot is on the source and the destination not yet on its own.
-_GUARDED = (
-    State.ASSESSING, State.COPYING, State.STARTING, State.SYNCHRONIZING, State.FENCING,
-)  # fmt: skip
+#: States in which the destination is on its own.
+_PAST = (State.PROMOTED, State.FINISHED)
 #: Seconds between two knocks at a source that is away: the first, and the longest; the
 #: longest before an undo is tried again at a source that answers, and does not let us.
 _KNOCK, _LONGEST_KNOCK, _LONGEST_REFUSAL = 0.5, 5.0, 60.0
@@ -49,13 +47,11 @@ class Watcher:
     @contextmanager
     def guarding(self, ctx: Context) -> Iterator[None]:
         """See to it meanwhile that our slot does not fill the source's disk."""
-        if self.task.state not in _GUARDED or _is_undone(self.task):
+        if self.task.state in _PAST or _is_undone(self.task):
             yield
             return
 
         def guard(stop: threading.Event) -> None:
-            while self.task.state is State.ASSESSING and not stop.wait(_KNOCK):
-                pass
             self._guard(self.task, stop)
 
         with _beside("guard", lambda stop: self._run(ctx, stop, guard)):

@@ -14,6 +14,7 @@ import psycopg
 from ...errors import FollowFailed, LandbridgeError
 from ...postgres.slots import drop_slot
 from ..journal import Journal
+from ..states import State
 from ..task import Task
 from .sample import Rate
 from .source import SlotView, SourceWatch
@@ -46,6 +47,10 @@ def guard_slot(task: Task, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             refuse_spent(task)
+            if not _is_at_stake(task):
+                source.close()
+                stop.wait(_EVERY)
+                continue
             try:
                 view = source.read()
                 for rate in (long, short):
@@ -61,6 +66,13 @@ def guard_slot(task: Task, stop: threading.Event) -> None:
             stop.wait(_EVERY)
     finally:
         source.close()
+
+
+def _is_at_stake(task: Task) -> bool:
+    """Whether there is a slot, and a source that writes: not behind a fence that we made."""
+    state = task.state
+    awaited = state is State.FENCING and task.request.fence == "manual"
+    return awaited or state in (State.COPYING, State.STARTING, State.SYNCHRONIZING)
 
 
 def refuse_spent(task: Task) -> None:
