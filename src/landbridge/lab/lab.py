@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from ..network.converge import converge
 from ..network.daemon import FabricClient, remove, start
+from ..network.fabric import Bandwidth
 from ..network.things import Cen, Grant, Line, Thing
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import find
@@ -85,9 +86,10 @@ class Lab:
     def picture(self, width: int, seen: dict[str, Seen] | None = None) -> Picture:
         """The lab as it is now, `width` columns wide."""
         can = self.fabric.capabilities()
-        caption = (
-            f"{can.driver}: {can.isolation.value} isolation, bandwidth by {can.bandwidth.value}"
-        )
+        keeps = {Bandwidth.KERNEL: "the kernel", Bandwidth.RELAY: "the relay"}
+        caption = f"driver {can.driver}: {can.isolation.value} isolation"
+        if can.bandwidth in keeps:
+            caption += f", bandwidth kept by {keeps[can.bandwidth]}"
         return layout(self.plan, self.seen() if seen is None else seen, caption, width)
 
     def conninfo(self, client: str, server: str, role: str = MOVER) -> Conninfo:
@@ -97,12 +99,17 @@ class Lab:
         whole = Conninfo({**where, "user": role, "dbname": "postgres"})
         return whole.with_passfile(passfile(self.store.secrets, role))
 
+    def missing(self) -> list[str]:
+        """Ids of what the network lacks."""
+        there = {found.id for found in self.fabric.observe()}
+        return [t.id for t in self.plan.topology.things() if _is_made(t) and t.id not in there]
+
     def troubles(self) -> list[str]:
         """What keeps the network or the lab from being as it is wanted, in sentences."""
-        there = {found.id for found in self.fabric.observe()}
-        missing = [t.id for t in self.plan.topology.things() if _is_made(t) and t.id not in there]
-        built = [f"{', '.join(missing)} not there; `landbridge lab up` makes it"] if missing else []
-        return [*self.fabric.status(), *built]
+        found = self.fabric.status()
+        if missing := self.missing():
+            found.append(f"not there: {', '.join(missing)}; `landbridge lab up` makes it")
+        return found
 
     def line_between(self, a: str, b: str) -> Line | None:
         """The line that packets between two instances go through."""

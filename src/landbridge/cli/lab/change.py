@@ -167,14 +167,14 @@ def _line(topology: Topology, where: list[str], cen: str | None) -> Line:
 
 
 def _change(lab: str | None, json: bool, edit: Any, said: str, **facts: Any) -> None:
-    the_lab(lab).change(edit)
+    the_lab(lab, built=False).change(edit)
     Output(Mode.of(json)).result(facts, said)
 
 
 def _change_line(lab: str | None, json: bool, edit: Any) -> None:
     from ...lab.drawing.layout import said
 
-    line: Line = the_lab(lab).change(edit)
+    line: Line = the_lab(lab, built=False).change(edit)
     Output(Mode.of(json)).result(
         {"line": line.id, "a": line.a, "b": line.b, "bits_per_second": line.bits_per_second},
         f"{line.id} between {line.a} and {line.b}: {said(line)[0]}.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...errors import UsageError
+from ...errors import LandbridgeError, UsageError
 
 if TYPE_CHECKING:
     from ...lab.lab import Lab
@@ -39,11 +39,20 @@ def labs() -> Labs:
     return Labs(Tasks.default().root)
 
 
-def the_lab(name: str | None) -> Lab:
-    """The lab that is meant; UsageError (lab.unknown) if that is not clear."""
+def the_lab(name: str | None, *, built: bool = True) -> Lab:
+    """The lab that is meant; UsageError (lab.unknown) if that is not clear.
+
+    With `built` LandbridgeError (lab.not_up) where its network is not there.
+    """
     from ...lab.lab import Lab
 
-    return Lab.open(labs(), name)
+    lab = Lab.open(labs(), name)
+    if built and (missing := lab.missing()):
+        raise LandbridgeError(
+            f"lab {lab.store.name} is not up: {', '.join(missing)} not there", id="lab.not_up",
+            remedy="Build it again: landbridge lab up",
+        )  # fmt: skip
+    return lab
 
 
 def known(topology: Topology, shelf: str, id: str) -> Any:

@@ -32,7 +32,7 @@ def status(lab: LabName = None, json: JsonFlag = False) -> None:
     from ...lab.drawing import render_terminal
 
     out = Output(Mode.of(json))
-    the = the_lab(lab)
+    the = the_lab(lab, built=False)
     seen, can = the.seen(), the.fabric.capabilities()
     troubles = the.troubles()
     facts = {
@@ -211,7 +211,7 @@ def draw(
     from ...lab.drawing import render_svg, render_terminal
 
     out = Output(Mode.of(json))
-    the = the_lab(lab)
+    the = the_lab(lab, built=False)
     if svg is None:
         drawn = render_terminal(the.picture(out.console.width))
         out.result({"lab": the.store.name, "text": drawn.plain}, drawn)

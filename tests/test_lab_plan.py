@@ -1,0 +1,144 @@
+"""Plan files: what is read, what is refused and with which words, and how a changed file meets
+what commands have changed. No server, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from landbridge.errors import LandbridgeError, NetworkRefused
+from landbridge.lab.merge import merge
+from landbridge.lab.plan import Plan, attach, drop_idle_routers, join, read
+from landbridge.network.things import Grant, network
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+TWO = (EXAMPLES / "two-regions.toml").read_text()
+
+
+@pytest.fixture
+def plan_of(tmp_path: Path) -> Callable[[str], Plan]:
+    """Reads a text as a plan file."""
+
+    def made(text: str) -> Plan:
+        file = tmp_path / "plan.toml"
+        file.write_text(text)
+        return read(file)
+
+    return made
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda f: f.stem)
+def test_examples_are_read_and_kept_as_json(file: Path) -> None:
+    plan = read(file)
+    assert plan.name == file.stem and plan.topology.instances
+    assert Plan.from_dict(plan.as_dict()) == plan
+
+
+def test_example_lacks_attachments_and_line_but_has_the_grant() -> None:
+    topology = read(EXAMPLES / "two-regions.toml").topology
+    assert list(topology.grants) == ["vpc-a:cen-b"]
+    assert not topology.attachments and not topology.lines and not topology.transit_routers
+    assert topology.verdict("pgm-b", "pgm-a").reason == "vpc vpc-b has no attachment"
+
+
+def test_what_the_example_says_is_missing_completes_it(plan_of: Callable[[str], Plan]) -> None:
+    lines = TWO[TWO.index("# [[attachments]]") :].splitlines()
+    both = "\n".join(line.removeprefix("# ").removeprefix("#") for line in lines)
+    other = '\n[[attachments]]\nvpc = "vpc-b"\n'
+    topology = plan_of(TWO + both + other).topology
+    assert topology.verdict("pgm-a", "pgm-b").passes and topology.verdict("pgm-b", "pgm-a").passes
+    assert topology.lines["line-1"].bits_per_second == 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "words", "allowed"),
+    [
+        ('account = "a"', 'acount = "a"', "vpcs.vpc-a.account", "is missing", "a string"),
+        ("rows = 300_000", "row = 300_000", "instances.pgm-a.row", "no key", "whitelist"),
+        ('name = "two-regions"', "regions = 2", "regions", "no key", "vswitches"),
+        ("rows = 300_000", 'rows = "many"', "instances.pgm-a.rows", "'many'", "whole number"),
+        ("rows = 300_000", "major = 9", "instances.pgm-a.major", "9", "10 to 18"),
+        ("[vpcs.vpc-a]", "[vpcs.VPC_A]", "vpcs.VPC_A", "id", "small letters"),
+        ('account = "a"', 'account = "c"', "vpcs.vpc-a.account", "no account c", "a, b"),
+        ('owner = "b"', 'owner = "c"', "cens.cen-b.owner", "no account c", "a, b"),
+        ('"10.10.1.0/24"', '"10.11.1.0/24"', "vswitches.vsw-a", "not a part of vpc-a", ""),
+        ('"10.10.1.5"', '"10.10.1.253"', "instances.pgm-a", "no free address", ""),
+        ('["10.20.0.0/16"]', '["10.20.0.1/16"]', "instances.pgm-a.whitelist", "10.20.0.1/16", ""),
+        ('["10.20.0.0/16"]', "[10]", "instances.pgm-a.whitelist", "10", "strings"),
+        ('vpc = "vpc-a"\ncen', 'vpc = "vpc-c"\ncen', "grants[1]", "no VPC vpc-c", ""),
+        ('cen = "cen-b"', 'cen = "cen-x"', "grants[1].cen", "no CEN cen-x", "cen-b"),
+    ],
+)  # fmt: skip
+def test_refusal_names_file_key_and_what_is_allowed(
+    plan_of: Callable[[str], Plan], old: str, new: str, path: str, words: str, allowed: str
+) -> None:
+    assert old in TWO
+    with pytest.raises(LandbridgeError) as refused:
+        plan_of(TWO.replace(old, new, 1))
+    message = refused.value.message
+    assert "plan.toml: " in message and f" {path}: " in message and words in message
+    assert allowed in (refused.value.remedy or "")
+
+
+def test_broken_rules_of_the_network_are_refused_before_anything_is_made(
+    plan_of: Callable[[str], Plan],
+) -> None:
+    attached = '\n[[attachments]]\nvpc = "vpc-a"\n[[attachments]]\nvpc = "vpc-b"\n'
+    with pytest.raises(NetworkRefused, match="account a has not granted vpc-a"):
+        plan_of(TWO.replace('[[grants]]\nvpc = "vpc-a"\ncen = "cen-b"', "") + attached)
+    same = TWO.replace("10.20.", "10.10.").replace("10.10.1.0/24", "10.10.2.0/24", 1)
+    with pytest.raises(NetworkRefused) as refused:
+        plan_of(same.replace('"10.10.1.5"', '"10.10.2.5"', 1) + attached)
+    assert "vpc-b of account b (10.10.0.0/16) overlaps vpc-a of account a" in refused.value.message
+
+
+def test_a_file_that_is_none_is_named(tmp_path: Path, plan_of: Callable[[str], Plan]) -> None:
+    with pytest.raises(LandbridgeError, match="No such file"):
+        read(tmp_path / "nowhere.toml")
+    with pytest.raises(LandbridgeError, match="no TOML"):
+        plan_of("name = ")
+
+
+def _changed_by_commands(plan: Plan) -> Plan:
+    wanted = Plan.from_dict(plan.as_dict())
+    attach(wanted.topology, "vpc-a", "cen-b")
+    attach(wanted.topology, "vpc-b", "cen-b")
+    join(wanted.topology, "cen-b", "cn-beijing", "cn-hangzhou", mbit=100)
+    return wanted
+
+
+def test_the_same_file_again_keeps_what_commands_changed(plan_of: Callable[[str], Plan]) -> None:
+    plan = plan_of(TWO)
+    wanted = _changed_by_commands(plan)
+    assert merge(plan, plan_of(TWO), wanted) == (wanted, [])
+
+
+def test_a_changed_file_wins_where_it_changed(plan_of: Callable[[str], Plan]) -> None:
+    plan = plan_of(TWO)
+    wanted = _changed_by_commands(plan)
+    merged, gone = merge(plan, plan_of(TWO.replace('["10.20.0.0/16"]', '["10.20.1.5"]')), wanted)
+    assert merged.topology.instances["pgm-a"].whitelist == (network("10.20.1.5/32"),)
+    assert merged.topology.lines == wanted.topology.lines and not gone
+
+
+def test_what_a_changed_file_takes_the_ground_from_goes_and_is_named(
+    plan_of: Callable[[str], Plan],
+) -> None:
+    plan = plan_of(TWO)
+    without = TWO.replace('[[grants]]\nvpc = "vpc-a"\ncen = "cen-b"', "")
+    merged, gone = merge(plan, plan_of(without), _changed_by_commands(plan))
+    assert list(merged.topology.attachments) == ["att-vpc-b"]
+    assert gone == ["att-vpc-a is gone: account a has not granted vpc-a to cen-b of account b"]
+
+
+def test_routers_come_and_go_with_what_stands_on_them(plan_of: Callable[[str], Plan]) -> None:
+    topology = _changed_by_commands(plan_of(TWO)).topology
+    assert list(topology.transit_routers) == ["tr-cen-b-cn-beijing", "tr-cen-b-cn-hangzhou"]
+    with pytest.raises(NetworkRefused, match="in use by att-vpc-a"):
+        topology.remove(Grant("vpc-a", "cen-b"))
+    topology.remove(topology.lines["line-1"])
+    topology.remove(topology.attachments["att-vpc-a"])
+    drop_idle_routers(topology)
+    assert list(topology.transit_routers) == ["tr-cen-b-cn-hangzhou"]
