@@ -406,12 +406,18 @@ def test_manual_fence_is_shown_awaited_and_verified(
         said += line
     task = the_task(state_dir)
     assert f"landbridge switchover {task.id} --fenced" in said
+    shown = cli("show", task.id).out
+    assert "ALTER SYSTEM SET" in shown and f"landbridge switchover {task.id} --fenced" in shown
+    assert "the source accepts writes until you have fenced it" in shown
     statements = [line.strip() for line in said.splitlines() if line.strip().endswith(";")]
     assert len(statements) == 3 and "ALTER SYSTEM" in statements[0]
     with source.connect() as conn:
         for statement in statements:
             conn.execute(statement)
-    assert cli("switchover", task.id, "--fenced", "--json").object["fenced"] is True
+    told = cli("switchover", task.id, "--fenced", "--json")
+    assert told.code == 0 and told.object["state"] == "finished"
+    assert told.object["switchover"]["proved"]["fence"] is True
+    assert told.object["switchover"]["write_outage_from"] == "confirmed"
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Finished" in out and "POINT OF NO RETURN" in out

@@ -107,6 +107,8 @@ def _fencing(view: View, _live: dict[str, Any]) -> str:
     lsn = view.steps.get("fence", {}).get("fence_lsn")
     if view.awaited:
         return "by hand: waits for you, the source still accepts writes"
+    if view.switchover.get("proved", {}).get("fence") is False:
+        return f"on somebody's word; nothing was written after {lsn} until the promotion"
     return view.request.fence + (f", nothing acknowledged after {lsn}" if lsn else "")
 
 
