@@ -1,7 +1,7 @@
 """Every refusal of the control plane: the vendor's code, its HTTP status and a message.
 
-Codes keep the vendor's spelling, misspellings included (`Forbbiden`). One that the vendor
-does not have begins with `OperationDenied.` or is marked as ours.
+Codes keep the vendor's spelling, misspellings included (`Forbbiden`); those of the group
+OURS exist only here. The messages are ours.
 """
 
 from __future__ import annotations
@@ -12,25 +12,122 @@ from ..errors import LandbridgeError
 
 _Table = dict[str, tuple[int, str]]
 
-_COMMON: _Table = {
-    "InvalidAccessKeyId.NotFound": (404, "The specified access key is not found."),
-    "InvalidAccessKeyId.Inactive": (403, "The specified access key is disabled."),
-    "EntityNotExist.Account": (404, "The account does not exist."),
-    "EntityAlreadyExists.Account": (409, "An account of that name exists already."),
+#: Of the gateway in front of every product: signature, time, parameters.
+GATEWAY: _Table = {
+    "MissingParameter": (400, "A parameter that this action needs is missing."),
     "InvalidParameter": (400, "A parameter is not valid."),
+    "InvalidAction.NotFound": (404, "There is no such action in this version."),
+    "InvalidVersion": (400, "There is no such version."),
+    "UnsupportedHTTPMethod": (405, "The method of the request is not supported."),
+    "InvalidAccessKeyId.NotFound": (404, "The access key does not exist."),
+    "InvalidAccessKeyId.Inactive": (403, "The access key is disabled."),
+    "InvalidSecurityToken.MismatchWithAccessKey": (400, "The token is not of this access key."),
+    "IncompleteSignature": (400, "The signature is incomplete or has a form we do not know."),
+    "SignatureDoesNotMatch": (400, "The signature is not the one we calculated."),
+    "SignatureNonceUsed": (400, "The signature nonce was used already."),
+    "IllegalTimestamp": (400, "The time of the request is missing or has a wrong form."),
+    "InvalidTimeStamp.Expired": (400, "The time of the request is more than 15 minutes off."),
+    "Throttling.User": (400, "Too many requests; try again later."),
+    "IdempotentParameterMismatch": (400, "The ClientToken was used with other parameters."),
+    "DryRunOperation": (400, "The request would have succeeded; this was a dry run."),
+    "Forbidden.RAM": (403, "The account may not do this."),
+    "InternalError": (500, "An error inside Landbridge."),
+    "ServiceUnavailable": (503, "The service cannot work at the moment; try again."),
+    "InvalidRegionId.NotFound": (404, "The region does not exist."),
+    "InvalidZoneId.NotFound": (404, "The zone does not exist in this region."),
 }
 
-#: code -> HTTP status, message.
-CODES: _Table = {**_COMMON}
+VPC: _Table = {
+    "InvalidVpcId.NotFound": (404, "The VPC does not exist."),
+    "InvalidVSwitchId.NotFound": (404, "The vSwitch does not exist."),
+    "InvalidVpcName.Malformed": (400, "The name of the VPC is not valid."),
+    "InvalidVpcDiscription.Malformed": (400, "The description of the VPC is not valid."),
+    "InvalidVSwitchName.Malformed": (400, "The name of the vSwitch is not valid."),
+    "InvalidVSwitchDescription.Malformed": (400, "The description of the vSwitch is not valid."),
+    "InvalidCidrBlock.Malformed": (400, "The CIDR block is not valid."),
+    "InvalidCidrBlock.Overlapped": (400, "The CIDR block overlaps another vSwitch's."),
+    "IncorrectVpcStatus": (400, "The VPC is not in a state that permits this."),
+    "DependencyViolation": (400, "Something still depends on it."),
+    "QuotaExceeded.Vpc": (400, "The account has as many VPCs as it may have."),
+    "QuotaExceeded.VSwitch": (400, "The VPC has as many vSwitches as it may have."),
+}
+
+CBN: _Table = {
+    "ParameterIllegal.CenInstanceId": (400, "The CEN does not exist."),
+    "InvalidCenId.NotFound": (400, "The CEN does not exist."),
+    "InvalidTransitRouterId.NotFound": (400, "The transit router does not exist."),
+    "InvalidPeerTransitRouterId.NotFound": (400, "The peer transit router does not exist."),
+    "InvalidTransitRouterAttachmentId.NotFound": (400, "The attachment does not exist."),
+    "InvalidName": (400, "The name is not valid."),
+    "InvalidDescription": (400, "The description is not valid."),
+    "MissingParam.CenIdOrRegionId": (400, "CenId and RegionId, or TransitRouterId, is needed."),
+    "MissingParam.Bandwidth": (400, "A bandwidth is needed."),
+    "IllegalParam.RegionId": (400, "The region is not valid."),
+    "IllegalParam.ZoneId": (400, "The zone is not valid."),
+    "IllegalParam.ZoneMappings": (400, "The zones and vSwitches are not valid."),
+    "IllegalParam.VSwitchId": (400, "The vSwitch is not valid."),
+    "IllegalParam.ChargeType": (400, "The charge type is not valid."),
+    "IllegalParam.PeerTransitRouterId": (400, "The peer transit router is not valid."),
+    "IllegalParam.PeerRegionId": (400, "The peer region is not valid."),
+    "IllegalParam.Bandwidth": (400, "The bandwidth is not valid."),
+    "IllegalParam.BandwidthType": (400, "The bandwidth type is not valid."),
+    "IllegalParam.CenBandwidthPackageId": (400, "The bandwidth plan is not valid."),
+    "Duplicated.ZoneMapping": (400, "A zone is named twice."),
+    "InsufficientIpAddr.vsw": (400, "The vSwitch has no free address."),
+    "IncorrectStatus.Vpc": (400, "The VPC is not in a state that permits this."),
+    "IncorrectStatus.VpcOrVswitch": (400, "The VPC or vSwitch does not permit this now."),
+    "IncorrectStatus.TransitRouter": (400, "The transit router does not permit this now."),
+    "InvalidOperation.CenInstanceStatus": (409, "The CEN does not permit this now."),
+    "InvalidOperation.ChildInstanceAlreadyAttached": (409, "The VPC is attached to a CEN already."),
+    "InvalidOperation.BwpNotAssociated": (400, "The bandwidth plan is not of this CEN."),
+    "InvalidOperation.BwpBandwidthExceeded": (400, "The bandwidth plan has not so much left."),
+    "InvalidOperation.BwpBusinessStatus": (400, "The bandwidth plan has expired."),
+    "ParameterIllegal.BandwidthPackageDefaultLinkTypeOnlySupportGold": (
+        400,
+        "Bandwidth from a plan is of the line type Gold only.",
+    ),
+    "ParameterIllegal.CdtDefaultLinkTypeOnlySupportPlatinumOrGold": (
+        400,
+        "The line type is neither Gold nor Platinum.",
+    ),
+    "OperationUnsupported.BandwidthType": (400, "The bandwidth type cannot be changed so."),
+    "QuotaExceeded.Bandwidth": (400, "More bandwidth than an account may have."),
+    "Forbbiden.AttachChildInstanceAcrossUid": (409, "The owner of the VPC has not granted it."),
+    "Forbbiden.TransitRouterServiceNotOpen": (400, "The transit router service is not open."),
+    "Operation.Blocking": (400, "Another operation is under way; try again."),
+    "Unauthorized": (400, "The account may not do this."),
+}
+
+RDS: _Table = {
+    "InvalidDBInstanceId.NotFound": (404, "The instance does not exist."),
+    "InvalidDBInstance.NotFound": (404, "The instance does not exist."),
+    "InvalidDBInstanceDescription.Malformed": (400, "The description is not valid."),
+    "IncorrectDBInstanceState": (400, "The instance is not in a state that permits this."),
+    "IncorrectDBInstanceLockMode": (400, "The instance is locked."),
+    "InvalidAccountName.Duplicate": (400, "The database account exists already."),
+    "InvalidAccountName.NotFound": (404, "The database account does not exist."),
+    "InvalidSourceCategory": (400, "The kind of the source is not valid."),
+}
+
+OURS: _Table = {
+    "EntityNotExist.Account": (404, "The account does not exist."),
+    "EntityAlreadyExists.Account": (409, "An account of that name exists already."),
+}
+
+#: code -> HTTP status, message. A code of two groups means the same in both.
+CODES: _Table = {**GATEWAY, **VPC, **CBN, **RDS, **OURS}
+
+#: The same call may succeed later by itself.
+_PASSING = {"Throttling.User", "ServiceUnavailable", "Operation.Blocking"}
 
 
 class CloudError(LandbridgeError):
-    """A call was refused; `code` is one of CODES and `id` as well.
+    """A call was refused; `code` is a key of CODES, `http` its status, `id` the code too.
 
     `message` replaces the message of the table where facts help.
     """
 
     def __init__(self, code: str, message: str | None = None, **more: Any) -> None:
-        self.http, said = CODES[code]
         self.code = code
-        super().__init__(message or said, id=code, **more)
+        self.http, said = CODES[code]
+        super().__init__(message or said, id=code, retryable=code in _PASSING, **more)

@@ -5,8 +5,8 @@ tables on `Base`; every change of a table is a file in `migrations/versions`. A 
 or a key is kept by `Vault`, and nowhere else in the database.
 """
 
-from .base import Base, utcnow
+from .base import Base, RowNumber, utcnow
 from .database import Database
 from .secrets import Keyring, Vault
 
-__all__ = ["Base", "Database", "Keyring", "Vault", "utcnow"]
+__all__ = ["Base", "Database", "Keyring", "RowNumber", "Vault", "utcnow"]

@@ -27,7 +27,9 @@ def upgrade() -> None:
         "access_key",
         sa.Column("id", sa.String(64), nullable=False),
         sa.Column("owner_uid", sa.BigInteger(), nullable=False),
-        sa.Column("secret_id", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "secret_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("status", sa.String(40), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),

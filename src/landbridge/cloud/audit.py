@@ -1,0 +1,87 @@
+"""The audit trail: who did what, from where, when, and with what result. Only added to.
+
+Parameters are not kept: some are passwords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ..store import Base, RowNumber, utcnow
+from .accounts import Account
+
+#: `outcome` of a call that was done; otherwise it is the code of the refusal.
+SUCCESS = "Success"
+
+
+class AuditEntry(Base):
+    """One call."""
+
+    __tablename__ = "audit_entry"
+
+    id: Mapped[int] = mapped_column(RowNumber, primary_key=True)
+    at: Mapped[datetime] = mapped_column(default=utcnow)
+    account_uid: Mapped[int | None] = mapped_column(ForeignKey("account.uid"), index=True)
+    """None where the caller could not be told."""
+    access_key_id: Mapped[str | None] = mapped_column(String(64))
+    """None for the operator on this machine."""
+    source: Mapped[str] = mapped_column(String(128))
+    """An address, or `local:` and the operating system's account."""
+    action: Mapped[str] = mapped_column(String(80))
+    """Like `rds.CreateDBInstance`."""
+    resource: Mapped[str | None] = mapped_column(String(128))
+    request_id: Mapped[str | None] = mapped_column(String(40))
+    outcome: Mapped[str] = mapped_column(String(80), default=SUCCESS)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry as it appears in JSON."""
+        return {
+            "at": self.at.isoformat(timespec="milliseconds"),
+            "account": self.account_uid,
+            "access_key": self.access_key_id,
+            "source": self.source,
+            "action": self.action,
+            "resource": self.resource,
+            "request_id": self.request_id,
+            "outcome": self.outcome,
+        }
+
+
+def record(
+    session: Session,
+    action: str,
+    source: str,
+    *,
+    account_uid: int | None = None,
+    access_key_id: str | None = None,
+    resource: str | None = None,
+    request_id: str | None = None,
+    outcome: str = SUCCESS,
+) -> None:
+    """Add one entry, with the work it tells of or, for a refusal, in a write of its own."""
+    session.add(
+        AuditEntry(
+            action=action[:80],
+            source=source[:128],
+            account_uid=account_uid,
+            access_key_id=access_key_id and access_key_id[:64],
+            resource=resource and resource[:128],
+            request_id=request_id,
+            outcome=outcome[:80],
+        )
+    )
+
+
+def trail(session: Session, account: Account, limit: int = 100) -> Sequence[AuditEntry]:
+    """The latest entries about one account, newest first."""
+    return session.scalars(
+        select(AuditEntry)
+        .where(AuditEntry.account_uid == account.uid)
+        .order_by(AuditEntry.id.desc())
+        .limit(limit)
+    ).all()

@@ -1,0 +1,40 @@
+"""Nonces: a signed call counts once. Kept in the database, so also after a restart."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import String, delete
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from ..store import Base, utcnow
+from .errors import CloudError
+
+#: How far the time in a call may lie from ours, either way.
+WINDOW = timedelta(minutes=15)
+
+
+class UsedNonce(Base):
+    """A nonce that a call was signed with."""
+
+    __tablename__ = "used_nonce"
+
+    access_key_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    nonce: Mapped[str] = mapped_column(String(128), primary_key=True)
+    used_at: Mapped[datetime] = mapped_column(index=True)
+
+
+def use(session: Session, access_key_id: str, nonce: str) -> None:
+    """Remember a nonce of a call whose time was found to be within WINDOW.
+
+    CloudError: SignatureNonceUsed, InvalidParameter (longer than 128 characters). One that
+    is older than twice the window is forgotten: its call would be refused by its time.
+    """
+    if not 0 < len(nonce) <= 128:
+        raise CloudError("InvalidParameter", "a signature nonce has 1 to 128 characters")
+    now = utcnow()
+    session.execute(delete(UsedNonce).where(UsedNonce.used_at < now - 2 * WINDOW))
+    if session.get(UsedNonce, (access_key_id, nonce)) is not None:
+        raise CloudError("SignatureNonceUsed")
+    session.add(UsedNonce(access_key_id=access_key_id, nonce=nonce, used_at=now))
+    session.flush()
