@@ -135,14 +135,12 @@ class _Layout:
         )
         self._say(left, top + 2, str(vpc.cidr), Role.ADDRESS)
         words, role = self._joined(vpc)
-        self._say(
-            right,
-            top + 2,
-            shorten(words, column.room - 4 - len(str(vpc.cidr)) - 1),
-            role,
-            Anchor.END,
-        )
         column.y = top + 3
+        if len(words) + len(str(vpc.cidr)) + 5 <= column.room:
+            self._say(right, top + 2, words, role, Anchor.END)
+        else:
+            self._say(left, top + 3, words, role)
+            column.y += 1
         for vswitch in self.topology.vswitches.values():
             if vswitch.vpc == vpc.id:
                 self._vswitch(column, vswitch.id)
