@@ -86,29 +86,32 @@ class Links:
 
     def devices(self) -> dict[str, Device]:
         """Every device by name, with its first IPv4 address."""
+        return {device.name: device for device in self._devices()}
+
+    def device(self, name: str) -> Device:
+        """One device; NetworkFailed (network.missing) if it is not there."""
+        index = index_of(name)
+        if index is None:
+            raise NetworkFailed(f"device {name} is gone", id="network.missing")
+        return self._devices(index)[0]
+
+    def _devices(self, *index: int) -> list[Device]:
         addresses: dict[int, IPv4Interface] = {}
         for found in self.netlink.get_addr(family=socket.AF_INET):
             text = f"{found.get_attr('IFA_LOCAL')}/{found['prefixlen']}"
             addresses.setdefault(found["index"], IPv4Interface(text))
-        return {
-            (name := link.get_attr("IFLA_IFNAME")): Device(
+        return [
+            Device(
                 link["index"],
-                name,
+                link.get_attr("IFLA_IFNAME"),
                 link.get_attr("IFLA_ADDRESS") or "",
                 link.get_attr("IFLA_IFALIAS") or "",
                 bool(link["flags"] & _UP),
                 link.get_attr("IFLA_MASTER"),
                 addresses.get(link["index"]),
             )
-            for link in self.netlink.get_links()
-        }
-
-    def device(self, name: str) -> Device:
-        """One device; NetworkFailed (network.missing) if it is not there."""
-        found = self.devices().get(name)
-        if found is None:
-            raise NetworkFailed(f"device {name} is gone", id="network.missing")
-        return found
+            for link in self.netlink.get_links(*index)
+        ]
 
     def make_bridge(self, name: str) -> None:
         if index_of(name) is None:
@@ -153,7 +156,7 @@ class Links:
         now = self.device(name)
         if alias is not None and now.alias != alias:
             self.netlink.link("set", index=now.index, ifalias=alias)
-        if master is not None and now.master != (bridge := self.device(master).index):
+        if master is not None and now.master != (bridge := index_of(master)):
             self.netlink.link("set", index=now.index, master=bridge)
         if address is not None:
             if address.network.prefixlen < 31 and now.mac != (mac := _mac(address.ip)):
