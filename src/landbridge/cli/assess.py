@@ -57,9 +57,9 @@ def assess(
     from .passwords import Passwords
 
     out = Output(Mode.of(json))
-    if html is not None:
-        _write(html, "")  # better now than after the assessment
     chosen = move.chosen()
+    if html is not None:
+        _write(html, "", mode="a")  # better refused now than after the assessment
     passwords = Passwords(out)
     conninfo = passwords.source(move.source)
     fencer = passwords.other(move.fence_as, "fence_as", conninfo)
@@ -120,9 +120,10 @@ def _write_html(report: Report, path: Path, out: Output) -> None:
     out.show(f"Report: {path.absolute()}")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, mode: str = "w") -> None:
     try:
-        path.write_text(text)
+        with path.open(mode) as file:
+            file.write(text)
     except OSError as problem:
         raise LandbridgeError(
             f"{path} cannot be written: {problem.strerror}",

@@ -100,7 +100,8 @@ TaskArgument = Annotated[
 To = Annotated[
     Path,
     typer.Option(
-        "--to", metavar="DIR", help="Data directory of the destination, on this host.",
+        "--to", metavar="DIR", readable=False,
+        help="Data directory of the destination, on this host.",
         show_default=False, rich_help_panel=DESTINATION,
     ),
 ]  # fmt: skip

@@ -7,11 +7,11 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import ServerFailed
 from .cluster import Cluster, quote
 from .distribution import Distribution
-from .osaccount import OsAccount
 
 _COMPLAINT = re.compile(r'LOG:\s+(.*parameter "([^"]+)".*)')
 _WHERE = re.compile(r' in file ".*" line \d+$')
@@ -24,7 +24,8 @@ def refused_settings(cluster: Cluster) -> dict[str, str]:
     compression methods it was built with) without starting anything. Raises ServerFailed
     when the file is refused for another reason.
     """
-    return _complaints(cluster.distribution, cluster.data, cluster.account)
+    as_owner = cluster.account.popen_arguments()
+    return _complaints(cluster.distribution, cluster.data, **as_owner)
 
 
 def refused_values(distribution: Distribution, settings: Mapping[str, str]) -> dict[str, str]:
@@ -34,15 +35,13 @@ def refused_values(distribution: Distribution, settings: Mapping[str, str]) -> d
     libraries, which are not loaded.
     """
     refused: dict[str, str] = {}
-    account = OsAccount.for_servers()
     left = dict(settings)
     with tempfile.TemporaryDirectory(prefix="landbridge-") as folder:
-        account.own(Path(folder))
         # Values are looked at once no name is unknown any more: ask until all is said.
         while left:
             lines = [f"{name} = {quote(value)}" for name, value in left.items()]
-            account.write(Path(folder) / "postgresql.conf", "\n".join(lines) + "\n")
-            found = _complaints(distribution, Path(folder), account)
+            (Path(folder) / "postgresql.conf").write_text("\n".join(lines) + "\n")
+            found = _complaints(distribution, Path(folder))
             said = {name: words for name, words in found.items() if name in left}
             if not said:
                 break
@@ -51,12 +50,13 @@ def refused_values(distribution: Distribution, settings: Mapping[str, str]) -> d
     return refused
 
 
-def _complaints(distribution: Distribution, data: Path, account: OsAccount) -> dict[str, str]:
+def _complaints(distribution: Distribution, data: Path, **as_whom: Any) -> dict[str, str]:
     answer = subprocess.run(
-        [distribution.program("postgres"), "-D", data, "-C", "data_directory"],
+        # Root too may ask, if -C comes first.
+        [distribution.program("postgres"), "-C", "data_directory", "-D", data],
         capture_output=True, text=True, check=False,
         env={**distribution.environment, "LC_ALL": "C"},  # its words are read below
-        **account.popen_arguments(),
+        **as_whom,
     )  # fmt: skip
     if answer.returncode == 0:
         return {}
