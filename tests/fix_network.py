@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -21,13 +22,16 @@ from pathlib import Path
 
 import pytest
 
-from landbridge.errors import NetworkFailed
+from fix_servers import QUICK
+from landbridge.errors import NetworkFailed, ServerProgramsMissing
 from landbridge.network.daemon import FabricClient, remove, start
 from landbridge.network.daemon.client import ask
 from landbridge.network.daemon.layout import Layout
 from landbridge.network.fabric import Endpoint, Outcome, ProbeAnswer
 from landbridge.network.things import Cen, Instance, TransitRouter, Vpc, Vswitch, address, network
 from landbridge.network.topology import Topology
+from landbridge.postgres.cluster import Cluster
+from landbridge.postgres.distribution import Distribution, discover
 from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import ProcessId, wait_until
 
@@ -57,6 +61,7 @@ class Net:
         self.mode = mode
         self.state = root / "state"
         self._started: list[subprocess.Popen[bytes]] = []
+        self._clusters: list[Cluster] = []
         self.fabric = self.start()
 
     @property
@@ -65,16 +70,19 @@ class Net:
         return ORDINARY if self.mode is Mode.ROOTLESS and os.geteuid() == 0 else ""
 
     @property
-    def account(self) -> str:
-        """Whom root hands server programs to."""
-        return OsAccount.for_servers().name if os.geteuid() == 0 else ""
+    def servers(self) -> OsAccount:
+        """Who runs server programs: the daemon's account, as root whom root hands them to."""
+        if not self.user:
+            return OsAccount.for_servers()
+        entry = pwd.getpwnam(self.user)
+        return OsAccount(self.user, entry.pw_uid, entry.pw_gid, switch=True)
 
     def start(self) -> FabricClient:
         return start(self.state, self.mode.driver, user=self.user)
 
     def pid(self) -> int:
         """The daemon's process."""
-        return int(ask(Layout(self.state).socket, "about")["pid"])
+        return int(ask(Layout(self.state).socket, "about"))
 
     def kill(self) -> None:
         """End the daemon in the hardest way, and wait."""
@@ -86,7 +94,8 @@ class Net:
     def popen(self, instance: str, *command: object, **keywords: object) -> subprocess.Popen[bytes]:
         """Start a program at the place of an instance; it is ended with the test."""
         arguments = [str(word) for word in command]
-        line = self.fabric.command(instance, arguments, self.account)
+        account = self.servers.name if self.servers.switch else ""
+        line = self.fabric.command(instance, arguments, account)
         child = subprocess.Popen(line, **{"cwd": "/", **keywords})  # type: ignore[call-overload]
         self._started.append(child)
         return child
@@ -97,6 +106,25 @@ class Net:
         told, _ = child.communicate(timeout=60)
         assert child.returncode == 0
         return told.decode()
+
+    def postgres(self, topology: Topology, id: str) -> Cluster:
+        """A PostgreSQL server at an instance, its cluster_name the instance's id."""
+        endpoint = self.fabric.ensure_endpoint(topology.instances[id])
+        data = self.state.parent / id
+        cluster = Cluster(data, _client_programs(), endpoint.port, account=self.servers)
+        cluster.init()
+        listen = {"listen_addresses": endpoint.listen, "cluster_name": id}
+        cluster.configure({**QUICK, **listen}, hba(topology.instances[id], endpoint))
+        log = (self.state.parent / f"{id}.log").open("wb")
+        program = cluster.distribution.program("postgres")
+        with log:
+            self.popen(id, program, "-D", data, stdout=log, stderr=log, start_new_session=True)
+        target = topology.instances[id]
+        assert wait_until(
+            lambda: self.fabric.probe(id, target.address, target.port, 2).outcome is Outcome.OK, 30
+        ), (self.state.parent / f"{id}.log").read_text()
+        self._clusters.append(cluster)
+        return cluster
 
     def identify(self, topology: Topology, *instances: str) -> None:
         """At each instance start a server that tells every client who it is and who that is."""
@@ -117,6 +145,8 @@ class Net:
         return self.fabric.probe(client, target.address, target.port, seconds)
 
     def end(self) -> None:
+        for cluster in self._clusters:
+            cluster.stop("immediate")
         for child in self._started:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
@@ -155,6 +185,21 @@ while True:
 def identity_server(id: str, endpoint: Endpoint) -> Sequence[object]:
     """A command: a server that greets as PostgreSQL does while it starts up, by name."""
     return (plain_python(), "-I", "-S", "-c", _SERVER, id, endpoint.listen, endpoint.port)
+
+
+def hba(instance: Instance, endpoint: Endpoint) -> list[str]:
+    """pg_hba lines for the whitelist of an instance, or for the fabric that keeps it."""
+    blocks = endpoint.clients if endpoint.decides_whitelist else map(str, instance.whitelist)
+    return [f"host all all {block} trust" for block in blocks]
+
+
+def _client_programs() -> Distribution:
+    """Server programs that came with psql."""
+    for found in discover():
+        with contextlib.suppress(ServerProgramsMissing):
+            found.program("psql")
+            return found
+    pytest.skip("no psql")
 
 
 def plain_python() -> str:
@@ -218,7 +263,7 @@ def a_network(mode: Mode) -> Iterator[Net]:
     if mode is Mode.ROOT and os.geteuid() != 0:
         pytest.skip("not root")
     root = Path(tempfile.mkdtemp(prefix="lb-net-"))
-    root.chmod(0o711)
+    root.chmod(0o1777)
     try:
         try:
             net = Net(mode, root)

@@ -1,6 +1,6 @@
 """The socket's end in the daemon: takes requests apart and hands them to the driver.
 
-Besides `Verbs` three belong to the process: `about` (who it is), `enter` (the
+Besides `Verbs` three belong to the process: `about` (its process number), `enter` (the
 namespaces of an instance's place, as open files) and `stop`. Whoever asks must be the account
 that the daemon runs as, or root. Nothing that is asked ends the daemon but `stop`.
 """
@@ -131,7 +131,7 @@ class _Connection(socketserver.StreamRequestHandler):
                     descriptors = self._open_place(message, files)
                     result: Any = len(descriptors)
                 elif message.get("do") == "about":
-                    result = {"pid": os.getpid()}
+                    result = os.getpid()
                 elif message.get("do") == "stop":
                     result = None
                     os.kill(os.getpid(), signal.SIGTERM)
@@ -172,7 +172,7 @@ class _Connection(socketserver.StreamRequestHandler):
 def _parse(text: bytes) -> dict[str, Any]:
     try:
         message = json.loads(text)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise _bad(f"no JSON: {problem}") from None
     if not isinstance(message, dict):
         raise _bad("a request is a JSON object")
