@@ -74,9 +74,9 @@ def _blocks(end: End) -> tuple[IPv4Network | None, set[IPv4Network]]:
     """The block of a link's end, and the blocks of the other links at the same place."""
     devices = links_inside(end.space, lambda links: links.devices())
     blocks = {
-        name: device.address.network
+        name: at.network
         for name, device in devices.items()
-        if device.address is not None and device.address.ip in LINK_LOCAL
+        if (at := device.address) is not None and at.ip in LINK_LOCAL and at.network.prefixlen == 31
     }
     return blocks.pop(end.name, None), set(blocks.values())
 

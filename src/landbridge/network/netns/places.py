@@ -25,7 +25,7 @@ class Places:
         label = Label(Kind.VPC, vpc.id, (str(vpc.cidr),))
 
         def build(links: Links) -> None:
-            found(links, self._names, label)
+            prepare(links, self._names, label)
             self._routing.route_vpc(links)
 
         links_inside(self._spaces.make(Kind.VPC, vpc.id), build)
@@ -54,7 +54,7 @@ class Places:
         facts = (str(instance.address), str(instance.port), instance.vswitch)
         label = Label(Kind.ENDPOINT, instance.id, facts)
         home = self._spaces.make(Kind.ENDPOINT, instance.id)
-        links_inside(home, lambda links: found(links, self._names, label))
+        links_inside(home, lambda links: prepare(links, self._names, label))
         port = End(vpc, self._names.device(Role.PORT, instance.id))
         ensure_pair(self._spaces, Kind.VPC, port, End(home, INSIDE))
         gateway = links_inside(vpc, lambda links: self._plug(links, port.name, bridge, label))
@@ -100,7 +100,7 @@ class Places:
         self._spaces.remove(kind, id)
 
 
-def found(links: Links, names: Names, label: Label) -> None:
+def prepare(links: Links, names: Names, label: Label) -> None:
     """What every namespace has: its settings, and the loopback device with the label."""
     settle(HOST if label.kind is Kind.ENDPOINT else ROUTER)
     links.configure("lo", alias=names.alias(label))

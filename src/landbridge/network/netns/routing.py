@@ -26,7 +26,7 @@ class Routing:
         self._spaces = spaces
 
     def labelled(self, links: Links, kind: Kind) -> Iterator[tuple[Device, Label]]:
-        """Devices of a kind that are up and addressed, ordered by name."""
+        """Devices of a kind that carry packets: up and addressed; ordered by name."""
         for _, device in sorted(links.devices().items()):
             label = self._names.label(device.alias)
             if label is not None and label.kind is kind and device.up and device.address:

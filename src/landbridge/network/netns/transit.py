@@ -6,7 +6,7 @@ from ..things import Attachment, TransitRouter
 from .links import Links, links_inside
 from .names import Kind, Label, Names, Role
 from .pairs import End, addresses, ensure_pair, locate
-from .places import found
+from .places import prepare
 from .routing import Routing
 from .spaces import Spaces
 
@@ -22,7 +22,7 @@ class Transit:
     def ensure_router(self, router: TransitRouter) -> None:
         home = self._spaces.make(Kind.TRANSIT_ROUTER, router.id)
         label = Label(Kind.TRANSIT_ROUTER, router.id, (router.cen, router.region))
-        links_inside(home, lambda links: found(links, self._names, label))
+        links_inside(home, lambda links: prepare(links, self._names, label))
         self._routing.route_router(router.id)
 
     def ensure_attachment(self, attachment: Attachment) -> None:
