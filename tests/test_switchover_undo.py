@@ -15,12 +15,13 @@ import pytest
 from fix_servers import Servers
 from fix_standby import replaying, stopped
 from fix_writers import Writer, writing
-from landbridge.errors import LandbridgeError, MigrationCancelled
+from landbridge.errors import FollowFailed, LandbridgeError, MigrationCancelled
 from landbridge.migration import worker
 from landbridge.migration.evidence.document import build
 from landbridge.migration.evidence.page import verdict
 from landbridge.migration.fence.attempt import Attempt
 from landbridge.migration.finish import finish
+from landbridge.migration.follow import guard_slot
 from landbridge.migration.journal import Journal
 from landbridge.migration.states import State
 from landbridge.migration.switchover import SwitchoverResult, switch_over
@@ -234,6 +235,8 @@ def test_source_is_guarded_while_a_person_is_awaited(servers: Servers, state_dir
     assert wait_until(lambda: "wal_kept_bytes" in task.read_live(), 20)
     with stopped(receiving(task)):
         source.sql("CREATE TABLE much AS SELECT repeat('x', 100) FROM generate_series(1, 300000)")
+        with pytest.raises(FollowFailed):  # beside the body, as in a worker
+            guard_slot(task, threading.Event())
         thread.join(30)
     assert [getattr(error, "id", error) for error in ended] == ["follow.wal_budget_exceeded"]
     assert source.sql("SELECT count(*) FROM pg_replication_slots") == [(0,)]
