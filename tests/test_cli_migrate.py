@@ -300,8 +300,11 @@ def test_cluster_in_sql_ascii_moves_with_bytes_that_are_no_text(
         r"INSERT INTO notes VALUES (1, E'caf\351'), (2, E'\377\376'), (3, 'plain')", "ledger"
     )
     source.sql("CREATE INDEX notes_note ON notes (note)", "ledger")
-    data, port = servers.destination()
-    arguments = (where(source), "--to", data, "--port", port, "--fence-as", "user=boss", "--json")
+    empty = servers.source(source.distribution.major, start=False)
+    arguments = (
+        where(source), "--to", empty.data, "--port", empty.port, "--replace-empty",
+        "--fence-as", "user=boss", "--json",
+    )  # fmt: skip
     give_passwords()
     assessed = cli("assess", *arguments)
     assert assessed.code == 0, assessed.out
@@ -311,6 +314,7 @@ def test_cluster_in_sql_ascii_moves_with_bytes_that_are_no_text(
     give_passwords()
     verified = cli("verify", moved.object["id"], "--json")
     assert verified.code == 0 and verified.object["differences"] == 0, verified.out
+    assert (empty.data.with_name(f"{empty.data.name}.before-{moved.object['id']}")).is_dir()
     tables = {(t["database"], t["table"]): t["rows_source"] for t in verified.object["tables"]}
     assert tables["ledger", "notes"] == 3
     evidence = json.loads(Path(moved.object["evidence"]["path"]).read_bytes().decode("utf-8"))

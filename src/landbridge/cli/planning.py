@@ -60,6 +60,8 @@ def _copy(request: Request, report: Report) -> str:
     text += f", compression {request.compression}"
     if request.max_rate:
         text += f", at most {units.rate(request.max_rate)}"
+    if request.replaces_empty_cluster:
+        text += "; an empty cluster that lies there is set aside first"
     for old, new in request.tablespaces.items():
         text += f"; tablespace {old} goes to {new}"
     return text + "."
