@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["fix_servers", "fix_wire", "fix_cli", "fix_network"]
+pytest_plugins = ["fix_servers", "fix_wire", "fix_cli", "fix_network", "fix_lab", "fix_cloud"]
 
 _ENGINES = Path(__file__).parent.parent / "tools/engines.py"
 

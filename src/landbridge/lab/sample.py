@@ -18,6 +18,7 @@ INSERT INTO orders
   FROM generate_series(1, {rows}) n;
 ALTER TABLE orders ADD PRIMARY KEY (id);
 CREATE INDEX orders_customer ON orders (customer, placed);
+GRANT SELECT ON orders TO PUBLIC;
 """
 
 

@@ -1,0 +1,167 @@
+"""Labs for tests: the command line on a lab of the test's own, removed however the test ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fix_cli import Cli
+from landbridge.postgres.osaccount import OsAccount
+from landbridge.postgres.process import ProcessId, wait_until
+
+#: An account that is neither root nor runs servers for it; in the rootless mode all is its own.
+ORDINARY = "nobody"
+#: What a machine may forbid; everything else that goes wrong is a failure.
+_FORBIDDEN = ("network.namespaces_refused", "network.kernel", "network.denied", "network.not_linux")
+PLAN = (Path(__file__).parent.parent / "examples/two-regions.toml").read_text()
+
+
+class LabCli:
+    """`landbridge lab` on one lab, with `--json`; as us in this process, or as `ORDINARY`."""
+
+    def __init__(self, cli: Cli, root: Path, mode: str) -> None:
+        self.cli = cli
+        self.root = root
+        self.driver = "relay" if mode == "relay" else "netns"
+        self.ordinary = mode == "ordinary" and os.geteuid() == 0
+        self.plan = root / "plan.toml"
+        self.plan.write_text(PLAN.replace("rows = 300_000", "rows = 1_000"))
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "lab" / "two-regions"
+
+    def call(self, *words: str) -> tuple[int, dict[str, Any]]:
+        """The exit code and the one object."""
+        first = [*words] if "--" not in words else [*words[: words.index("--")]]
+        arguments = ["lab", *first, "--json", *words[len(first) :]]
+        if not self.ordinary:
+            called = self.cli(*arguments)
+            return called.code, called.object
+        entry = pwd.getpwnam(ORDINARY)
+        account = OsAccount(ORDINARY, entry.pw_uid, entry.pw_gid, switch=True)
+        packages = os.pathsep.join(path for path in sys.path if path)
+        done = subprocess.run(
+            [_python(account), "-P", "-m", "landbridge.cli", *arguments], capture_output=True,
+            env={**os.environ, "HOME": str(self.root), "PYTHONPATH": packages}, text=True,
+            check=False, **account.popen_arguments(),
+        )  # fmt: skip
+        if not done.stdout:
+            pytest.fail(done.stderr)
+        return done.returncode, json.loads(done.stdout)
+
+    def __call__(self, *words: str) -> dict[str, Any]:
+        """The object of a call that succeeds."""
+        code, found = self.call(*words)
+        assert code == 0, found
+        return found
+
+    def refused(self, *words: str) -> dict[str, Any]:
+        """The error of a call that fails."""
+        code, found = self.call(*words)
+        assert code != 0
+        error: dict[str, Any] = found["error"]
+        return error
+
+    def up(self) -> dict[str, Any]:
+        """Build it; skips the test where the machine forbids the driver."""
+        code, found = self.call("up", str(self.plan), "--driver", self.driver)
+        if code and found["error"]["id"] in _FORBIDDEN:
+            pytest.skip(found["error"]["message"])
+        assert code == 0, found
+        return found
+
+    def join(self) -> None:
+        """All that the example lacks."""
+        self("attach", "vpc-a", "cen-b")
+        self("attach", "vpc-b", "cen-b")
+        self("line", "cn-beijing", "cn-hangzhou", "--mbit", "100")
+
+    def probe(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What each pair sees."""
+        return {(p["client"], p["server"]): p for p in self("probe")["pairs"]}
+
+    def processes(self) -> list[int]:
+        """Every process that names the test's folder in its command line."""
+        found = []
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if str(self.root).encode() in file.read_bytes():
+                    found.append(int(file.parent.name))
+            except OSError:
+                continue
+        return [pid for pid in found if pid != os.getpid()]
+
+    def crash(self) -> None:
+        """End everything of the lab at once, as a power cut does, but for what the kernel keeps."""
+        ended = [n for pid in self.processes() for n in (*_children(pid), pid)]
+        for pid in ended:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        # A zombie with the number in its pid file is a living server for PostgreSQL;
+        # ProcessId.of reaps those that are our own.
+        assert wait_until(
+            lambda: not any(ProcessId.of(p) or Path(f"/proc/{p}").exists() for p in ended), 20
+        )
+
+    def end(self) -> None:
+        if self.folder.exists():
+            self.call("down")
+        self.crash()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _python(account: OsAccount) -> str:
+    """An interpreter like ours that an account can run; skips the test if there is none."""
+    other = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/local/bin:/usr/bin")
+    for candidate in (sys.executable, other):
+        if candidate is not None and account.can_execute(Path(candidate)):
+            return candidate
+    pytest.skip(f"{account.name} can run no Python 3.{sys.version_info.minor}")
+
+
+@contextmanager
+def a_lab(cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str) -> Iterator[LabCli]:
+    """A lab of a mode: netns, ordinary (netns as an ordinary user) or relay."""
+    root = Path(tempfile.mkdtemp(prefix="lb-lab-"))
+    root.chmod(0o755)
+    lab = LabCli(cli, root, mode)
+    if lab.ordinary:
+        entry = pwd.getpwnam(ORDINARY)
+        os.chown(root, entry.pw_uid, entry.pw_gid)
+    monkeypatch.setenv("LANDBRIDGE_STATE", str(root))
+    try:
+        yield lab
+    finally:
+        lab.end()
+
+
+_MODES = ("netns", pytest.param("ordinary", marks=pytest.mark.slow), "relay")
+
+
+@pytest.fixture(params=_MODES)
+def lab(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[LabCli]:
+    """A lab in each way that there is: as whoever runs the test, as an ordinary user, relayed."""
+    with a_lab(cli, monkeypatch, request.param) as made:
+        yield made

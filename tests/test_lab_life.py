@@ -1,0 +1,161 @@
+"""A lab from nothing to a migration and back, by its commands, with real servers and networks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from fix_cli import Cli
+from fix_lab import LabCli, a_lab
+from landbridge.lab.lab import Lab
+from landbridge.lab.store import Labs
+from landbridge.postgres.process import ProcessId, wait_until
+
+A_TO_B, B_TO_A = ("pgm-a", "pgm-b"), ("pgm-b", "pgm-a")
+#: Holds a connection open until its stdin ends.
+_HOLD = """
+import psycopg, sys
+conn = psycopg.connect(sys.argv[1], autocommit=True)
+for _ in sys.stdin:
+    print(conn.execute("SELECT 'alive'").fetchone()[0], flush=True)
+"""
+
+
+@pytest.fixture
+def netns(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabCli]:
+    """A lab with the kernel's isolation, as whoever runs the test."""
+    with a_lab(cli, monkeypatch, "netns") as made:
+        yield made
+
+
+def test_way_opens_piece_by_piece_and_everything_goes_away(lab: LabCli) -> None:
+    assert lab.up()["servers"] == {"pgm-a": "made", "pgm-b": "made"}
+    seen = lab.probe()
+    assert seen[A_TO_B]["reason"] == "vpc vpc-a has no attachment"
+    assert seen[A_TO_B]["hop"] == "attachment" and not seen[A_TO_B]["passes"]
+
+    lab("attach", "vpc-a", "cen-b")
+    lab("attach", "vpc-b", "cen-b")
+    assert lab.probe()[B_TO_A]["reason"] == "no line between cn-hangzhou and cn-beijing"
+    assert lab.refused("revoke", "vpc-a", "cen-b")["id"] == "network.in_use"
+    assert lab.refused("attach", "vpc-c", "cen-b")["id"] == "lab.unknown_id"
+
+    lab("line", "cn-beijing", "cn-hangzhou")
+    assert lab.probe()[A_TO_B]["reason"] == "line line-1 has no bandwidth (1 kbit/s)"
+    lab("bandwidth", "cn-beijing", "cn-hangzhou", "100")
+    assert all(pair["passes"] for pair in lab.probe().values())
+    who = "SELECT current_setting('cluster_name'), current_user"
+    assert "pgm-a" in lab("psql", "pgm-a", "--from", "pgm-b", "-c", who)["stdout"]
+    assert "mover" in lab("psql", "pgm-a", "--from", "pgm-b", "-c", who)["stdout"]
+
+    assert lab.up()["servers"] == {"pgm-a": "was up", "pgm-b": "was up"}
+    assert lab("exec", "pgm-a", "--", "echo", "--json")["stdout"] == "--json\n"
+    assert lab.call("exec", "pgm-a", "--", "false")[0] == 1
+    passfile = lab.folder / "secrets" / "mover.pgpass"
+    assert passfile.stat().st_mode & 0o077 == 0
+
+    assert sorted(lab("down")["stopped"]) == ["pgm-a", "pgm-b"]
+    assert not lab.folder.exists() and lab.processes() == []
+    assert lab.refused("probe")["id"] == "lab.unknown"
+
+
+def test_everything_is_built_again_after_a_crash(lab: LabCli) -> None:
+    lab.up()
+    lab.join()
+    before = lab("psql", "pgm-a", "-d", "shop", "-c", "SELECT count(*) FROM orders")["stdout"]
+    assert "1000" in before
+    lab.crash()
+    again = lab("up")["servers"]
+    assert again == {"pgm-a": "started", "pgm-b": "started"}
+    assert all(pair["passes"] for pair in lab.probe().values())
+    after = lab("psql", "pgm-a", "-d", "shop", "-c", "SELECT count(*) FROM orders")["stdout"]
+    assert after == before
+    lab.crash()
+    lab("down")
+    assert not lab.folder.exists() and lab.processes() == []
+
+
+def _hold(lab: LabCli) -> subprocess.Popen[str]:
+    conninfo = lab("conninfo", "pgm-b", "pgm-a")["conninfo"]
+    place = Lab.open(Labs(lab.root), None).fabric
+    child = subprocess.Popen(
+        place.command("pgm-b", [sys.executable, "-c", _HOLD, conninfo]),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert _is_alive(child)
+    return child
+
+
+def _is_alive(child: subprocess.Popen[str]) -> bool:
+    assert child.stdin is not None and child.stdout is not None
+    try:
+        child.stdin.write("\n")
+        child.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return child.stdout.readline() == "alive\n"
+
+
+@pytest.mark.parametrize("mode", ["netns", "relay"])
+def test_whitelist_changes_at_once_and_open_sessions_end_when_asked(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    with a_lab(cli, monkeypatch, mode) as lab:
+        lab.up()
+        lab.join()
+        with _hold(lab) as child:
+            removed = lab("whitelist", "pgm-a", "remove", "10.20.0.0/16")
+            assert removed["whitelist"] == [] and not removed["closed"]
+            assert [session["client"] for session in removed["sessions"]] == ["10.20.1.5"]
+            assert _is_alive(child)
+            seen = lab.probe()[B_TO_A]
+            assert seen["seen"] == "not-whitelisted"
+            assert seen["reason"] == "whitelist of pgm-a lacks 10.20.0.0/16"
+
+            added = lab("whitelist", "pgm-a", "add", "10.20.9.0/24", "--close-sessions")
+            assert len(added["sessions"]) == 1 and added["closed"]
+            assert wait_until(lambda: not _is_alive(child), 5, every=0.05)
+        assert lab("whitelist", "pgm-a", "add", "10.20.1.5")["whitelist"][-1] == "10.20.1.5/32"
+        assert lab.probe()[B_TO_A]["passes"]
+        assert lab.refused("whitelist", "pgm-a", "remove", "10.9.0.0/16")["id"]
+
+
+@pytest.mark.parametrize("mode", ["netns", pytest.param("relay", marks=pytest.mark.slow)])
+def test_migration_goes_through_the_line_or_leaves_the_destination_as_it_was(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    with a_lab(cli, monkeypatch, mode) as lab:
+        lab.up()
+        refused = lab.refused("migrate", "pgm-a", "pgm-b", "--switchover", "auto")
+        assert refused["id"] == "server.unreachable"
+        assert lab("status")["servers"]["pgm-b"]["state"] == "up"
+        assert not list((lab.root / "tasks").glob("*"))
+
+        lab.join()
+        code, moved = lab.call("migrate", "pgm-a", "pgm-b", "--switchover", "auto")
+        assert code == 0 and moved["line"]["bytes"] > 1_000_000
+        count = lab("psql", "pgm-b", "--from", "pgm-a", "-d", "shop", "-c", _COUNT)["stdout"]
+        assert "1000" in count and "pgm-b" in count
+        servers = lab("status")["servers"]
+        assert servers["pgm-a"]["state"] == "read-only" and servers["pgm-b"]["state"] == "up"
+        hba = (lab.folder / "instances/pgm-b/data.landbridge/pg_hba.conf").read_text()
+        assert ("host all all 10.10.0.0/16 scram-sha-256" in hba) == (mode == "netns")
+        assert lab.refused("migrate", "pgm-a", "pgm-b")["id"] == "lab.not_empty"
+        assert "password" not in cli.said.lower()
+
+
+_COUNT = "SELECT count(*), current_setting('cluster_name') FROM orders"
+
+
+def test_instance_that_leaves_the_plan_is_stopped_and_a_new_one_made(netns: LabCli) -> None:
+    netns.up()
+    pid = int((netns.folder / "instances/pgm-b/data/postmaster.pid").read_text().split()[0])
+    old = ProcessId.of(pid)
+    text = netns.plan.read_text().replace("pgm-b", "pgm-c").replace("10.20.1.5", "10.20.1.6")
+    netns.plan.write_text(text)
+    assert netns.up()["servers"] == {"pgm-a": "was up", "pgm-c": "made"}
+    assert old is not None and not old.alive()
+    assert sorted(p.name for p in (netns.folder / "instances").iterdir()) == ["pgm-a", "pgm-c"]
