@@ -171,11 +171,14 @@ def kill_builders(run: Path, installation: str, rounds: int, seed: int) -> None:
 
 
 def _work_until_killed(lab: Lab, remove_first: bool) -> None:
-    while True:
+    """Never returns; ends by itself only when its parent is gone."""
+    parent = os.getppid()
+    while os.getppid() == parent:
         if remove_first:
             lab.driver.gc([])
         remove_first = True
         lab.build()
+    os._exit(0)
 
 
 if __name__ == "__main__":

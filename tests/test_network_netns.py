@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -48,17 +49,16 @@ HEADERS = 1514 / 1448
 
 @pytest.fixture
 def new_lab(tmp_path: Path) -> Iterator[NewLab]:
-    labs: list[Lab] = []
+    with ExitStack() as labs:
 
-    def make(rate: int | None = 100 * MBIT, **options: Any) -> Lab:
-        name = f"test-{secrets.token_hex(4)}"
-        labs.append(Lab(tmp_path / "run", name, two_accounts(rate), **options))
-        labs[-1].build()
-        return labs[-1]
+        def make(rate: int | None = 100 * MBIT, **options: Any) -> Lab:
+            name = f"test-{secrets.token_hex(4)}"
+            lab = Lab(tmp_path / "run", name, two_accounts(rate), **options)
+            labs.callback(lab.remove)
+            lab.build()
+            return lab
 
-    yield make
-    for lab in labs:
-        lab.remove()
+        yield make
 
 
 @pytest.fixture
