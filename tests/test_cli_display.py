@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from fix_cli import Cli
 from landbridge.cli.display.follow import follow
 from landbridge.cli.display.lines import entry_line
 from landbridge.cli.display.screen import screen
@@ -108,6 +109,37 @@ def test_lag_is_a_curve_and_wal_has_hours_left(task: Task) -> None:
     assert "lag 1 kB, 4 ms" in text
 
 
+@pytest.mark.parametrize("fence", ["sync", "manual"])
+def test_fencing_claims_nothing_before_the_fence_stands(task: Task, fence: str) -> None:
+    until_synchronizing(task)
+    task.amend(fence=fence)
+    task.journal.append("signal", name="switchover")
+    task.journal.enter(State.FENCING)
+    if fence == "manual":
+        lines = ["ALTER SYSTEM SET default_transaction_read_only = on;"]
+        task.journal.note("fence.by_hand", lines[0], statements=lines)
+    view = View(task)
+    view.update()
+    assert "acknowledged" not in drawn(view) and view.is_switching
+    if fence == "manual":
+        assert "accepts writes until you have fenced it" in view.guarantee
+        assert lines[0] in drawn(view) and f"{task.id} --fenced" in drawn(view)
+    else:
+        assert "may acknowledge writes until the fence stands" in view.guarantee
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_list_of_tasks_can_be_read_at_every_width(
+    task: Task, width: int, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until_synchronizing(task)
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = cli("tasks").out
+    assert max(map(len, out.splitlines())) <= width
+    for words in (task.id, "Incremental synchronization", "db.example:5433", "/srv/pg/new"):
+        assert words in out
+
+
 def test_cut_line_and_blocking_transactions_are_said(task: Task) -> None:
     until_synchronizing(task)
     task.write_live(
@@ -148,6 +180,8 @@ def test_undone_switchover_returns_to_synchronizing_and_says_why(task: Task) -> 
     assert view.state is State.SYNCHRONIZING and view.held is not None
     marks = {p.state: p.mark for p in view.phases}
     assert marks[State.SYNCHRONIZING] is Mark.ACTIVE and marks[State.FENCING] is Mark.WAITING
+    entered = [e["at"] for e in task.journal.entries() if e.get("state") == "synchronizing"]
+    assert view.entered[State.SYNCHRONIZING].isoformat(timespec="microseconds") == entered[0]
     assert "60 s were over" in drawn(view)
     task.journal.append("signal", name="switchover")
     view.update()

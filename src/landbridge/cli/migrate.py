@@ -45,7 +45,7 @@ def migrate(
     assessment found errors.
     """
     out = Output(Mode.of(json, events))
-    when = switchover or (options.When.ask if out.can_ask else options.When.wait)
+    when = switchover or (options.When.ask if out.can_ask and not detach else options.When.wait)
     if when is options.When.ask and (detach or not out.can_ask):
         raise UsageError("--switchover ask needs a terminal to ask on")
     chosen = move.chosen() | {

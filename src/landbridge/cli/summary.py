@@ -111,7 +111,9 @@ def _finished(view: View) -> list[str]:
     if result.get("source_left"):
         lines.append(result["source_left"])
     if reopen := result.get("reopen"):
-        lines += [DIVERGE, "To open the source, run there:"]
+        ours = request.fence_as if result.get("fence") != "manual" else None
+        who = f", SQL as {ours['user']}" if ours and "user" in ours else ""
+        lines += [DIVERGE, f"To open the source, run there{who}:"]
         places = {"shell": "shell", "sql": "SQL  "}
         lines += [f"  {places[step['where']]}  {step['line']}" for step in reopen]
     return lines

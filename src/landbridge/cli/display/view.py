@@ -146,7 +146,7 @@ class View:
             # Back from a switchover that was undone: what came after has not happened.
             for later in PATH[PATH.index(state) + 1 :]:
                 self.entered.pop(later, None)
-        self.entered[state] = at
+        self.entered.setdefault(state, at)
         self.state = state
 
     @property
