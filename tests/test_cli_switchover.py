@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -161,3 +163,50 @@ def test_killed_worker_is_noticed_by_whoever_follows_it(
         unread.stdout.close()
         assert unread.wait(20) in (0, 141)
         assert unread.stderr is not None and unread.stderr.read() == ""
+
+
+@pytest.mark.slow
+def test_migrate_repeated_on_a_terminal_fences_as_it_was_begun(
+    servers: Servers, source: Source, state_dir: Path
+) -> None:
+    data, port = servers.destination()
+    command = [
+        "migrate", f"host=127.0.0.1 port={source.port} user=migrator dbname=postgres",
+        "--to", str(data), "--port", str(port), "--fence-as", "user=boss",
+    ]  # fmt: skip
+    with on_a_terminal(*command) as (process, master):
+        said_on(master, "anything else to leave it")
+        process.send_signal(signal.SIGINT)
+        assert "landbridge resume" in said_on(master, "Give up") and process.wait(30) == 130
+    with on_a_terminal(*command) as (process, master):
+        said_on(master, "anything else to leave it")
+        os.write(master, b"switch\n")
+        assert "ALTER SYSTEM RESET" in said_on(master, "Evidence:") and process.wait(30) == 0
+
+
+@contextmanager
+def on_a_terminal(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The command on a terminal, with the passwords in its environment; the other end of it."""
+    master, slave = pty.openpty()
+    passwords = {"PGPASSWORD": MIGRATOR_PASSWORD, "LANDBRIDGE_FENCE_PASSWORD": OWNER_PASSWORD}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "landbridge.cli", *arguments],
+        stdin=slave, stdout=slave, stderr=slave, env=os.environ | passwords,
+    )  # fmt: skip
+    os.close(slave)
+    try:
+        yield process, master
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
+def said_on(master: int, words: str) -> str:
+    """What a terminal has shown when it shows these words."""
+    said, end = "", time.monotonic() + 60
+    while words not in said:
+        assert time.monotonic() < end, said
+        if select.select([master], [], [], 1)[0]:
+            said += os.read(master, 65536).decode(errors="replace")
+    return said
