@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import assess, cancel, engines, forget, migrate, resume, switchover, tasks, verify
+from .account import account
 from .demo import command as demo
 from .lab.group import lab
 
@@ -44,6 +45,7 @@ for _panel, _name, _function in (
     (_MORE, "engines", engines.engines),
 ):
     _app.command(_name, rich_help_panel=_panel)(_function)
+_app.add_typer(account, rich_help_panel=_MORE)
 _app.add_typer(lab, rich_help_panel=_MORE)
 
 

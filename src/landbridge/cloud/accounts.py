@@ -48,7 +48,11 @@ def find(session: Session, uid_or_name: str) -> Account:
     if uid_or_name.isascii() and uid_or_name.isdecimal() and len(uid_or_name) <= 18:
         wanted = Account.uid == int(uid_or_name)
     if (account := session.scalar(select(Account).where(wanted))) is None:
-        raise CloudError("EntityNotExist.Account", f"there is no account {uid_or_name!r}")
+        raise CloudError(
+            "EntityNotExist.Account",
+            f"there is no account {uid_or_name!r}",
+            remedy="See: landbridge account list",
+        )
     return account
 
 

@@ -5,6 +5,7 @@ Parameters are not kept: some are passwords.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ..store import Base, RowNumber, utcnow
 from .accounts import Account
+from .control import os_account
 
 #: `outcome` of a call that was done; otherwise it is the code of the refusal.
 SUCCESS = "Success"
@@ -75,6 +77,14 @@ def record(
             outcome=outcome[:80],
         )
     )
+
+
+def record_local(
+    session: Session, action: str, account_uid: int | None, resource: str | None
+) -> None:
+    """Add what was done on this machine, by the operating system's account."""
+    source = f"local:{os_account(os.getuid())}"
+    record(session, action, source, account_uid=account_uid, resource=resource)
 
 
 def trail(session: Session, account: Account, limit: int = 100) -> Sequence[AuditEntry]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from sqlalchemy import make_url
 
 from ..errors import StoreFailed
 from ..store import Database, Vault
@@ -18,7 +22,8 @@ class Cloud:
 
         STATE/cloud/            mode 0700
         ├── landbridge.sqlite   the database, unless it is elsewhere
-        └── keyring             opens the secrets in it, mode 0600
+        ├── database            the URL of the one that is elsewhere, without a password
+        └── keyring             opens the secrets in the database, mode 0600
     """
 
     folder: Path
@@ -29,22 +34,57 @@ class Cloud:
     def open(cls, state: Path, url: str | None = None) -> Self:
         """Open or begin the control plane of a state directory.
 
-        `url` names another database than the file in `state`. Raises UsageError
-        (database.url) and StoreFailed; its ids are in `store/`.
+        `url` names another database than the file in `state`, from now on. Raises
+        UsageError (database.url) and StoreFailed: state.unreadable, state.foreign, and the
+        ids of `Database` and `Vault`.
         """
-        folder = state / "cloud"
+        folder = _private_folder(state / "cloud")
+        elsewhere = folder / "database"
+        if url is None and elsewhere.exists():
+            url = elsewhere.read_text().strip()
+            database = Database(url)
+        elif url is not None:
+            database = Database(url)
+            elsewhere.write_text(make_url(url).set(password=None).render_as_string() + "\n")
+        else:
+            database = Database(f"sqlite:///{folder / 'landbridge.sqlite'}")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
-        except OSError as problem:
-            raise StoreFailed(
-                f"the folder {folder} cannot be used: {problem.strerror}",
-                id="state.unreadable",
-                remedy="Work as the account that began it, or name a folder of yours in"
-                " LANDBRIDGE_STATE.",
-            ) from None
-        database = Database(url or f"sqlite:///{folder / 'landbridge.sqlite'}")
-        return cls(folder, database, Vault.open(database, folder / "keyring"))
+            return cls(folder, database, Vault.open(database, folder / "keyring"))
+        except BaseException:
+            database.close()
+            raise
 
     def close(self) -> None:
+        """Close the connections to the database."""
         self.database.close()
+
+
+def _private_folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        owner = folder.stat().st_uid
+        if owner == os.geteuid():
+            folder.chmod(0o700)
+    except OSError as problem:
+        raise StoreFailed(
+            f"the folder {folder} cannot be used: {problem.strerror}",
+            id="state.unreadable",
+            remedy="Work as the account that began it, or name a folder of yours in"
+            " LANDBRIDGE_STATE.",
+        ) from None
+    if owner != os.geteuid():
+        # Files that we make would be closed to the service, which runs as the owner.
+        raise StoreFailed(
+            f"the folder {folder} belongs to the account {os_account(owner)}",
+            id="state.foreign",
+            remedy=f"Work as that account: sudo -u {os_account(owner)} ...",
+        )
+    return folder
+
+
+def os_account(uid: int) -> str:
+    """The name of an account of the operating system, or its number if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

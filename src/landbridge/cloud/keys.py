@@ -41,6 +41,11 @@ class AccessKey(Owned, Base):
     disabled_at: Mapped[datetime | None]
     owner: Mapped[Account] = relationship()
 
+    @property
+    def is_active(self) -> bool:
+        """Whether calls signed with it are accepted."""
+        return self.status is KeyStatus.ACTIVE
+
 
 def create(session: Session, vault: Vault, account: Account) -> tuple[AccessKey, Secret]:
     """A new key and its secret, which nothing will show again."""
@@ -57,7 +62,7 @@ def authenticate(session: Session, vault: Vault, access_key_id: str) -> tuple[Ac
     Raises CloudError: InvalidAccessKeyId.NotFound, InvalidAccessKeyId.Inactive.
     """
     key = find(session, access_key_id)
-    if key.status is not KeyStatus.ACTIVE:
+    if not key.is_active:
         raise CloudError("InvalidAccessKeyId.Inactive")
     return key.owner, Secret(vault.reveal(session, key.secret_id))
 
@@ -82,5 +87,5 @@ def every(session: Session, account: Account) -> Sequence[AccessKey]:
 
 def disable(session: Session, key: AccessKey) -> None:
     """Refuse the key from the next call on, for good; nothing happens if it is disabled."""
-    if key.status is KeyStatus.ACTIVE:
+    if key.is_active:
         key.status, key.disabled_at = KeyStatus.INACTIVE, utcnow()

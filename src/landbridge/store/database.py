@@ -79,7 +79,10 @@ class Database:
 
     @contextmanager
     def _session(self, *, writes: bool) -> Iterator[Session]:
-        options = {"landbridge_writes": writes, "postgresql_readonly": not writes}
+        options: dict[str, Any] = {"landbridge_writes": writes}
+        if not _is_sqlite(self.url):
+            level = "READ COMMITTED" if writes else "REPEATABLE READ"
+            options = {"postgresql_readonly": not writes, "isolation_level": level}
         engine = self.engine.execution_options(**options)
         with Session(engine, expire_on_commit=False) as session:
             connection = session.connection()  # begins
@@ -111,8 +114,10 @@ def _is_sqlite(url: URL) -> bool:
 
 def _engine(url: URL) -> Engine:
     if not _is_sqlite(url):
-        return create_engine(url, pool_pre_ping=True, max_overflow=-1)
-    engine = create_engine(url, max_overflow=-1, connect_args={"timeout": PATIENCE})
+        return create_engine(url, pool_pre_ping=True, max_overflow=-1, hide_parameters=True)
+    engine = create_engine(
+        url, max_overflow=-1, hide_parameters=True, connect_args={"timeout": PATIENCE}
+    )
     file = Path(url.database or "")
 
     @event.listens_for(engine, "do_connect")
@@ -145,19 +150,21 @@ def _said_plainly(url: URL) -> Iterator[None]:
     """Errors of the database itself in our words; whatever else passes as it is."""
     try:
         yield
-    except OperationalError as error:
-        said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else ""
+    except DBAPIError as error:
+        said = (str(error.orig).strip().splitlines() or [""])[0]
+        if "readonly database" in said or "read-only transaction" in said:
+            raise RuntimeError("a session of read() was used to write") from error
         if "database is locked" in said or "lock timeout" in said:
             raise _busy(url) from None
-        raise StoreFailed(
-            f"the database {_shown(url)} cannot be used: {said}", id="store.unreachable"
-        ) from None
-    except DBAPIError as error:
-        if "file is not a database" in str(error.orig) or "malformed" in str(error.orig):
+        if "file is not a database" in said or "malformed" in said:
             raise StoreFailed(
-                f"{_shown(url)} is damaged or not a database of ours: {error.orig}",
+                f"{_shown(url)} is damaged or not a database of ours: {said}",
                 id="store.damaged",
-                remedy="Restore it from a backup; the newest ones lie beside it.",
+                remedy="Restore it from a backup; copies from before upgrades lie beside it.",
+            ) from None
+        if isinstance(error, OperationalError):
+            raise StoreFailed(
+                f"the database {_shown(url)} cannot be used: {said}", id="store.unreachable"
             ) from None
         raise
 

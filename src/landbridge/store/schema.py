@@ -94,9 +94,9 @@ def _pragma(connection: Connection, setting: str) -> None:
     driver.execute(f"PRAGMA {setting}")
 
 
-def _run(connection: Connection, known: ScriptDirectory) -> None:
+def _run(connection: Connection, known: ScriptDirectory, to: str = "head") -> None:
     def steps(version: Any, _: MigrationContext) -> Any:
-        return known._upgrade_revs("head", version)
+        return known._upgrade_revs(to, version)
 
     with EnvironmentContext(Config(), known, fn=steps) as environment:
         environment.configure(connection=connection, transactional_ddl=True)

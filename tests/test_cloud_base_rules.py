@@ -1,0 +1,157 @@
+"""What the base of the control plane refuses: names, replays, reused tokens; regions, the trail."""
+
+from __future__ import annotations
+
+import ast
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from landbridge.cloud import Cloud, CloudError, accounts, audit, idempotency, ids, names, replay
+from landbridge.cloud import regions as places
+from landbridge.cloud.errors import CODES
+
+SOURCE = Path(__file__).parent.parent / "src/landbridge"
+
+
+def test_every_code_that_is_raised_or_declared_is_in_the_table() -> None:
+    used = set()
+    for path in [*SOURCE.glob("cloud/**/*.py"), *SOURCE.glob("api/**/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            if called and node.func.id == "CloudError" and node.args:
+                code = node.args[0]
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "not_found":
+                code = node.value
+            else:
+                continue
+            if isinstance(code, ast.Constant):
+                used.add(code.value)
+    assert "InvalidAccessKeyId.NotFound" in used
+    assert used <= set(CODES)
+
+
+def test_every_code_has_a_status_of_an_error_and_a_sentence() -> None:
+    for code, (http, message) in CODES.items():
+        assert 400 <= http <= 599, code
+        assert message.endswith("."), code
+
+
+@pytest.mark.parametrize("good", ["", None, "ab", "a" * 128, "Cen_1-x", "中文名"])
+def test_names_of_the_older_generation(good: str | None) -> None:
+    assert names.CEN_NAME.check(good, "InvalidName") == (good or "")
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ("a", "2 to 128"), ("a" * 129, "2 to 128"), ("1a", "a letter"), ("_a", "a letter"),
+        ("a b", "letters, digits"), ("a.b", "letters, digits"), ("a\n", "letters, digits"),
+    ],
+)  # fmt: skip
+def test_names_that_break_the_older_rule(bad: str, why: str) -> None:
+    with pytest.raises(CloudError, match=why) as refused:
+        names.CEN_NAME.check(bad, "InvalidName")
+    assert (refused.value.code, refused.value.http) == ("InvalidName", 400)
+
+
+def test_names_and_descriptions_of_the_newer_generation() -> None:
+    assert names.NETWORK_NAME.check("7 bridges, east", "InvalidVpcName.Malformed")
+    for bad in ("http://a", "HTTPS://b", "x" * 129, "a\x00b"):
+        with pytest.raises(CloudError):
+            names.NETWORK_NAME.check(bad, "InvalidVpcName.Malformed")
+    assert names.CEN_DESCRIPTION.check("see http://a", "InvalidDescription")
+    for bad in ("x", "https://a", "x" * 257):
+        with pytest.raises(CloudError):
+            names.CEN_DESCRIPTION.check(bad, "InvalidDescription")
+
+
+def test_ids_look_like_the_vendors() -> None:
+    assert re.fullmatch(r"cen-[a-z][a-z0-9]{17}", ids.new("cen"))
+    assert re.fullmatch(r"tr-attach-[a-z][a-z0-9]{17}", ids.new("tr-attach"))
+    assert all(re.fullmatch(r"1[0-9]{15}", str(ids.new_uid())) for _ in range(100))
+    id, secret = ids.new_access_key()
+    assert re.fullmatch(r"LBAK[A-Za-z0-9]{20}", id)
+    assert re.fullmatch(r"[A-Za-z0-9]{30}", secret)
+
+
+def test_a_nonce_counts_once_for_a_key_and_is_forgotten_after_the_window(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cloud.database.write() as session:
+        replay.use(session, "LBAKa", "n")
+        replay.use(session, "LBAKb", "n")
+    with pytest.raises(CloudError) as used, cloud.database.write() as session:
+        replay.use(session, "LBAKa", "n")
+    assert used.value.code == "SignatureNonceUsed"
+    later = replay.utcnow() + 2 * replay.WINDOW + timedelta(seconds=1)
+    monkeypatch.setattr(replay, "utcnow", lambda: later)
+    with cloud.database.write() as session:
+        replay.use(session, "LBAKa", "n")
+    for bad in ("", "n" * 129):
+        with pytest.raises(CloudError), cloud.database.write() as session:
+            replay.use(session, "LBAKa", bad)
+
+
+def test_a_client_token_gives_the_same_answer_to_its_account_alone(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, answer = {"VpcName": "a", "RegionId": "cn-hangzhou"}, {"VpcId": "vpc-1"}
+    with cloud.database.write() as session:
+        ann, bob = accounts.create(session, "ann"), accounts.create(session, "bob")
+        assert idempotency.recall(session, ann, "vpc.CreateVpc", "t", given) is None
+        idempotency.remember(session, ann, "vpc.CreateVpc", "t", given, answer)
+    turned = dict(reversed(given.items()))
+    with cloud.database.read() as session:
+        assert idempotency.recall(session, ann, "vpc.CreateVpc", "t", turned) == answer
+        assert idempotency.recall(session, bob, "vpc.CreateVpc", "t", given) is None
+        assert idempotency.recall(session, ann, "vpc.DeleteVpc", "t", given) is None
+        with pytest.raises(CloudError) as differs:
+            idempotency.recall(session, ann, "vpc.CreateVpc", "t", {**given, "VpcName": "b"})
+        assert differs.value.code == "IdempotentParameterMismatch"
+        for bad in ("", "é", "x" * 65):
+            with pytest.raises(CloudError):
+                idempotency.recall(session, ann, "vpc.CreateVpc", bad, given)
+    later = idempotency.utcnow() + idempotency.KEPT + timedelta(seconds=1)
+    monkeypatch.setattr(idempotency, "utcnow", lambda: later)
+    with cloud.database.write() as session:
+        assert idempotency.recall(session, ann, "vpc.CreateVpc", "t", given) is None
+        idempotency.remember(session, ann, "vpc.CreateVpc", "t", given, {"VpcId": "vpc-2"})
+
+
+def test_regions_zones_and_areas_belong_together() -> None:
+    found = places.regions()
+    assert {"cn-beijing", "cn-hangzhou"} <= set(found)
+    assert {region.area.id for region in found.values()} == set(places.areas())
+    zones = [zone for region in found.values() for zone in region.zones]
+    assert len(zones) == len(set(zones))
+    for region in found.values():
+        assert region.zones and all(zone.startswith(region.id) for zone in region.zones)
+    hangzhou = places.region("cn-hangzhou")
+    assert places.require_zone(hangzhou, "cn-hangzhou-h") == "cn-hangzhou-h"
+    assert hangzhou.zone_name("cn-hangzhou-h") == "China (Hangzhou) Zone H"
+    with pytest.raises(CloudError) as refused:
+        places.require_zone(hangzhou, "cn-beijing-h", "IllegalParam.ZoneId")
+    assert refused.value.code == "IllegalParam.ZoneId"
+    with pytest.raises(CloudError):
+        places.region("cn-nowhere")
+    with pytest.raises(CloudError):
+        places.area("Atlantis")
+
+
+def test_the_trail_of_an_account_holds_its_own_entries_newest_first(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        ann, bob = accounts.create(session, "ann"), accounts.create(session, "bob")
+        for n in range(3):
+            audit.record(session, f"vpc.Act{n}", "127.0.0.1", account_uid=ann.uid)
+        audit.record(
+            session, "rds.Act", "127.0.0.1", account_uid=bob.uid, outcome="InvalidParameter"
+        )
+        audit.record(session, "rds." + "x" * 500, "nobody", outcome="SignatureDoesNotMatch")
+    with cloud.database.read() as session:
+        entries = audit.trail(session, ann, limit=2)
+        assert [entry.action for entry in entries] == ["vpc.Act2", "vpc.Act1"]
+        (only,) = audit.trail(session, bob)
+    assert (only.outcome, only.account_uid) == ("InvalidParameter", bob.uid)

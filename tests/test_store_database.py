@@ -1,0 +1,152 @@
+"""Transactions of the control plane's database: readers, writers that take turns, errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+
+from fix_servers import Servers
+from landbridge.cloud import accounts
+from landbridge.cloud.accounts import Account
+from landbridge.errors import StoreFailed, UsageError
+from landbridge.store import Database, database, utcnow
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    db = Database(f"sqlite:///{tmp_path}/db.sqlite")
+    yield db
+    db.close()
+
+
+#: A writer that reads a number, dawdles and writes it back with one added: needs its turn.
+_COUNT = """
+import sys, time
+from sqlalchemy import text
+from landbridge.store import Database
+db = Database(sys.argv[1])
+for _ in range(25):
+    with db.write() as s:
+        n = s.scalar(text("SELECT uid FROM account WHERE name = 'counter'"))
+        time.sleep(0.002)
+        s.execute(text("UPDATE account SET uid = :n WHERE name = 'counter'"), {"n": n + 1})
+"""
+
+
+def _counted_by_two_processes(db: Database, url: str) -> int:
+    with db.write() as session:
+        session.add(Account(uid=0, name="counter"))
+    running = [subprocess.Popen([sys.executable, "-c", _COUNT, url]) for _ in range(2)]
+    try:
+        assert [process.wait(timeout=60) for process in running] == [0, 0]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    with db.read() as session:
+        return int(session.scalar(select(Account.uid)) or 0)
+
+
+def test_writers_of_two_processes_take_turns(db: Database, tmp_path: Path) -> None:
+    assert _counted_by_two_processes(db, f"sqlite:///{tmp_path}/db.sqlite") == 50
+
+
+def test_postgresql_behaves_like_sqlite(servers: Servers) -> None:
+    source = servers.source(15, prepared=False)
+    url = f"postgresql://{source.superuser}@/postgres?host={source.socket_dir}&port={source.port}"
+    db = Database(url)
+    try:
+        assert _counted_by_two_processes(db, url) == 50
+        with pytest.raises(RuntimeError, match="used to write"), db.read() as session:
+            accounts.create(session, "ann")
+        with db.write() as session:
+            made = accounts.create(session, "ann")
+        with db.read() as session:
+            assert accounts.find(session, str(made.uid)).created_at == made.created_at
+    finally:
+        db.close()
+
+
+def test_a_reader_cannot_change_anything(db: Database) -> None:
+    with pytest.raises(RuntimeError, match="used to write"), db.read() as session:
+        session.add(Account(uid=1, name="ann"))  # not even flushed by the reader itself
+    with db.read() as session:
+        assert session.scalars(select(Account)).all() == []
+
+
+def test_a_write_that_raises_leaves_nothing(db: Database) -> None:
+    with pytest.raises(ZeroDivisionError), db.write() as session:
+        accounts.create(session, "ann")
+        raise ZeroDivisionError
+    with db.write() as session:  # the turn was given back
+        assert accounts.every(session) == []
+
+
+def test_a_writer_that_waits_too_long_is_told_to_come_again(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    other = Database(f"sqlite:///{tmp_path}/db.sqlite")  # as another process would be
+    refused: list[StoreFailed] = []
+
+    def write(into: Database) -> None:
+        try:
+            with into.write():
+                pass
+        except StoreFailed as error:
+            refused.append(error)
+
+    with db.write():
+        for each in (db, other):
+            thread = threading.Thread(target=write, args=(each,))
+            thread.start()
+            thread.join()
+    other.close()
+    assert [(error.id, error.retryable) for error in refused] == [("store.busy", True)] * 2
+
+
+def test_a_write_inside_a_write_is_a_mistake_and_does_not_hang(db: Database) -> None:
+    with db.write(), pytest.raises(RuntimeError, match="waits for itself"), db.write():
+        pass
+
+
+def test_moments_come_back_in_utc_and_ones_without_a_zone_are_refused(db: Database) -> None:
+    now = utcnow()
+    with db.write() as session:
+        session.add(Account(uid=1, name="ann", created_at=now))
+    with db.read() as session:
+        assert session.scalar(select(Account.created_at)) == now
+    with pytest.raises(Exception, match="without a zone"), db.write() as session:
+        session.add(Account(uid=2, name="bob", created_at=now.replace(tzinfo=None)))
+
+
+@pytest.mark.parametrize("url", ["mysql://h/d", "nonsense", "sqlite://", "sqlite:///:memory:"])
+def test_an_unusable_url_is_a_wrong_call(url: str) -> None:
+    with pytest.raises(UsageError) as wrong:
+        Database(url)
+    assert wrong.value.id == "database.url"
+
+
+def test_what_is_no_database_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no database, but longer than a header " * 10)
+    for path, id in ((tmp_path / "text", "store.damaged"), (tmp_path / "a/b", "store.unreachable")):
+        with pytest.raises(StoreFailed) as failed:
+            Database(f"sqlite:///{path}")
+        assert failed.value.id == id
+    with pytest.raises(StoreFailed) as failed:
+        Database("postgresql://ann:hidden@127.0.0.1:1/db?connect_timeout=2")
+    assert failed.value.id == "store.unreachable"
+    assert "hidden" not in failed.value.message
+
+
+def test_foreign_keys_hold(db: Database) -> None:
+    with pytest.raises(Exception, match="FOREIGN KEY"), db.write() as session:
+        session.execute(
+            text("INSERT INTO client_token VALUES (1, 'a', 't', 'd', '{}', '2026-01-01')")
+        )
