@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NetworkRefused
 from .things import (
     Attachment,
+    Cen,
     Grant,
     Instance,
     Line,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 def check(topology: Topology, thing: Thing) -> None:
     """Raise NetworkRefused if `thing` cannot stand where it is put."""
+    if isinstance(thing, Vpc | Vswitch | Cen | TransitRouter):
+        _check_unchanged(topology, thing)
     rule = _RULES.get(type(thing))
     if rule is not None:
         rule(topology, thing)
@@ -66,14 +69,11 @@ def _known(topology: Topology, shelf: str, id: str) -> Any:
     return found
 
 
-def _vpc(topology: Topology, vpc: Vpc) -> None:
-    old = topology.vpcs.get(vpc.id)
-    if old is not None and old != vpc and topology.attachment_of(vpc.id) is not None:
-        raise NetworkRefused(
-            f"{vpc.id} is attached: its CIDR block, region and account cannot change",
-            id="network.in_use",
-            remedy="Detach it first.",
-        )
+def _check_unchanged(topology: Topology, thing: Thing) -> None:
+    """What others stand on stays as it is: they were checked against it."""
+    for old in topology.things():
+        if type(old) is type(thing) and old.id == thing.id and old != thing:
+            check_unused(topology, old)
 
 
 def _vswitch(topology: Topology, vswitch: Vswitch) -> None:
@@ -179,7 +179,6 @@ def _line(topology: Topology, line: Line) -> None:
 
 
 _RULES: dict[type[Any], Callable[[Topology, Any], None]] = {
-    Vpc: _vpc,
     Vswitch: _vswitch,
     Instance: _instance,
     Grant: _grant,
