@@ -36,7 +36,9 @@ class View:
     task: Task
     conn: Connection
 
-    def rows(self, query: LiteralString | sql.Composable, *values: Any) -> list[dict[str, Any]]:
+    def rows(
+        self, query: LiteralString | sql.SQL | sql.Composed, *values: Any
+    ) -> list[dict[str, Any]]:
         with self.conn.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query, values or None).fetchall()
 
