@@ -90,7 +90,11 @@ def execute(
     instance: InstanceArgument,
     command: Annotated[
         list[str],
-        typer.Argument(metavar="-- COMMAND...", help="What to run.", show_default=False),
+        typer.Argument(
+            metavar="COMMAND...",
+            help="What to run; options of its own after --.",
+            show_default=False,
+        ),
     ],
     lab: LabName = None,
     json: JsonFlag = False,
