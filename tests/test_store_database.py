@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, text
 
 from fix_servers import Servers
-from landbridge.cloud import accounts
+from landbridge.cloud import Cloud, accounts
 from landbridge.cloud.accounts import Account
 from landbridge.errors import StoreFailed, UsageError
 from landbridge.store import Database, database, utcnow
@@ -57,7 +57,7 @@ def test_writers_of_two_processes_take_turns(db: Database, tmp_path: Path) -> No
     assert _counted_by_two_processes(db, f"sqlite:///{tmp_path}/db.sqlite") == 50
 
 
-def test_postgresql_behaves_like_sqlite(servers: Servers) -> None:
+def test_postgresql_behaves_like_sqlite(servers: Servers, tmp_path: Path) -> None:
     source = servers.source(15, prepared=False)
     url = f"postgresql://{source.superuser}@/postgres?host={source.socket_dir}&port={source.port}"
     db = Database(url)
@@ -71,6 +71,17 @@ def test_postgresql_behaves_like_sqlite(servers: Servers) -> None:
             assert accounts.find(session, str(made.uid)).created_at == made.created_at
     finally:
         db.close()
+    _is_remembered(tmp_path, url)
+
+
+def _is_remembered(state: Path, url: str) -> None:
+    """Opened once with its URL, the state directory leads to it without."""
+    for given in (url.replace("@", ":hidden@"), None):
+        cloud = Cloud.open(state, given)
+        with cloud.database.read() as session:
+            assert accounts.find(session, "ann")
+        cloud.close()
+    assert "hidden" not in (state / "cloud/database").read_text()
 
 
 def test_a_reader_cannot_change_anything(db: Database) -> None:
@@ -126,6 +137,15 @@ def test_moments_come_back_in_utc_and_ones_without_a_zone_are_refused(db: Databa
         session.add(Account(uid=2, name="bob", created_at=now.replace(tzinfo=None)))
 
 
+def test_another_file_is_remembered_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for given in ("sqlite:///other.sqlite", None):
+        cloud = Cloud.open(tmp_path / "state", given)
+        assert cloud.database.file == tmp_path / "other.sqlite"
+        cloud.close()
+        monkeypatch.chdir("/")
+
+
 @pytest.mark.parametrize("url", ["mysql://h/d", "nonsense", "sqlite://", "sqlite:///:memory:"])
 def test_an_unusable_url_is_a_wrong_call(url: str) -> None:
     with pytest.raises(UsageError) as wrong:
@@ -139,10 +159,11 @@ def test_what_is_no_database_is_said_plainly(tmp_path: Path) -> None:
         with pytest.raises(StoreFailed) as failed:
             Database(f"sqlite:///{path}")
         assert failed.value.id == id
-    with pytest.raises(StoreFailed) as failed:
-        Database("postgresql://ann:hidden@127.0.0.1:1/db?connect_timeout=2")
-    assert failed.value.id == "store.unreachable"
-    assert "hidden" not in failed.value.message
+    for place in ("ann:hidden@127.0.0.1:1/db?", "ann@127.0.0.1:1/db?password=hidden&"):
+        with pytest.raises(StoreFailed) as failed:
+            Database(f"postgresql://{place}connect_timeout=2")
+        assert failed.value.id == "store.unreachable"
+        assert "hidden" not in failed.value.message
 
 
 def test_foreign_keys_hold(db: Database) -> None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import make_url
-
 from ..errors import StoreFailed
 from ..store import Database, Vault
 
@@ -45,7 +43,7 @@ class Cloud:
             database = Database(url)
         elif url is not None:
             database = Database(url)
-            elsewhere.write_text(make_url(url).set(password=None).render_as_string() + "\n")
+            elsewhere.write_text(database.public_url + "\n")
         else:
             database = Database(f"sqlite:///{folder / 'landbridge.sqlite'}")
         try:

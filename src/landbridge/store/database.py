@@ -47,6 +47,11 @@ class Database:
         """The file of an SQLite database."""
         return Path(self.url.database or "") if _is_sqlite(self.url) else None
 
+    @property
+    def public_url(self) -> str:
+        """The URL without a password."""
+        return f"sqlite:///{self.file}" if self.file else _shown(self.url)
+
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one moment of the database and cannot change it."""
@@ -105,7 +110,7 @@ def _parse(text_: str) -> URL:
         return url.set(drivername="postgresql+psycopg")
     if not url.database or url.database == ":memory:":
         raise UsageError("an SQLite database needs a file: sqlite:///FILE", id="database.url")
-    return url
+    return url.set(database=str(Path(url.database).absolute()))
 
 
 def _is_sqlite(url: URL) -> bool:
@@ -178,4 +183,10 @@ def _busy(url: URL) -> StoreFailed:
 
 
 def _shown(url: URL) -> str:
-    return url.database or "" if _is_sqlite(url) else url.render_as_string(hide_password=True)
+    """The file or the URL, for a message: without the password, wherever it stood."""
+    if _is_sqlite(url):
+        return url.database or ""
+    public = URL.create(
+        "postgresql", url.username, None, url.host, url.port, url.database, url.query
+    )
+    return public.difference_update_query(["password"]).render_as_string()
