@@ -46,17 +46,23 @@ def upgrade(engine: Engine, file: Path | None) -> None:
     Raises StoreFailed: store.newer, store.busy.
     """
     known = scripts()
-    with engine.connect() as connection:
-        version = current(connection)
-        connection.rollback()
-    if version == known.get_current_head():
+    if _version(engine, known) == known.get_current_head():
         return
-    _refuse_newer(version, known)
     with _alone(file):
+        version = _version(engine, known)  # another process may have been quicker
+        if version == known.get_current_head():
+            return
         if file is not None and version is not None:
             _back_up(file, version)
         with engine.connect() as connection:
             _upgrade(connection, known)
+
+
+def _version(engine: Engine, known: ScriptDirectory) -> str | None:
+    with engine.execution_options(landbridge_writes=False).connect() as connection:
+        version = current(connection)
+    _refuse_newer(version, known)
+    return version
 
 
 def _refuse_newer(version: str | None, known: ScriptDirectory) -> None:
@@ -78,7 +84,6 @@ def _upgrade(connection: Connection, known: ScriptDirectory) -> None:
         with connection.begin():
             if not is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _UPGRADE_LOCK})
-            # Another process may have been quicker, with this release or a later one.
             _refuse_newer(current(connection), known)
             _run(connection, known)
             if is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
@@ -95,7 +100,7 @@ def _pragma(connection: Connection, setting: str) -> None:
 
 
 def _run(connection: Connection, known: ScriptDirectory, to: str = "head") -> None:
-    def steps(version: Any, _: MigrationContext) -> Any:
+    def steps(version: Any, _: MigrationContext) -> Any:  # as alembic.command.upgrade does
         return known._upgrade_revs(to, version)
 
     with EnvironmentContext(Config(), known, fn=steps) as environment:
@@ -119,11 +124,9 @@ def _alone(file: Path | None) -> Iterator[None]:
 
 
 def _back_up(file: Path, version: str) -> None:
-    """Copy the database as it is, readable by us alone; an older copy is not replaced."""
+    """Copy the database as it is, readable by us alone, over the copy of an earlier attempt."""
     copy = file.with_name(f"{file.name}.before-{version}")
     scratch = copy.with_name(f"{copy.name}.partial")
-    if copy.exists():
-        return
     scratch.unlink(missing_ok=True)
     os.close(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     with (
@@ -131,4 +134,4 @@ def _back_up(file: Path, version: str) -> None:
         contextlib.closing(sqlite3.connect(scratch)) as new,
     ):
         old.backup(new)
-    scratch.rename(copy)
+    scratch.replace(copy)
