@@ -64,6 +64,8 @@ def refusal(topology: Topology, thing: Thing) -> NetworkRefused:
 @pytest.mark.parametrize(
     ("thing", "id", "words"),
     [
+        (Vpc("v", "1", "r", network("169.254.8.0/24")), "network.bad_address", "169.254.0.0/16"),
+        (Vpc("v", "1", "r", network("96.0.0.0/3")), "network.bad_address", "100.64.0.0/10"),
         (Vswitch("v", "vpc-0", "z", network("10.0.0.0/24")), "network.unknown", "VPC vpc-0"),
         (Vswitch("v", "vpc-1h", "z", network("10.20.0.0/24")), "network.bad_address", "part of"),
         (Vswitch("v", "vpc-1h", "z", network("10.10.9.0/30")), "network.bad_address", "at least 8"),
@@ -74,6 +76,7 @@ def refusal(topology: Topology, thing: Thing) -> NetworkRefused:
         (Instance("i", "vsw-1h", address("10.10.1.253")), "network.bad_address", "gateway"),
         (Instance("i", "vsw-1h", address("10.10.1.255")), "network.bad_address", "no free address"),
         (Instance("i", "vsw-1h", address("10.10.1.5")), "network.address_taken", "pg-1hx"),
+        (Instance("i", "vsw-1h", address("10.10.1.9"), 70000), "network.bad_address", "no port"),
         (Grant("vpc-0", "cen-1"), "network.unknown", "vpc-0"),
         (Grant("vpc-1h", "cen-0"), "network.unknown", "cen-0"),
         (TransitRouter("tr", "cen-0", "hangzhou"), "network.unknown", "cen-0"),

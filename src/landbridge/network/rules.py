@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NetworkRefused
@@ -76,6 +77,22 @@ def _check_unchanged(topology: Topology, thing: Thing) -> None:
             check_unused(topology, old)
 
 
+#: Blocks that machines use for themselves, our transit links among them; the vendor refuses
+#: all but the first and the rest of the last.
+_RESERVED = tuple(
+    map(IPv4Network, ("0.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"))
+)
+
+
+def _vpc(_: Topology, vpc: Vpc) -> None:
+    if reserved := next((block for block in _RESERVED if block.overlaps(vpc.cidr)), None):
+        raise NetworkRefused(
+            f"{vpc.id} ({vpc.cidr}) overlaps {reserved}, which no VPC may use",
+            id="network.bad_address",
+            remedy="Take a part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.",
+        )
+
+
 def _vswitch(topology: Topology, vswitch: Vswitch) -> None:
     vpc = _known(topology, "vpcs", vswitch.vpc)
     if not vswitch.cidr.subnet_of(vpc.cidr) or vswitch.cidr.prefixlen > 29:
@@ -94,6 +111,8 @@ def _vswitch(topology: Topology, vswitch: Vswitch) -> None:
 
 def _instance(topology: Topology, instance: Instance) -> None:
     vswitch = _known(topology, "vswitches", instance.vswitch)
+    if not 0 < instance.port < 65536:
+        raise NetworkRefused(f"{instance.port} is no port", id="network.bad_address")
     kept = (vswitch.cidr[0], vswitch.cidr[-1], vswitch.gateway)
     if instance.address not in vswitch.cidr or instance.address in kept:
         raise NetworkRefused(
@@ -179,6 +198,7 @@ def _line(topology: Topology, line: Line) -> None:
 
 
 _RULES: dict[type[Any], Callable[[Topology, Any], None]] = {
+    Vpc: _vpc,
     Vswitch: _vswitch,
     Instance: _instance,
     Grant: _grant,
