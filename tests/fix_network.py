@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from fix_servers import QUICK
+from landbridge import lock
 from landbridge.errors import NetworkFailed, ServerProgramsMissing
 from landbridge.network.daemon import FabricClient, remove, start
 from landbridge.network.daemon.client import ask
@@ -89,7 +90,8 @@ class Net:
         process = ProcessId.of(self.pid())
         assert process is not None
         process.send(signal.SIGKILL)
-        assert wait_until(lambda: not process.alive(), 10)
+        # The main thread is gone before the others let go of lock and socket.
+        assert wait_until(lambda: not lock.is_taken(Layout(self.state).lock), 10)
 
     def popen(self, instance: str, *command: object, **keywords: object) -> subprocess.Popen[bytes]:
         """Start a program at the place of an instance; it is ended with the test."""

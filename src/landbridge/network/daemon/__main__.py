@@ -1,9 +1,9 @@
 """`python -m landbridge.network.daemon STATE DRIVER [--user ACCOUNT] --ready FD`: the daemon.
 
 Order matters: everything that changes what the process is (account, namespaces,
-capabilities) comes first, while there is one thread. Everything is imported before that: the
-account need not be able to read the interpreter that root started. SIGTERM ends it cleanly; what it built
-stands on. Nothing that a client sends gets into the log but verbs and ids.
+capabilities) comes first, while there is one thread. All imports come before that: the
+account need not be able to read the interpreter that root started. SIGTERM ends the process
+cleanly; what it built stands on. Of what a client sends only verbs and ids get into the log.
 """
 
 from __future__ import annotations
