@@ -24,7 +24,7 @@ from .drawing import Seen, layout
 from .drawing.picture import Picture
 from .merge import merge
 from .plan import Plan, drop_idle_routers, read
-from .servers import Servers, major_of, stop_server
+from .servers import Servers, check_reach, major_of, stop_server
 from .store import Labs, Saved, Store
 
 T = TypeVar("T")
@@ -138,6 +138,7 @@ def up(labs: Labs, file: Path | None, name: str | None, driver: str | None, say:
     with store.locked():
         saved, notes = _wanted(store, file, plan, driver)
         lab = Lab(store, saved)
+        check_reach(store)
         for id in lab.plan.servers:
             find(major_of(store, lab.plan, id))
         lab.store.save(saved)
