@@ -13,7 +13,8 @@ SOURCE = Path(__file__).parent.parent / "src/landbridge"
 
 #: package -> the packages it may import. Nothing imports upwards.
 MAY_IMPORT: dict[str, set[str]] = {
-    "cli": {"cloud", "migration", "assessment", "lab", "network", "postgres", "errors"},
+    "cli": {"api", "cloud", "migration", "assessment", "lab", "network", "postgres", "errors"},
+    "api": {"cloud", "errors", "lock"},
     "lab": {"network", "postgres", "errors", "lock"},
     "cloud": {"store", "migration", "assessment", "network", "postgres", "errors", "lock"},
     "store": {"errors", "lock"},
@@ -61,6 +62,8 @@ def test_nothing_imports_upwards(path: Path) -> None:
             assert own == "engine", "only engine/ knows the durable engine"
         if top in ("sqlalchemy", "alembic"):
             assert own in ("store", "cloud"), "only store/ and cloud/ know the tables"
+        if top in ("starlette", "uvicorn", "h11"):
+            assert own == "api", "only api/ knows HTTP"
 
 
 @pytest.mark.parametrize("path", _files(), ids=lambda p: str(p.relative_to(SOURCE)))

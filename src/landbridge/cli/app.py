@@ -11,7 +11,19 @@ from typing import Annotated, cast
 import typer
 from typer.core import TyperGroup
 
-from . import assess, cancel, engines, forget, migrate, resume, switchover, tasks, verify
+from . import (
+    assess,
+    cancel,
+    engines,
+    forget,
+    migrate,
+    resume,
+    rpc,
+    serve,
+    switchover,
+    tasks,
+    verify,
+)
 from .account import account
 from .demo import command as demo
 from .lab.group import lab
@@ -28,6 +40,7 @@ _app = typer.Typer(
 
 _MOVE = "Move a cluster"
 _FOLLOW = "Follow and steer a migration"
+_CONTROL = "Control plane"
 _MORE = "More"
 
 for _panel, _name, _function in (
@@ -41,11 +54,13 @@ for _panel, _name, _function in (
     (_FOLLOW, "cancel", cancel.cancel),
     (_FOLLOW, "resume", resume.resume),
     (_FOLLOW, "forget", forget.forget),
+    (_CONTROL, "serve", serve.serve),
+    (_CONTROL, "rpc", rpc.rpc),
     (_MORE, "demo", demo.demo),
     (_MORE, "engines", engines.engines),
 ):
     _app.command(_name, rich_help_panel=_panel)(_function)
-_app.add_typer(account, rich_help_panel=_MORE)
+_app.add_typer(account, rich_help_panel=_CONTROL)
 _app.add_typer(lab, rich_help_panel=_MORE)
 
 

@@ -5,7 +5,10 @@ and the calling account; whatever it looks up by id goes through `ownership.owne
 it refuses is a `CloudError` with the vendor's code.
 """
 
+from sqlalchemy.orm import Session
+
+from ..postgres.conninfo import Secret
 from .control import Cloud
 from .errors import CloudError
 
-__all__ = ["Cloud", "CloudError"]
+__all__ = ["Cloud", "CloudError", "Secret", "Session"]

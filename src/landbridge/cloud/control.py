@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import text
+
 from ..errors import StoreFailed
 from ..store import Database, Vault
 
@@ -51,6 +53,12 @@ class Cloud:
         except BaseException:
             database.close()
             raise
+
+    def check(self) -> None:
+        """StoreFailed if the database or the key file cannot be used at the moment."""
+        self.vault.keyring.keys()
+        with self.database.read() as session:
+            session.execute(text("SELECT 1"))
 
     def close(self) -> None:
         """Close the connections to the database."""

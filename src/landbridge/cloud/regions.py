@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 from .errors import CloudError
@@ -38,6 +39,18 @@ class Region:
         return f"{self.name} Zone {zone[-1].upper()}"
 
 
+@dataclass(frozen=True)
+class Span:
+    """Two areas, or one twice, between which bandwidth is sold: `north-america_china`."""
+
+    local: Area
+    opposite: Area
+
+    @property
+    def id(self) -> str:
+        return f"{self.opposite.id}_{self.local.id}".lower()
+
+
 @cache
 def areas() -> dict[str, Area]:
     """All areas by id."""
@@ -51,6 +64,12 @@ def regions() -> dict[str, Region]:
         row["id"]: Region(row["id"], row["name"], areas()[row["area"]], tuple(row["zones"]))
         for row in json.loads(_FILE.read_text())["regions"]
     }
+
+
+@cache
+def spans() -> tuple[Span, ...]:
+    """Every pair of areas once, the area that comes first in the file as the local one."""
+    return tuple(Span(a, b) for a, b in combinations_with_replacement(areas().values(), 2))
 
 
 def region(id: str) -> Region:

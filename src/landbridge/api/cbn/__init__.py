@@ -1,0 +1,5 @@
+"""Cloud Enterprise Network."""
+
+from .places import ACTIONS
+
+__all__ = ["ACTIONS"]

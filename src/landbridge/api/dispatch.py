@@ -1,0 +1,204 @@
+"""One call from request to answer.
+
+A reading action sees one moment of the database. A writing one does all its work, the
+answer to its ClientToken and its entry in the audit trail in one transaction.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..cloud import Cloud, CloudError, audit, idempotency
+from ..cloud.accounts import Account
+from ..errors import LandbridgeError
+from . import parameters
+from .action import CLIENT_TOKEN, DRY_RUN, Action, Call, Kind, Product
+from .gate import authenticate
+from .logs import Logger
+from .metrics import Metrics
+from .request import Request
+from .signature import claim
+
+_SUCCESS = audit.SUCCESS
+#: Not of an action's own arguments: they say how it is to be called.
+_MANNER = {CLIENT_TOKEN.name, DRY_RUN.name}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back: an HTTP status and a JSON object."""
+
+    status: int
+    body: dict[str, Any]
+
+
+@dataclass
+class _Seen:
+    """What is known of a call so far, for the log and the audit trail."""
+
+    request_id: str
+    action: Action | None = None
+    key: str | None = None
+    account: Account | None = None
+
+
+class Service:
+    """Answers calls to the actions of a table; any number of threads at once."""
+
+    def __init__(self, cloud: Cloud, actions: Sequence[Action], log: Logger) -> None:
+        self.cloud = cloud
+        self.metrics = Metrics()
+        self._log = log
+        self._versions = {product.value for product in Product}
+        self._actions = {(action.product.value, action.name): action for action in actions}
+
+    def answer(self, request: Request) -> Answer:
+        """Answer a call; whatever goes wrong is an answer too."""
+        begun = time.monotonic()
+        seen = _Seen(new_request_id())
+        code = _SUCCESS
+        try:
+            answer = Answer(200, {**self._call(request, seen), "RequestId": seen.request_id})
+        except CloudError as refusal:
+            code = refusal.code
+            answer = refused(refusal, seen.request_id, request.host)
+        except Exception as problem:
+            failure = self._failure(problem, seen)
+            code = failure.code
+            answer = refused(failure, seen.request_id, request.host)
+        self._account_for(request, seen, code, time.monotonic() - begun)
+        return answer
+
+    def _call(self, request: Request, seen: _Seen) -> dict[str, Any]:
+        seen.action = action = self._find(request)
+        said = claim(request)
+        seen.key = said.access_key_id
+        hides = any(p.kind is Kind.SECRET for p in action.parameters)
+        seen.account = authenticate(self.cloud, said, show_signed=not hides)
+        arguments = parameters.parse(action, request.arguments)
+        if action.writes:
+            return self._write(request, seen.account, action, arguments, seen)
+        with self.cloud.database.read() as session:
+            call = Call(seen.account, arguments, session, self.cloud, request.host)
+            answer = action.handler(call)
+        _stop_dry_run(arguments)
+        return answer
+
+    def _find(self, request: Request) -> Action:
+        for name, text in (("Action", request.action), ("Version", request.version)):
+            if not text:
+                raise CloudError("MissingParameter", f"{name} is needed")
+        if (found := self._actions.get((request.version, request.action))) is not None:
+            return found
+        raise CloudError(
+            "InvalidAction.NotFound" if request.version in self._versions else "InvalidVersion"
+        )
+
+    def _write(
+        self,
+        request: Request,
+        account: Account,
+        action: Action,
+        arguments: dict[str, Any],
+        seen: _Seen,
+    ) -> dict[str, Any]:
+        given = _repeatable(action, request.arguments)
+        token = arguments[CLIENT_TOKEN.name]
+        with self.cloud.database.write() as session:
+            if token:
+                kept = idempotency.recall(session, account, action.label, token, given)
+                if kept is not None:
+                    return kept
+            answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
+            _stop_dry_run(arguments)
+            if token:
+                idempotency.remember(session, account, action.label, token, given, answer)
+            audit.record(
+                session,
+                action.label,
+                request.source,
+                account_uid=account.uid,
+                access_key_id=seen.key,
+                resource=_resource(action, answer) or _resource(action, arguments),
+                request_id=seen.request_id,
+            )
+        return answer
+
+    def _failure(self, problem: Exception, seen: _Seen) -> CloudError:
+        if isinstance(problem, LandbridgeError) and problem.retryable:
+            self._log.warning("not now", request_id=seen.request_id, problem=problem.message)
+            return CloudError("ServiceUnavailable")
+        self._log.error("defect", request_id=seen.request_id, exc_info=problem)
+        return CloudError("InternalError")
+
+    def _account_for(self, request: Request, seen: _Seen, code: str, seconds: float) -> None:
+        label = seen.action.label if seen.action else "unknown"
+        self.metrics.count(label, code, seconds)
+        self._log.info(
+            "call",
+            request_id=seen.request_id,
+            source=request.source,
+            action=label,
+            account=seen.account.uid if seen.account else None,
+            access_key=seen.key and seen.key[:64],
+            code=code,
+            milliseconds=round(seconds * 1000, 1),
+        )
+        if code != _SUCCESS and seen.account and seen.action and seen.action.writes:
+            self._record_refusal(request, seen, seen.account, seen.action, code)
+
+    def _record_refusal(
+        self, request: Request, seen: _Seen, account: Account, action: Action, code: str
+    ) -> None:
+        try:
+            with self.cloud.database.write() as session:
+                audit.record(
+                    session,
+                    action.label,
+                    request.source,
+                    account_uid=account.uid,
+                    access_key_id=seen.key,
+                    resource=request.arguments.get(action.resource),
+                    request_id=seen.request_id,
+                    outcome=code,
+                )
+        except LandbridgeError as problem:  # the caller's answer stands
+            self._log.error("no audit", request_id=seen.request_id, problem=problem.message)
+
+
+def refused(refusal: CloudError, request_id: str, host: str) -> Answer:
+    """A refusal as the SDKs read it."""
+    body = {
+        "RequestId": request_id,
+        "HostId": host,
+        "Code": refusal.code,
+        "Message": refusal.message,
+        "Recommend": refusal.remedy or "",
+    }
+    return Answer(refusal.http, body)
+
+
+def new_request_id() -> str:
+    """An id for one call, as the vendor writes them."""
+    return str(uuid.uuid4()).upper()
+
+
+def _stop_dry_run(arguments: dict[str, Any]) -> None:
+    """End a dry run that found nothing to refuse; the transaction is undone by it."""
+    if arguments.get(DRY_RUN.name):
+        raise CloudError("DryRunOperation")
+
+
+def _repeatable(action: Action, given: dict[str, str]) -> dict[str, str]:
+    """What must be equal when a ClientToken comes again."""
+    secrets = {p.name for p in action.parameters if p.kind is Kind.SECRET}
+    return {name: text for name, text in given.items() if name not in _MANNER | secrets}
+
+
+def _resource(action: Action, values: dict[str, Any]) -> str | None:
+    found = values.get(action.resource)
+    return None if found is None else str(found)

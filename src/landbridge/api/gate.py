@@ -1,0 +1,48 @@
+"""Who may pass: the clock, the key, the signature and the nonce of a call."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ..cloud import Cloud, CloudError, keys, replay
+from ..cloud.accounts import Account
+from .signature import Claim
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def authenticate(cloud: Cloud, claim: Claim, *, show_signed: bool) -> Account:
+    """The account that signed a call; the call counts as used from now on.
+
+    With `show_signed` a wrong signature is answered with the string that was to be signed;
+    the older generation has all parameters in it, so not where one of them is a password.
+    CloudError: IllegalTimestamp, InvalidTimeStamp.Expired, InvalidAccessKeyId.NotFound,
+    InvalidAccessKeyId.Inactive, SignatureDoesNotMatch, SignatureNonceUsed,
+    InvalidSecurityToken.MismatchWithAccessKey.
+    """
+    _check_clock(claim.time)
+    with cloud.database.read() as session:
+        account, secret = keys.authenticate(session, cloud.vault, claim.access_key_id)
+    if not claim.verify(secret.reveal()):
+        # The vendor's older SDK compares the part after the colon with its own string.
+        raise CloudError(
+            "SignatureDoesNotMatch",
+            "Specified signature is not matched with our calculation."
+            + (f" server string to sign is:{claim.signed}" if show_signed else ""),
+        )
+    if claim.token:  # none was ever given out
+        raise CloudError("InvalidSecurityToken.MismatchWithAccessKey")
+    with cloud.database.write() as session:
+        replay.use(session, claim.access_key_id, claim.nonce)
+    return account
+
+
+def _check_clock(text: str) -> None:
+    try:
+        at = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise CloudError(
+            "IllegalTimestamp", "a time is written like 2026-01-31T12:00:00Z"
+        ) from None
+    if abs(datetime.now(UTC) - at) > replay.WINDOW:
+        raise CloudError("InvalidTimeStamp.Expired")

@@ -1,0 +1,10 @@
+"""Moments as the vendor writes them, in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def second(at: datetime) -> str:
+    """Like `2026-01-31T12:00:00Z`."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,149 @@
+"""The service's process: its socket, its lock, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .. import lock
+from ..cloud import Cloud, CloudError
+from ..errors import LandbridgeError, UsageError
+from .app import application
+from .dispatch import Service, new_request_id, refused
+from .logs import logger
+from .table import ACTIONS
+
+#: Seconds that calls in flight get at the end, and that an idle connection is kept.
+_LAST_CALLS = 10
+_IDLE = 75
+#: Bytes of a request's line and headers; a whitelist of 1,000 entries travels in the line.
+_MAX_HEAD = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The service's certificate (with the chain) and its key, as PEM files."""
+
+    certificate: Path
+    key: Path
+
+
+def serve(cloud: Cloud, listen: str, tls: Tls | None, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is told the service's URL.
+
+    `listen` is `ADDRESS:PORT`; port 0 takes a free one. The log goes to stderr. Raises
+    UsageError (serve.listen, serve.tls) and LandbridgeError: serve.running, serve.address.
+    """
+    service = Service(cloud, ACTIONS, logger(sys.stderr))
+    config = uvicorn.Config(
+        application(service),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_IDLE,
+        timeout_graceful_shutdown=_LAST_CALLS,
+        h11_max_incomplete_event_size=_MAX_HEAD,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
+    )
+    with _alone(cloud.folder), _listening(listen) as listener:
+        _load(config)
+        host, port = listener.getsockname()[:2]
+        name = f"[{host}]" if ":" in host else host
+        server = _Server(config, lambda: ready(f"http{'s' if tls else ''}://{name}:{port}"))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # What uvicorn puts back and raises again at its end: then it is no more than noted.
+            signal.signal(number, server.handle_exit)
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+class _Protocol(H11Protocol):
+    """Answers in JSON also what is not HTTP. asyncio has set TCP_NODELAY on the socket."""
+
+    def send_400_response(self, msg: str) -> None:
+        refusal = CloudError("InvalidParameter", "This is no HTTP request that can be read.")
+        body = json.dumps(refused(refusal, new_request_id(), "").body).encode()
+        head = h11.Response(
+            status_code=400,
+            headers=[
+                (b"content-type", b"application/json"),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+            ],
+        )
+        parts = (head, h11.Data(data=body), h11.EndOfMessage())
+        self.transport.write(b"".join(self.conn.send(part) or b"" for part in parts))
+        self.transport.close()
+
+
+def _load(config: uvicorn.Config) -> None:
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as problem:
+        raise UsageError(
+            f"the certificate or its key cannot be used: {problem}", id="serve.tls"
+        ) from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    held = lock.take(folder / "serve.lock")
+    if held is None:
+        raise LandbridgeError(
+            f"a service works on {folder} already",
+            id="serve.running",
+            remedy="Stop it first, or give this one another --state.",
+        )
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+@contextmanager
+def _listening(listen: str) -> Iterator[socket.socket]:
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    if not host or not (port.isascii() and port.isdecimal() and int(port) < 65536):
+        raise UsageError(f"{listen!r} is not ADDRESS:PORT", id="serve.listen")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, int(port)), family=family, backlog=512)
+    except OSError as problem:
+        raise LandbridgeError(
+            f"{listen} cannot be listened on: {problem.strerror}",
+            id="serve.address",
+            remedy="Free the port, or name another with --listen.",
+        ) from None
+    with listener:
+        yield listener

@@ -1,0 +1,5 @@
+"""Virtual Private Cloud."""
+
+from . import places, vpcs, vswitches
+
+ACTIONS = (*places.ACTIONS, *vpcs.ACTIONS, *vswitches.ACTIONS)

@@ -1,0 +1,144 @@
+"""VPCs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...cloud import CloudError, regions, vpcs
+from ...cloud.paging import numbered
+from ..action import Action, Call, Kind, Param, Product
+from ..moments import second
+from ..paging import PAGING, paged
+
+_REGION = Param("RegionId", required=True)
+_ID = Param("VpcId", required=True)
+
+
+def _create(call: Call) -> dict[str, Any]:
+    vpc = vpcs.create_vpc(
+        call.session,
+        call.account,
+        call["RegionId"],
+        cidr=call["CidrBlock"],
+        name=call["VpcName"],
+        description=call["Description"],
+    )
+    return {"VpcId": vpc.id, "VRouterId": vpc.router_id, "RouteTableId": vpc.route_table_id}
+
+
+def _describe(call: Call) -> dict[str, Any]:
+    region = regions.region(call["RegionId"])
+    query = vpcs.vpcs(
+        call.account, region.id, call["VpcId"], name=call["VpcName"], owner=call["VpcOwnerId"]
+    )
+    page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
+    if call["IsDefault"]:
+        page = replace(page, rows=(), total=0)
+    rows = [
+        {**_facts(vpc), "RouterTableIds": {"RouterTableIds": [vpc.route_table_id]}}
+        for vpc in page.rows
+    ]
+    return {"Vpcs": {"Vpc": rows}, **paged(page)}
+
+
+def _describe_attribute(call: Call) -> dict[str, Any]:
+    vpc = vpcs.find_vpc(call.session, call.account, call["VpcId"], call["RegionId"])
+    return {
+        **_facts(vpc),
+        "AssociatedCens": {"AssociatedCen": []},
+        "CloudResources": {
+            "CloudResourceSetType": [
+                {"ResourceType": "VSwitch", "ResourceCount": len(vpc.vswitches)},
+                {"ResourceType": "VRouter", "ResourceCount": 1},
+                {"ResourceType": "RouteTable", "ResourceCount": 1},
+            ]
+        },
+    }
+
+
+def _facts(vpc: vpcs.Vpc) -> dict[str, Any]:
+    return {
+        "VpcId": vpc.id,
+        "VpcName": vpc.name,
+        "Description": vpc.description,
+        "CidrBlock": vpc.cidr,
+        "RegionId": vpc.region_id,
+        "OwnerId": vpc.owner_uid,
+        "Status": "Available",
+        "CreationTime": second(vpc.created_at),
+        "IsDefault": False,
+        "VRouterId": vpc.router_id,
+        "VSwitchIds": {"VSwitchId": [vswitch.id for vswitch in vpc.vswitches]},
+        "SecondaryCidrBlocks": {"SecondaryCidrBlock": []},
+        "UserCidrs": {"UserCidr": []},
+        "Tags": {"Tag": []},
+    }
+
+
+def _delete(call: Call) -> dict[str, Any]:
+    if call["ForceDelete"]:
+        raise CloudError("InvalidParameter", "ForceDelete is not supported: delete what is in it")
+    vpc = vpcs.find_vpc(call.session, call.account, call["VpcId"], call["RegionId"])
+    vpcs.delete_vpc(call.session, vpc)
+    return {}
+
+
+ACTIONS = (
+    Action(
+        Product.VPC,
+        "CreateVpc",
+        "Create a VPC.",
+        _create,
+        (_REGION, Param("CidrBlock"), Param("VpcName"), Param("Description")),
+        writes=True,
+        resource="VpcId",
+        dry_run=True,
+        errors=(
+            "InvalidRegionId.NotFound",
+            "InvalidCidrBlock.Malformed",
+            "InvalidVpcName.Malformed",
+            "InvalidVpcDiscription.Malformed",
+            "QuotaExceeded.Vpc",
+        ),
+        differences=f"IPv4 alone. Without CidrBlock it is {vpcs.DEFAULT_CIDR}.",
+    ),
+    Action(
+        Product.VPC,
+        "DescribeVpcs",
+        "List the VPCs of a region.",
+        _describe,
+        (
+            _REGION,
+            Param("VpcId", Kind.NAMES, most=20),
+            Param("VpcName"),
+            Param("IsDefault", Kind.BOOLEAN),
+            Param("VpcOwnerId", Kind.INTEGER),
+            *PAGING,
+        ),
+        dry_run=True,
+        errors=("InvalidRegionId.NotFound",),
+        differences="There are no default VPCs, so without IsDefault all are listed.",
+    ),
+    Action(
+        Product.VPC,
+        "DescribeVpcAttribute",
+        "Show one VPC.",
+        _describe_attribute,
+        (_REGION, _ID),
+        dry_run=True,
+        errors=("InvalidVpcId.NotFound",),
+    ),
+    Action(
+        Product.VPC,
+        "DeleteVpc",
+        "Delete a VPC in which nothing is left.",
+        _delete,
+        (_ID, Param("RegionId"), Param("ForceDelete", Kind.BOOLEAN)),
+        writes=True,
+        resource="VpcId",
+        dry_run=True,
+        errors=("InvalidVpcId.NotFound", "DependencyViolation"),
+        differences="ForceDelete is refused.",
+    ),
+)

@@ -1,0 +1,70 @@
+"""`landbridge serve`: the control plane as a service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UsageError
+from .output import Output
+
+
+def serve(
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen", metavar="ADDRESS:PORT", help="Where to listen; port 0 takes a free one."
+        ),
+    ] = "127.0.0.1:8450",
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            "--state",
+            metavar="DIR",
+            help="The state directory, instead of `$LANDBRIDGE_STATE`.",
+            show_default=False,
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-cert",
+            metavar="FILE",
+            help="Speak TLS with this certificate (PEM, with its chain).",
+            show_default=False,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-key",
+            metavar="FILE",
+            help="The private key of the certificate (PEM).",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Serve the API that the vendor's SDKs speak, until SIGTERM or Ctrl-C.
+
+    One line on stdout says when it is ready; the log, one JSON object a line, goes to stderr.
+    Killed in any way, it goes on where it was when it is started again.
+    """
+    if (tls_cert is None) != (tls_key is None):
+        raise UsageError("--tls-cert and --tls-key belong together", id="serve.tls")
+    from ..api.client import is_here
+    from ..api.serving import Tls
+    from ..api.serving import serve as run
+    from ..cloud import Cloud
+    from ..migration.task import Tasks
+
+    output = Output()
+    tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
+    if tls is None and not is_here(listen.rpartition(":")[0].strip("[]")):
+        output.warn(f"passwords in calls to {listen} can be read on the way; use --tls-cert")
+    cloud = Cloud.open(state.absolute() if state else Tasks.default().root)
+    try:
+        run(cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"))
+    finally:
+        cloud.close()

@@ -1,0 +1,241 @@
+"""VPCs and vSwitches: what an account has in a region, by the network's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from ipaddress import IPv4Network
+
+from sqlalchemy import ForeignKey, Select, String, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from ..errors import NetworkRefused
+from ..network import things
+from ..network.topology import Topology
+from ..store import Base, utcnow
+from . import ids, names
+from .accounts import Account
+from .errors import CloudError
+from .ownership import Owned, everything, owned
+from .regions import region as find_region
+from .regions import require_zone
+
+#: The vendor's default quotas.
+VPCS_PER_REGION = 10
+VSWITCHES_PER_VPC = 150
+#: What a VPC gets that names no block.
+DEFAULT_CIDR = "172.16.0.0/16"
+#: "The subnet mask must be 16 to 28 bits in length."
+_VPC_BITS = range(16, 29)
+#: The first address and the last three of a vSwitch are the network's own.
+_KEPT = 4
+
+
+class Vpc(Owned, Base):
+    """An account's private network in one region."""
+
+    __tablename__ = "vpc"
+    not_found = "InvalidVpcId.NotFound"
+
+    region_id: Mapped[str] = mapped_column(String(40))
+    cidr: Mapped[str] = mapped_column(String(18))
+    name: Mapped[str] = mapped_column(String(128))
+    description: Mapped[str] = mapped_column(String(256))
+    router_id: Mapped[str] = mapped_column(String(64))
+    route_table_id: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    vswitches: Mapped[list[VSwitch]] = relationship(
+        back_populates="vpc", order_by="VSwitch.created_at, VSwitch.id"
+    )
+
+    def as_thing(self) -> things.Vpc:
+        """The VPC as the network's model knows it."""
+        return things.Vpc(self.id, str(self.owner_uid), self.region_id, IPv4Network(self.cidr))
+
+
+class VSwitch(Owned, Base):
+    """A subnet of a VPC in one zone."""
+
+    __tablename__ = "vswitch"
+    not_found = "InvalidVSwitchId.NotFound"
+
+    vpc_id: Mapped[str] = mapped_column(ForeignKey("vpc.id"), index=True)
+    zone_id: Mapped[str] = mapped_column(String(40))
+    cidr: Mapped[str] = mapped_column(String(18))
+    name: Mapped[str] = mapped_column(String(128))
+    description: Mapped[str] = mapped_column(String(256))
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    vpc: Mapped[Vpc] = relationship(back_populates="vswitches")
+
+    @property
+    def free_addresses(self) -> int:
+        """How many addresses nothing has taken yet."""
+        return IPv4Network(self.cidr).num_addresses - _KEPT
+
+    def as_thing(self) -> things.Vswitch:
+        """The vSwitch as the network's model knows it."""
+        return things.Vswitch(self.id, self.vpc_id, self.zone_id, IPv4Network(self.cidr))
+
+
+def create_vpc(
+    session: Session,
+    account: Account,
+    region: str,
+    *,
+    cidr: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+) -> Vpc:
+    """A new VPC. CloudError: InvalidRegionId.NotFound, InvalidCidrBlock.Malformed,
+    InvalidVpcName.Malformed, InvalidVpcDiscription.Malformed, QuotaExceeded.Vpc.
+    """
+    find_region(region)
+    block = _block(cidr or DEFAULT_CIDR)
+    if block.prefixlen not in _VPC_BITS:
+        raise CloudError("InvalidCidrBlock.Malformed", f"{block}: the mask has 16 to 28 bits")
+    vpc = Vpc(
+        id=ids.new("vpc"),
+        owner_uid=account.uid,
+        region_id=region,
+        cidr=str(block),
+        name=names.NETWORK_NAME.check(name, "InvalidVpcName.Malformed"),
+        description=names.NETWORK_DESCRIPTION.check(
+            description, "InvalidVpcDiscription.Malformed", "the description"
+        ),
+        router_id=ids.new("vrt"),
+        route_table_id=ids.new("vtb"),
+    )
+    if _count(session, everything(Vpc, account).where(Vpc.region_id == region)) >= VPCS_PER_REGION:
+        raise CloudError("QuotaExceeded.Vpc")
+    with _refused_by_the_network():
+        Topology().put(vpc.as_thing())
+    session.add(vpc)
+    session.flush()
+    return vpc
+
+
+def find_vpc(session: Session, account: Account, id: str, region: str | None = None) -> Vpc:
+    """The account's VPC, in that region if one is named; CloudError InvalidVpcId.NotFound."""
+    vpc = owned(session, Vpc, account, id)
+    if region is not None and vpc.region_id != region:
+        raise CloudError(Vpc.not_found)
+    return vpc
+
+
+def vpcs(
+    account: Account,
+    region: str,
+    wanted: Sequence[str] | None = None,
+    *,
+    name: str | None = None,
+    owner: int | None = None,
+) -> Select[Vpc]:
+    """A query for the account's VPCs of a region, oldest first."""
+    query = everything(Vpc, account).where(Vpc.region_id == region)
+    if wanted is not None:
+        query = query.where(Vpc.id.in_(wanted))
+    if name is not None:
+        query = query.where(Vpc.name == name)
+    if owner is not None:
+        query = query.where(Vpc.owner_uid == owner)
+    return query.order_by(Vpc.created_at, Vpc.id)
+
+
+def delete_vpc(session: Session, vpc: Vpc) -> None:
+    """Delete a VPC that nothing stands on. CloudError: DependencyViolation."""
+    if vpc.vswitches:
+        raise CloudError("DependencyViolation", f"{vpc.id} has vSwitches: {vpc.vswitches[0].id}")
+    session.delete(vpc)
+    session.flush()
+
+
+def create_vswitch(
+    session: Session,
+    vpc: Vpc,
+    zone: str,
+    cidr: str,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+) -> VSwitch:
+    """A new vSwitch. CloudError: InvalidZoneId.NotFound, InvalidCidrBlock.Malformed,
+    InvalidCidrBlock.Overlapped, InvalidVSwitchName.Malformed,
+    InvalidVSwitchDescription.Malformed, QuotaExceeded.VSwitch.
+    """
+    vswitch = VSwitch(
+        id=ids.new("vsw"),
+        owner_uid=vpc.owner_uid,
+        vpc_id=vpc.id,
+        zone_id=require_zone(find_region(vpc.region_id), zone),
+        cidr=str(_block(cidr)),
+        name=names.NETWORK_NAME.check(name, "InvalidVSwitchName.Malformed"),
+        description=names.NETWORK_DESCRIPTION.check(
+            description, "InvalidVSwitchDescription.Malformed", "the description"
+        ),
+    )
+    if len(vpc.vswitches) >= VSWITCHES_PER_VPC:
+        raise CloudError("QuotaExceeded.VSwitch")
+    _check_place(vpc, vswitch)
+    session.add(vswitch)
+    session.flush()
+    return vswitch
+
+
+def vswitches(
+    account: Account,
+    *,
+    region: str | None = None,
+    vpc: str | None = None,
+    zone: str | None = None,
+    wanted: str | None = None,
+    name: str | None = None,
+    owner: int | None = None,
+) -> Select[VSwitch]:
+    """A query for the account's vSwitches, oldest first."""
+    query = everything(VSwitch, account).join(Vpc)
+    for column, value in (
+        (Vpc.region_id, region),
+        (VSwitch.vpc_id, vpc),
+        (VSwitch.zone_id, zone),
+        (VSwitch.id, wanted),
+        (VSwitch.name, name),
+        (VSwitch.owner_uid, owner),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return query.order_by(VSwitch.created_at, VSwitch.id)
+
+
+def delete_vswitch(session: Session, account: Account, id: str) -> None:
+    """Delete a vSwitch. CloudError: InvalidVSwitchId.NotFound."""
+    session.delete(owned(session, VSwitch, account, id))
+    session.flush()
+
+
+def _block(text: str) -> IPv4Network:
+    with _refused_by_the_network():
+        return things.network(text)
+
+
+def _check_place(vpc: Vpc, vswitch: VSwitch) -> None:
+    """Hold a new vSwitch against the rules of the network."""
+    topology = Topology()
+    with _refused_by_the_network():
+        for thing in (vpc, *vpc.vswitches, vswitch):
+            topology.put(thing.as_thing())
+
+
+@contextmanager
+def _refused_by_the_network() -> Iterator[None]:
+    """What the network refuses, with the vendor's code."""
+    try:
+        yield
+    except NetworkRefused as refusal:
+        overlaps = refusal.id == "network.overlap"
+        code = "InvalidCidrBlock.Overlapped" if overlaps else "InvalidCidrBlock.Malformed"
+        raise CloudError(code, refusal.message) from None
+
+
+def _count(session: Session, query: Select[Vpc]) -> int:
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0
