@@ -14,7 +14,15 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["fix_servers", "fix_wire", "fix_cli", "fix_network", "fix_lab", "fix_cloud"]
+pytest_plugins = [
+    "fix_servers",
+    "fix_wire",
+    "fix_cli",
+    "fix_network",
+    "fix_lab",
+    "fix_cloud",
+    "fix_api",
+]
 
 _ENGINES = Path(__file__).parent.parent / "tools/engines.py"
 

@@ -1,4 +1,4 @@
-"""Writes docs/states.md and docs/checks.md from the tables in the code.
+"""Writes docs/states.md, docs/checks.md and docs/coverage.md from the tables in the code.
 
 Usage: python tools/table_docs.py [--check]
 
@@ -11,6 +11,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
+import coverage_docs
 from landbridge.assessment.registry import CHECKS
 from landbridge.migration.states import TABLE
 
@@ -63,7 +64,7 @@ def checks() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"states.md": states, "checks.md": checks}
+PAGES = {"states.md": states, "checks.md": checks, "coverage.md": coverage_docs.page}
 
 
 def main() -> int:
