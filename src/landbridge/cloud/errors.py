@@ -56,6 +56,7 @@ CBN: _Table = {
     "ParameterIllegal.CenInstanceId": (400, "The CEN does not exist."),
     "InvalidCenId.NotFound": (400, "The CEN does not exist."),
     "InvalidTransitRouterId.NotFound": (400, "The transit router does not exist."),
+    "InvalidCenBandwidthPackageId.NotFound": (400, "The bandwidth plan does not exist."),
     "InvalidPeerTransitRouterId.NotFound": (400, "The peer transit router does not exist."),
     "InvalidTransitRouterAttachmentId.NotFound": (400, "The attachment does not exist."),
     "InvalidName": (400, "The name is not valid."),
@@ -76,6 +77,7 @@ CBN: _Table = {
     "InsufficientIpAddr.vsw": (400, "The vSwitch has no free address."),
     "IncorrectStatus.Vpc": (400, "The VPC is not in a state that permits this."),
     "IncorrectStatus.VpcOrVswitch": (400, "The VPC or vSwitch does not permit this now."),
+    "IncorrectStatus.Attachment": (400, "The attachment does not permit this now."),
     "IncorrectStatus.TransitRouter": (400, "The transit router does not permit this now."),
     "InvalidOperation.CenInstanceStatus": (409, "The CEN does not permit this now."),
     "InvalidOperation.ChildInstanceAlreadyAttached": (409, "The VPC is attached to a CEN already."),
@@ -92,6 +94,10 @@ CBN: _Table = {
     ),
     "OperationUnsupported.BandwidthType": (400, "The bandwidth type cannot be changed so."),
     "QuotaExceeded.Bandwidth": (400, "More bandwidth than an account may have."),
+    "QuotaExceeded.CenQuotaVpcAttachPerTransitRouter": (
+        400,
+        "The transit router has as many attachments as it may have.",
+    ),
     "Forbbiden.AttachChildInstanceAcrossUid": (409, "The owner of the VPC has not granted it."),
     "Forbbiden.TransitRouterServiceNotOpen": (400, "The transit router service is not open."),
     "Operation.Blocking": (400, "Another operation is under way; try again."),
@@ -112,6 +118,19 @@ RDS: _Table = {
 OURS: _Table = {
     "EntityNotExist.Account": (404, "The account does not exist."),
     "EntityAlreadyExists.Account": (409, "An account of that name exists already."),
+    "EntityAlreadyExists.TransitRouter": (409, "The CEN has a transit router in that region."),
+    "EntityAlreadyExists.PeerAttachment": (409, "The two regions are joined already."),
+    "GrantNotExist": (404, "There is no such grant."),
+    "IncorrectStatus.BandwidthPackage": (400, "The bandwidth plan does not permit this now."),
+    "InvalidOperation.CidrBlockOverlapped": (
+        409,
+        "The CIDR block overlaps that of another VPC of the CEN.",
+    ),
+    "OperationUnsupported.ModifyArea": (
+        400,
+        "The areas of a bandwidth plan cannot be changed after the purchase.",
+    ),
+    "QuotaExceeded.Cen": (400, "The account has as many CENs as it may have."),
 }
 
 #: code -> HTTP status, message. A code of two groups means the same in both.

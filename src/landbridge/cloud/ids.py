@@ -19,6 +19,11 @@ def new_uid() -> int:
     return 10**15 + secrets.randbelow(10**15)
 
 
+def new_order() -> str:
+    """The number of a new order: 15 digits."""
+    return str(2 * 10**14 + secrets.randbelow(10**14))
+
+
 def new_access_key() -> tuple[str, str]:
     """Id (`LBAK` and 20 characters) and secret (30) of a new access key."""
     letters = string.ascii_letters + string.digits

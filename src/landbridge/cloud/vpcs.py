@@ -16,6 +16,7 @@ from ..network.topology import Topology
 from ..store import Base, utcnow
 from . import ids, names
 from .accounts import Account
+from .dependents import refuse_if_used
 from .errors import CloudError
 from .ownership import Owned, everything, owned
 from .regions import region as find_region
@@ -144,8 +145,7 @@ def vpcs(
 
 def delete_vpc(session: Session, vpc: Vpc) -> None:
     """Delete a VPC that nothing stands on. CloudError: DependencyViolation."""
-    if vpc.vswitches:
-        raise CloudError("DependencyViolation", f"{vpc.id} has vSwitches: {vpc.vswitches[0].id}")
+    refuse_if_used(session, vpc)
     session.delete(vpc)
     session.flush()
 
@@ -208,8 +208,10 @@ def vswitches(
 
 
 def delete_vswitch(session: Session, account: Account, id: str) -> None:
-    """Delete a vSwitch. CloudError: InvalidVSwitchId.NotFound."""
-    session.delete(owned(session, VSwitch, account, id))
+    """Delete a vSwitch. CloudError: InvalidVSwitchId.NotFound, DependencyViolation."""
+    vswitch = owned(session, VSwitch, account, id)
+    refuse_if_used(session, vswitch)
+    session.delete(vswitch)
     session.flush()
 
 

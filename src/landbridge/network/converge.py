@@ -34,7 +34,7 @@ def converge(fabric: Fabric, topology: Topology) -> list[Change]:
     was corrected, such as a line with another bandwidth, is no change here. Raises
     NetworkFailed.
     """
-    steps = _steps(fabric, topology)
+    steps = steps_of(fabric, topology)
     valid = {id for _, id, _ in steps}
     changes = [Change(Action.DROPPED, it.kind, it.id) for it in fabric.gc(valid)]
     there = {(it.kind, it.id) for it in fabric.observe()}
@@ -45,7 +45,7 @@ def converge(fabric: Fabric, topology: Topology) -> list[Change]:
     return changes
 
 
-def _steps(fabric: Fabric, topology: Topology) -> list[tuple[str, str, Callable[[], Any]]]:
+def steps_of(fabric: Fabric, topology: Topology) -> list[tuple[str, str, Callable[[], Any]]]:
     """Kind, id and how to ensure it, each after what it stands on."""
     shelves: tuple[tuple[str, Callable[[Any], Any], dict[str, Any]], ...] = (
         ("vpc", fabric.ensure_vpc, topology.vpcs),

@@ -1,0 +1,230 @@
+"""The network brought to what the rows say, and the rows told what stands.
+
+The rows alone are the truth: `wanted` computes the whole topology from them, and whatever
+else carries our mark is removed. So a reconciler may stop or be killed at any point; the
+next one goes on. What cannot be made does not hold up the rest: its row says why.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from ..errors import LandbridgeError, NetworkFailed, NetworkRefused
+from ..network import Fabric, Topology
+from ..network.converge import steps_of
+from ..network.fabric import Meter
+from ..store import utcnow
+from . import bandwidth, metering
+from .attachments import Attachment
+from .cens import Cen
+from .control import Cloud
+from .grants import Grant
+from .lines import Connection
+from .made import Made
+from .routers import TransitRouter
+from .vpcs import Vpc, VSwitch
+
+#: How often the rows are looked at for something new.
+POLL = 0.2
+#: After how long what failed is tried again, and what stands is looked at and counted.
+RETRY, HEAL, COUNT = timedelta(seconds=5), timedelta(minutes=1), timedelta(seconds=10)
+
+#: Every kind of row that the network is made of, each after what it stands on.
+KINDS: tuple[type[Any], ...] = (
+    Vpc, VSwitch, Cen, Grant, TransitRouter, Attachment, Connection
+)  # fmt: skip
+#: Those of them that wait for the network.
+MADE: tuple[type[Any], ...] = tuple(kind for kind in KINDS if issubclass(kind, Made))
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Goal:
+    """What the rows wanted at one moment."""
+
+    topology: Topology = field(default_factory=Topology)
+    versions: dict[str, int] = field(default_factory=dict)
+    """Of the wanted rows, by id."""
+    going: set[str] = field(default_factory=set)
+    """Ids of the rows whose things shall go."""
+    troubles: dict[str, str] = field(default_factory=dict)
+    """Why a row could not be brought to what it wants, by id."""
+
+
+def wanted(session: Session) -> Goal:
+    """The whole network as the rows want it."""
+    goal = Goal()
+    for kind in KINDS:
+        for row in session.scalars(select(kind).order_by(*kind.__table__.primary_key)):
+            thing = row.as_thing()
+            if not getattr(row, "is_wanted", True):
+                goal.going.add(thing.id)
+                continue
+            goal.versions[thing.id] = getattr(row, "version", 0)
+            try:
+                goal.topology.put(thing)
+            except NetworkRefused as refusal:
+                goal.troubles[thing.id] = refusal.message
+    return goal
+
+
+class Reconciler:
+    """Brings one fabric to what the rows of one control plane say.
+
+    `connect` gives the fabric, and starts what it needs; where it raises NetworkFailed the
+    rows wait and say why. There may be one reconciler per control plane.
+    """
+
+    def __init__(self, cloud: Cloud, connect: Callable[[], Fabric]) -> None:
+        self._cloud = cloud
+        self._connect = connect
+        self._seen: object = None
+        self._again = self._count = utcnow()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+        while not stop.is_set():
+            try:
+                self.turn()
+            except LandbridgeError as problem:  # the store is busy, the fabric is gone
+                _log.warning("the network waits: %s", problem)
+            except Exception:
+                _log.exception("the network was not brought to what is wanted")
+                self._again = utcnow() + RETRY
+            stop.wait(POLL)
+
+    def turn(self) -> None:
+        """Do what is due now: nothing, as a rule."""
+        now = utcnow()
+        with self._cloud.database.read() as session:
+            seen = _fingerprint(session)
+        if seen != self._seen or now >= self._again:
+            troubles = self.once(now)
+            self._seen = seen
+            self._again = min(self._next_end(now), now + (RETRY if troubles else HEAL))
+        elif now >= self._count:
+            self.count(now)
+
+    def once(self, now: datetime | None = None) -> dict[str, str]:
+        """One round: make, change and remove; returns what could not be made, by id, and why."""
+        now = now or utcnow()
+        with self._cloud.database.write() as session:
+            bandwidth.renew_due(session, now)
+        with self._cloud.database.read() as session:
+            goal = wanted(session)
+        removed = False
+        try:
+            fabric = self._connect()
+            self._record(fabric, now)  # before a counter goes with its line
+            _bring(fabric, goal)
+            removed = True
+        except NetworkFailed as problem:
+            goal.troubles.update(dict.fromkeys(goal.versions, problem.message))
+            goal.troubles.update(dict.fromkeys(goal.going, problem.message))
+        with self._cloud.database.write() as session:
+            _settle(session, goal, removed)
+        return goal.troubles
+
+    def count(self, now: datetime | None = None) -> None:
+        """Add what was used since the last time to the ledger. NetworkFailed."""
+        now = now or utcnow()
+        self._count = now + COUNT
+        self._record(self._connect(), now)
+
+    def _record(self, fabric: Fabric, now: datetime) -> None:
+        with self._cloud.database.read() as session:
+            there = session.scalars(select(Connection.id).where(Connection.standing > 0)).all()
+        meters = {}
+        for id in there:
+            if (meter := _meter(fabric, id)) is not None:
+                meters[id] = meter
+        with self._cloud.database.write() as session:
+            for attachment in session.scalars(select(Attachment).where(Attachment.standing > 0)):
+                metering.record_attachment(session, attachment, now)
+            for id, meter in meters.items():
+                if (connection := session.get(Connection, id)) is not None:
+                    metering.record_traffic(session, connection, meter, now)
+
+    def _next_end(self, now: datetime) -> datetime:
+        with self._cloud.database.read() as session:
+            return bandwidth.next_end(session, now) or now + HEAL
+
+
+@contextmanager
+def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Reconciler]:
+    """A reconciler at work in a thread of its own."""
+    stop, reconciler = threading.Event(), Reconciler(cloud, connect)
+    thread = threading.Thread(target=reconciler.run, args=(stop,), name="network")
+    thread.start()
+    try:
+        yield reconciler
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _bring(fabric: Fabric, goal: Goal) -> None:
+    """Remove what is not wanted, then try each thing by itself."""
+    steps = steps_of(fabric, goal.topology)
+    fabric.gc({id for _, id, _ in steps})
+    for _, id, ensure in steps:
+        try:
+            ensure()
+        except (NetworkFailed, NetworkRefused) as problem:
+            goal.troubles[id] = problem.message
+
+
+def _settle(session: Session, goal: Goal, removed: bool) -> None:
+    """Write down what stands; rows that came or changed after the goal keep waiting."""
+    for kind in reversed(MADE):
+        for row in session.scalars(select(kind)):
+            if row.id in goal.going and removed:
+                session.delete(row)
+            else:
+                _tell(row, goal)
+        session.flush()
+
+
+def _tell(row: Any, goal: Goal) -> None:
+    trouble = goal.troubles.get(row.id, "")
+    if row.trouble != trouble:
+        row.trouble = trouble
+    version = goal.versions.get(row.id)
+    if version is not None and not trouble and row.standing != version:
+        row.standing = version
+
+
+def _meter(fabric: Fabric, id: str) -> Meter | None:
+    """What a line has carried; None if it is not there at the moment."""
+    try:
+        return fabric.meter(id)
+    except (NetworkFailed, NetworkRefused) as problem:
+        if problem.id.startswith("network.daemon"):
+            raise
+        return None
+
+
+def _fingerprint(session: Session) -> tuple[Any, ...]:
+    """Something that differs whenever a row came, went or changed."""
+    told = []
+    kinds: tuple[type[Any], ...] = (*KINDS, bandwidth.BandwidthPlan)
+    for kind in kinds:
+        columns = [func.count(), func.max(kind.created_at)]
+        if hasattr(kind, "version"):
+            columns.append(func.sum(kind.version))
+        if issubclass(kind, Made):
+            columns.append(func.sum(case((kind.is_wanted, 1), else_=0)))
+        if kind is bandwidth.BandwidthPlan:
+            columns.append(func.max(kind.expires_at))
+        told.append(tuple(session.execute(select(*columns).select_from(kind)).one()))
+    return tuple(told)
