@@ -1,0 +1,255 @@
+"""The reconciler: rows become a network, whatever fails, stops or changes meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from landbridge.cloud import Cloud, accounts, attachments, bandwidth, cens, fabric, lines, vpcs
+from landbridge.cloud.accounts import Account
+from landbridge.cloud.attachments import ZoneMapping
+from landbridge.cloud.fabric import Reconciler
+from landbridge.cloud.lines import Order
+from landbridge.cloud.made import State
+from landbridge.cloud.metering import Item, Usage
+from landbridge.cloud.routers import find
+from landbridge.errors import NetworkFailed
+from landbridge.network.fabric import Meter, Observed
+from landbridge.postgres.process import wait_until
+from landbridge.store import utcnow
+
+PLACES = {"cn-hangzhou": ("10.1", "cn-hangzhou-h"), "cn-beijing": ("10.2", "cn-beijing-h")}
+
+
+class Memory:
+    """A fabric that only remembers; what is in `broken` cannot be made."""
+
+    def __init__(self) -> None:
+        self.things: dict[str, Any] = {}
+        self.broken: set[str] = set()
+        self.meters: dict[str, Meter] = {}
+        self.made: list[str] = []
+
+    def __getattr__(self, verb: str) -> Any:
+        assert verb.startswith("ensure_"), verb
+        return self._ensure
+
+    def _ensure(self, thing: Any) -> None:
+        if thing.id in self.broken:
+            raise NetworkFailed(f"no room for {thing.id}")
+        if self.things.get(thing.id) != thing:
+            self.made.append(thing.id)
+        self.things[thing.id] = thing
+
+    def gc(self, valid: Any) -> list[Observed]:
+        gone = [id for id in self.things if id not in valid]
+        for id in gone:
+            del self.things[id]
+        return [Observed("thing", id) for id in gone]
+
+    def meter(self, id: str) -> Meter:
+        if id not in self.things:
+            raise NetworkFailed(f"there is no line {id}", id="network.missing")
+        return self.meters.get(id, Meter(0, 0))
+
+
+class Joined:
+    """One account with a VPC in each of two regions, attached to its CEN."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.memory = Memory()
+        self.reconciler = Reconciler(cloud, lambda: self.memory)  # type: ignore[arg-type,return-value]
+        with cloud.database.write() as session:
+            self.ann: Account = accounts.create(session, "ann")
+            self.cen = cens.create(session, self.ann, "cen").id
+            self.vpcs = []
+            for region, (block, zone) in PLACES.items():
+                vpc = vpcs.create_vpc(session, self.ann, region, cidr=f"{block}.0.0/16")
+                vswitch = vpcs.create_vswitch(session, vpc, zone, f"{block}.0.0/24")
+                self.vpcs.append((vpc.id, [ZoneMapping(zone, vswitch.id)]))
+        self.reconciler.once()
+
+    def attach(self) -> list[str]:
+        with self.cloud.database.write() as session:
+            return [
+                attachments.create(
+                    session, self.ann, vpc_id=vpc, zones=zones, cen_id=self.cen, region=region
+                ).id
+                for region, (vpc, zones) in zip(PLACES, self.vpcs, strict=True)
+            ]
+
+    def line(self, mbits: int = 10) -> tuple[str, str]:
+        """A plan and a connection on it."""
+        with self.cloud.database.write() as session:
+            plan = bandwidth.buy(session, self.ann, area_a="China", area_b="China", bandwidth=100)
+            bandwidth.associate(session, self.ann, plan.id, self.cen)
+            a, b = (find(session, self.cen, region) for region in PLACES)
+            assert a is not None and b is not None
+            order = Order(mbits, plan_id=plan.id)
+            line = lines.create(session, self.ann, order, router_id=a.id, peer_router_id=b.id)
+            return plan.id, line.id
+
+    def states(self, *ids: str) -> list[State]:
+        with self.cloud.database.read() as session:
+            rows = {r.id: r for kind in fabric.MADE for r in session.scalars(select(kind))}
+            return [rows[id].state for id in ids]
+
+
+@pytest.fixture
+def joined(cloud: Cloud) -> Iterator[Joined]:
+    yield Joined(cloud)
+
+
+def test_rows_stand_when_the_network_does_and_a_second_round_makes_nothing(
+    joined: Joined,
+) -> None:
+    ids = joined.attach()
+    assert joined.states(*ids) == [State.MAKING] * 2
+    assert joined.reconciler.once() == {}
+    _, line = joined.line()
+    joined.reconciler.once()
+    assert joined.states(joined.cen, *ids, line) == [State.STANDING] * 4
+    assert {*ids, line} <= set(joined.memory.things)
+    assert joined.memory.things[line].rate == 10_000_000
+    joined.memory.made.clear()
+    Reconciler(joined.cloud, lambda: joined.memory).once()  # type: ignore[arg-type,return-value]
+    assert joined.memory.made == []
+
+
+def test_a_bandwidth_is_changing_until_the_line_has_it(joined: Joined) -> None:
+    joined.attach()
+    joined.reconciler.once()
+    _, line = joined.line()
+    joined.reconciler.once()
+    with joined.cloud.database.write() as session:
+        lines.update(session, joined.ann, line, Order(bandwidth=20))
+    assert joined.states(line) == [State.CHANGING]
+    joined.reconciler.once()
+    assert joined.states(line) == [State.STANDING]
+    assert joined.memory.things[line].rate == 20_000_000
+
+
+def test_what_cannot_be_made_waits_with_its_reason_and_holds_up_nothing(joined: Joined) -> None:
+    first, second = joined.attach()
+    joined.memory.broken.add(first)
+    assert set(joined.reconciler.once()) == {first}
+    assert joined.states(first, second) == [State.MAKING, State.STANDING]
+    with joined.cloud.database.read() as session:
+        assert session.get_one(attachments.Attachment, first).trouble == f"no room for {first}"
+    joined.memory.broken.clear()
+    joined.reconciler.once()
+    with joined.cloud.database.read() as session:
+        row = session.get_one(attachments.Attachment, first)
+        assert (row.state, row.trouble) == (State.STANDING, "")
+
+
+def test_without_a_network_everything_waits_and_says_why(joined: Joined) -> None:
+    def absent() -> Any:
+        raise NetworkFailed("nothing answers", id="network.daemon_absent")
+
+    ids = joined.attach()
+    alone = Reconciler(joined.cloud, absent)
+    assert set(ids) <= set(alone.once())
+    assert joined.states(*ids) == [State.MAKING] * 2
+    with joined.cloud.database.write() as session:
+        assert session.get_one(attachments.Attachment, ids[0]).trouble == "nothing answers"
+        attachments.delete(session, joined.ann, ids[0])
+    alone.once()
+    assert joined.states(ids[0]) == [State.REMOVING]  # the row stays as long as the thing may
+    joined.reconciler.once()
+    with joined.cloud.database.read() as session:
+        assert session.get(attachments.Attachment, ids[0]) is None
+
+
+def test_a_deleted_cen_goes_with_its_routers_and_nothing_of_it_is_left(joined: Joined) -> None:
+    ids = joined.attach()
+    joined.reconciler.once()
+    with joined.cloud.database.write() as session:
+        for id in ids:
+            attachments.delete(session, joined.ann, id)
+    joined.reconciler.once()
+    with joined.cloud.database.write() as session:
+        cens.delete(session, joined.ann, joined.cen)
+    joined.reconciler.once()
+    with joined.cloud.database.read() as session:
+        assert session.get(cens.Cen, joined.cen) is None
+    assert {id.split("-")[0] for id in joined.memory.things} == {"vpc", "vsw"}
+
+
+def test_a_plan_that_ends_takes_the_bandwidth_away_and_renewed_gives_it_back(
+    joined: Joined,
+) -> None:
+    joined.attach()
+    joined.reconciler.once()
+    plan, line = joined.line()
+    with joined.cloud.database.write() as session:
+        end = utcnow() + timedelta(seconds=0.4)
+        session.get_one(bandwidth.BandwidthPlan, plan).expires_at = end
+    joined.reconciler.turn()
+    assert joined.memory.things[line].bits_per_second == 10_000_000
+    assert wait_until(lambda: utcnow() >= end, 5)
+    joined.reconciler.turn()  # nothing was written: the end itself calls for it
+    assert joined.memory.things[line].bits_per_second is None
+    with joined.cloud.database.write() as session:
+        bandwidth.renew(session, joined.ann, plan, 1)
+    joined.reconciler.turn()
+    assert joined.memory.things[line].bits_per_second == 10_000_000
+
+
+def test_a_plan_that_renews_itself_keeps_the_bandwidth(joined: Joined) -> None:
+    joined.attach()
+    joined.reconciler.once()
+    plan, line = joined.line()
+    with joined.cloud.database.write() as session:
+        row = session.get_one(bandwidth.BandwidthPlan, plan)
+        row.auto_renew_months, row.expires_at = 1, utcnow()
+    joined.reconciler.once()
+    assert joined.memory.things[line].bits_per_second == 10_000_000
+
+
+def test_a_lines_last_bytes_are_counted_before_it_goes(joined: Joined) -> None:
+    joined.attach()
+    joined.reconciler.once()
+    _, line = joined.line()
+    with joined.cloud.database.write() as session:
+        by_transfer = Order(allocation=lines.Allocation.TRANSFER)
+        lines.update(session, joined.ann, line, by_transfer)
+    joined.reconciler.once()
+    joined.memory.meters[line] = Meter(700, 77)
+    with joined.cloud.database.write() as session:
+        lines.delete(session, joined.ann, line)
+    joined.reconciler.once()
+    assert line not in joined.memory.things
+    with joined.cloud.database.read() as session:
+        used = session.scalars(select(Usage).where(Usage.item == Item.TRANSFER)).one()
+        hours = session.scalars(select(Usage).where(Usage.item == Item.ATTACHMENT)).all()
+    assert (used.resource_id, used.quantity) == (line, 777)
+    assert len(hours) >= 2
+
+
+def test_a_reconciler_at_work_sees_every_change_by_itself(joined: Joined) -> None:
+    with fabric.running(joined.cloud, lambda: joined.memory):  # type: ignore[arg-type,return-value]
+        ids = joined.attach()
+        assert wait_until(lambda: joined.states(*ids) == [State.STANDING] * 2, 10)
+        with joined.cloud.database.write() as session:
+            for id in ids:
+                attachments.delete(session, joined.ann, id)
+        assert wait_until(lambda: not set(ids) & set(joined.memory.things), 10)
+        assert wait_until(lambda: _gone(joined, ids), 10)
+        vpc, zones = joined.vpcs[0]
+        with joined.cloud.database.write() as session:
+            vpcs.delete_vswitch(session, joined.ann, zones[0].vswitch_id)
+            vpcs.delete_vpc(session, vpcs.find_vpc(session, joined.ann, vpc))
+        assert wait_until(lambda: vpc not in joined.memory.things, 10)
+    assert "network" not in {thread.name for thread in threading.enumerate()}
+
+
+def _gone(joined: Joined, ids: list[str]) -> bool:
+    with joined.cloud.database.read() as session:
+        return all(session.get(attachments.Attachment, id) is None for id in ids)
