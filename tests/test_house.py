@@ -15,8 +15,9 @@ SOURCE = Path(__file__).parent.parent / "src/landbridge"
 MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"api", "cloud", "migration", "assessment", "lab", "network", "postgres", "errors"},
     "api": {"cloud", "errors", "lock"},
-    "lab": {"network", "postgres", "errors", "lock"},
-    "cloud": {"store", "migration", "assessment", "network", "postgres", "errors", "lock"},
+    "lab": {"servers", "network", "postgres", "errors", "lock"},
+    "servers": {"network", "postgres", "errors"},
+    "cloud": {"store", "servers", "migration", "assessment", "network", "postgres", "errors", "lock"},
     "store": {"errors", "lock"},
     "network": {"postgres", "errors", "lock"},
     "migration": {"engine", "assessment", "postgres", "errors", "lock"},

@@ -113,6 +113,18 @@ RDS: _Table = {
     "InvalidAccountName.Duplicate": (400, "The database account exists already."),
     "InvalidAccountName.NotFound": (404, "The database account does not exist."),
     "InvalidSourceCategory": (400, "The kind of the source is not valid."),
+    "InvalidEngineVersion": (400, "The engine version is not offered."),
+    "InvalidDBInstanceClass.NotFound": (404, "The instance class does not exist."),
+    "InvalidPrivateIpAddress": (400, "The address is taken, or not of the vSwitch."),
+    "IncorrectDBInstanceType": (400, "The instance is not of a kind that permits this."),
+    "OperationDenied.DeletionProtection": (403, "The instance is protected from deletion."),
+    "InvalidSecurityIPList.Format": (400, "An entry of the whitelist is not valid."),
+    "InvalidSecurityIPList.Duplicate": (400, "An entry of the whitelist is there twice."),
+    "InvalidSecurityIPList.QuotaExceeded": (400, "More whitelist than an instance may have."),
+    "InvalidDBInstanceIPArrayName.Format": (400, "The name of the whitelist is not valid."),
+    "InvalidAccountName.Malformed": (400, "The name of the database account is not valid."),
+    "InvalidAccountPassword.Malformed": (400, "The password is not valid."),
+    "InvalidAccountDescription.Malformed": (400, "The description is not valid."),
 }
 
 OURS: _Table = {

@@ -28,6 +28,7 @@ from .attachments import Attachment
 from .cens import Cen
 from .control import Cloud
 from .grants import Grant
+from .instances.tables import DBInstance
 from .lines import Connection
 from .made import Made
 from .routers import TransitRouter
@@ -40,7 +41,7 @@ RETRY, HEAL, COUNT = timedelta(seconds=5), timedelta(minutes=1), timedelta(secon
 
 #: Every kind of row that the network is made of, each after what it stands on.
 KINDS: tuple[type[Any], ...] = (
-    Vpc, VSwitch, Cen, Grant, TransitRouter, Attachment, Connection
+    Vpc, VSwitch, DBInstance, Cen, Grant, TransitRouter, Attachment, Connection
 )  # fmt: skip
 #: Those of them that wait for the network.
 MADE: tuple[type[Any], ...] = tuple(kind for kind in KINDS if issubclass(kind, Made))

@@ -41,9 +41,20 @@ class OsAccount:
             return cls(entry.pw_name, entry.pw_uid, entry.pw_gid, switch=True)
         raise OSError("no unprivileged account (postgres, nobody) on this host")
 
+    @classmethod
+    def numbered(cls, uid: int | None) -> OsAccount:
+        """The account of that number, also one without an entry; None: the usual one."""
+        if uid is None:
+            return cls.for_servers()
+        return cls(str(uid), uid, uid, switch=uid != os.geteuid())
+
     @property
     def home(self) -> Path:
-        return Path(pwd.getpwuid(self.uid).pw_dir)
+        """Its home folder; one that does not exist for a number without an entry."""
+        try:
+            return Path(pwd.getpwuid(self.uid).pw_dir)
+        except KeyError:
+            return Path("/nonexistent")
 
     def popen_arguments(self) -> dict[str, Any]:
         """Keyword arguments that make `subprocess` run a child as this account."""

@@ -1,0 +1,96 @@
+"""Keeps writers out where stock PostgreSQL has no parameter for it.
+
+`rds_force_trans_ro_non_sup` is of the vendor's own kernel. What stock PostgreSQL has, the
+read-only default, every session may override; whoever does is found here by the transaction
+id that its first write takes, and ended. Until it is found it may have committed: a few
+tens of milliseconds, see EVERY.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from ...errors import LandbridgeError
+from ...postgres.cluster import Cluster
+from .server import connect
+
+#: Seconds between two looks.
+EVERY = 0.05
+
+_log = logging.getLogger(__name__)
+
+_END_WRITERS = """
+SELECT pg_terminate_backend(a.pid)
+FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+WHERE a.backend_xid IS NOT NULL AND a.backend_type = 'client backend' AND NOT r.rolsuper
+  AND NOT (%s AND a.query ~* '^\\s*(drop|truncate)\\s[^;]*;?\\s*$')
+"""
+
+
+@dataclass(frozen=True)
+class Post:
+    """A server to be guarded."""
+
+    cluster: Cluster
+    may_free: bool
+    """Whether DROP and TRUNCATE pass: its storage is full, nothing else."""
+
+
+class Guard:
+    """One thread that ends the sessions of writers on servers that take no writes."""
+
+    def __init__(self) -> None:
+        self._posts: Mapping[str, Post] = {}
+        self._connections: dict[str, psycopg.Connection[Any]] = {}
+        self._woken = threading.Event()
+        self._stopped = threading.Event()
+
+    def watch(self, posts: Mapping[str, Post]) -> None:
+        """Guard these servers, by instance, and no others."""
+        self._posts = posts
+        if posts:
+            self._woken.set()
+
+    def run(self) -> None:
+        """Guard until `stop`."""
+        while not self._stopped.is_set():
+            if not self._posts and not self._connections:
+                self._woken.wait(1)
+                self._woken.clear()
+                continue
+            self.look()
+            self._stopped.wait(EVERY)
+        for id in list(self._connections):
+            self._leave(id)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._woken.set()
+
+    def look(self) -> None:
+        """One look at every server."""
+        posts = self._posts
+        for id in set(self._connections) - set(posts):
+            self._leave(id)
+        for id, post in posts.items():
+            try:
+                if id not in self._connections:
+                    self._connections[id] = connect(post.cluster)
+                ended = self._connections[id].execute(_END_WRITERS, [post.may_free]).fetchall()
+                if ended:
+                    _log.info("%s: %d sessions of writers ended", id, len(ended))
+            except (LandbridgeError, psycopg.Error):  # restarting, or gone: again at the next look
+                self._leave(id)
+
+    def _leave(self, id: str) -> None:
+        connection = self._connections.pop(id, None)
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                connection.close()

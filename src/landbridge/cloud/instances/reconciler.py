@@ -1,0 +1,241 @@
+"""Brings every instance's server to what the rows want, and tells the rows what stands.
+
+The rows alone are the truth, and each job may be repeated from any point: a service that was
+killed goes on where it was, and adopts the servers, which live on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psycopg
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...errors import LandbridgeError
+from ...network.fabric import Fabric
+from ..control import Cloud
+from . import dbaccounts, parameters, roles, standby, wanted
+from .guard import Guard, Post
+from .server import House, used_bytes
+from .states import KEPT, LockMode, Role, Status
+from .tables import DBInstance
+
+#: Seconds between two looks at the rows, and at every server's process and size.
+POLL, LOOK = 0.2, 5.0
+#: Seconds before what failed is tried again: at first, and at most.
+_RETRY, _RETRY_MOST = 0.3, 30.0
+#: Servers that are worked on at the same time.
+_AT_ONCE = 4
+#: The lock of a full storage goes when this part of it is in use.
+_UNLOCKED_BELOW = 0.95
+
+_BUSY = (Status.CREATING, Status.REBOOTING, Status.DELETING)
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Attempt:
+    """What is remembered of a job that failed."""
+
+    wait: float = _RETRY
+    due: float = field(default_factory=lambda: time.monotonic() + _RETRY)
+
+    def again(self) -> _Attempt:
+        wait = min(2 * self.wait, _RETRY_MOST)
+        return _Attempt(wait, time.monotonic() + wait)
+
+
+class Reconciler:
+    """Looks after all instances of one control plane; there may be one at a time."""
+
+    def __init__(self, cloud: Cloud, connect: Callable[[], Fabric]) -> None:
+        self.house = House(cloud.folder.parent / "instances", connect)
+        self._cloud = cloud
+        self._guard = Guard()
+        self._working: dict[str, Future[None]] = {}
+        self._failed: dict[str, _Attempt] = {}
+        self._looked = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; jobs that run then are finished first."""
+        guard = threading.Thread(target=self._guard.run, name="guard")
+        guard.start()
+        try:
+            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="instance") as pool:
+                while not stop.is_set():
+                    try:
+                        self._turn(pool)
+                    except LandbridgeError as problem:  # the store is busy
+                        _log.warning("instances wait: %s", problem)
+                    except Exception:
+                        _log.exception("instances were not looked after")
+                    stop.wait(POLL)
+        finally:
+            self._guard.stop()
+            guard.join()
+
+    def _turn(self, pool: ThreadPoolExecutor) -> None:
+        self._working = {id: job for id, job in self._working.items() if not job.done()}
+        if time.monotonic() >= self._looked + LOOK:
+            self._looked = time.monotonic()
+            self._look()
+        now = time.monotonic()
+        with self._cloud.database.read() as session:
+            due = _due(session)
+            self._guard.watch(self._posts(session))
+        for id in due:
+            failed = self._failed.get(id)
+            if id not in self._working and (failed is None or now >= failed.due):
+                self._working[id] = pool.submit(self._job, id)
+
+    def _job(self, id: str) -> None:
+        """Do what is due for one instance, and write down what came of it."""
+        try:
+            self._work(id)
+            self._failed.pop(id, None)
+        except (LandbridgeError, psycopg.Error, OSError) as problem:
+            self._fail(id, str(problem))
+        except Exception as problem:
+            _log.exception("%s was not brought to what is wanted", id)
+            self._fail(id, f"a defect of Landbridge: {type(problem).__name__}")
+
+    def _fail(self, id: str, words: str) -> None:
+        self._failed[id] = self._failed[id].again() if id in self._failed else _Attempt()
+        with suppress(LandbridgeError), self._cloud.database.write() as session:
+            if (instance := session.get(DBInstance, id)) is not None:
+                instance.trouble = words
+                if instance.status is Status.RUNNING and not self._is_up(instance):
+                    instance.status = Status.STOPPED
+
+    def _work(self, id: str) -> None:
+        with self._cloud.database.read() as session:
+            instance = session.get(DBInstance, id)
+            if instance is None or id not in _due(session):
+                return
+            goal = wanted.read(session, self._cloud.vault, instance)
+            everybody = [other.as_thing() for other in session.scalars(select(DBInstance))]
+            primary = instance.primary
+            at = self.house.found(primary.id, primary.number) if primary else None
+            is_let_in = primary is not None and primary.applied == primary.version
+        if goal.status is Status.DELETING:
+            self.house.remove(id, goal.number, at, goal.slot)
+            self._removed(id)
+            return
+        if at is not None and is_let_in and at.process() is not None:
+            standby.admit(at, goal)
+        restart = goal.status is Status.REBOOTING
+        done = self.house.bring(goal, restart=restart, everybody=everybody)
+        self._settle(goal, done)
+
+    def _settle(self, goal: wanted.Wanted, done: list[tuple[roles.Order, str]]) -> None:
+        troubles = [words for _, words in done if words]
+        with self._cloud.database.write() as session:
+            instance = session.get(DBInstance, goal.id)
+            if instance is None:
+                return
+            for order, _ in done:
+                dbaccounts.settle(session, self._cloud.vault, goal.id, order.name, order.number)
+            instance.applied = goal.version
+            instance.trouble = "; ".join(troubles)
+            if goal.closes_strangers and instance.version == goal.version:
+                instance.closes_strangers = False
+            if instance.status is goal.status and goal.status is not Status.MAINTAINING:
+                instance.status = Status.RUNNING
+
+    def _removed(self, id: str) -> None:
+        with self._cloud.database.write() as session:
+            if (instance := session.get(DBInstance, id)) is None:
+                return
+            secrets = [a.verifier_id for a in instance.accounts] + [instance.replicator_id]
+            primary = instance.primary
+            session.delete(instance)
+            session.flush()
+            for secret in filter(None, secrets):
+                self._cloud.vault.forget(session, secret)
+            if primary is not None:
+                primary.change()
+
+    def _look(self) -> None:
+        """Find servers that ended, and storages that are full."""
+        with self._cloud.database.read() as session:
+            kept = session.scalars(select(DBInstance).where(DBInstance.status.in_(KEPT))).all()
+        for instance in kept:
+            if instance.id in self._working:
+                continue
+            used = used_bytes(self.house.home(instance.id))
+            up = self._is_up(instance)
+            lock = _lock(instance, used)
+            if up == (instance.status is not Status.STOPPED) and (
+                (lock, used) == (instance.lock_mode, instance.used_bytes)
+            ):
+                continue
+            with self._cloud.database.write() as session:
+                row = session.get(DBInstance, instance.id)
+                if row is None or row.status not in KEPT:
+                    continue
+                row.used_bytes = used
+                if row.lock_mode is not lock:
+                    row.lock_mode = lock
+                    row.change()
+                if not up and row.status is Status.RUNNING:
+                    row.status = Status.STOPPED
+
+    def _is_up(self, instance: DBInstance) -> bool:
+        return self.house.is_up(instance.id, instance.number)
+
+    def _posts(self, session: Session) -> dict[str, Post]:
+        """The servers that take no writes."""
+        posts = {}
+        kept = session.scalars(
+            select(DBInstance).where(DBInstance.status.in_(KEPT), DBInstance.role == Role.PRIMARY)
+        )
+        for instance in kept:
+            is_forced = instance.parameter(parameters.FORCE_READ_ONLY) == "on"
+            if is_forced or instance.lock_mode is LockMode.DISK_QUOTA:
+                cluster = self.house.found(instance.id, instance.number)
+                posts[instance.id] = Post(cluster, may_free=not is_forced)
+        return posts
+
+
+@contextmanager
+def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Reconciler]:
+    """A reconciler at work in threads of its own."""
+    stop, reconciler = threading.Event(), Reconciler(cloud, connect)
+    thread = threading.Thread(target=reconciler.run, args=(stop,), name="instances")
+    thread.start()
+    try:
+        yield reconciler
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _due(session: Session) -> list[str]:
+    """The instances on which there is work, primaries first."""
+    rows = session.execute(
+        select(DBInstance.id, DBInstance.status, DBInstance.version, DBInstance.applied).order_by(
+            DBInstance.number
+        )
+    )
+    return [
+        id
+        for id, status, version, applied in rows
+        if status in _BUSY or status is Status.STOPPED or (status in KEPT and applied != version)
+    ]
+
+
+def _lock(instance: DBInstance, used: int) -> LockMode:
+    quota = instance.storage_gb << 30
+    if instance.role is Role.READ_ONLY:
+        return LockMode.UNLOCK
+    if used >= quota:
+        return LockMode.DISK_QUOTA
+    is_locked = instance.lock_mode is LockMode.DISK_QUOTA
+    return LockMode.DISK_QUOTA if is_locked and used >= _UNLOCKED_BELOW * quota else LockMode.UNLOCK
