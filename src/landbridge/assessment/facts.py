@@ -49,6 +49,8 @@ class DestinationPlan:
     """Address blocks of the source's network, where somebody knows them."""
     cidrs: tuple[str, ...] | None = None
     """Address blocks of the destination's network."""
+    os_account: int | None = None
+    """Number of the account that shall run the server; None: the usual one."""
 
 
 class Port(Enum):

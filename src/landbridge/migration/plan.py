@@ -33,8 +33,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 #: What a request and the assessment's plan call by one name.
 _SAME = (
-    "archive_command", "fence", "listen", "max_rate", "reindex", "replaces_empty_cluster",
-    "settings", "tablespaces", "wal_budget", "wal_policy",
+    "archive_command", "fence", "listen", "max_rate", "os_account", "reindex",
+    "replaces_empty_cluster", "settings", "tablespaces", "wal_budget", "wal_policy",
 )  # fmt: skip
 _COMPRESSION = re.compile(r"(auto|none|(gzip|lz4|zstd)(:\d+(:\d+)?)?)")
 

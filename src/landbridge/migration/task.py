@@ -34,6 +34,7 @@ from ..errors import LandbridgeError, UsageError
 from ..postgres.cluster import Cluster
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import find
+from ..postgres.osaccount import OsAccount
 from .journal import Journal, now
 from .states import State, is_end
 
@@ -90,6 +91,8 @@ class Request:
     """Ids of findings of level error that shall not stand in the way."""
     replaces_empty_cluster: bool = False
     """The data directory held an empty cluster, which is kept aside until the end."""
+    os_account: int | None = None
+    """Number (user and group) of the account that runs the server; None: the usual one."""
 
 
 class Task:
@@ -160,8 +163,9 @@ class Task:
         """The destination."""
         request = self.request
         return Cluster(
-            Path(request.data), find(request.major), request.port, superuser=request.superuser
-        )
+            Path(request.data), find(request.major), request.port, superuser=request.superuser,
+            account=OsAccount.numbered(request.os_account),
+        )  # fmt: skip
 
     def write_live(self, **figures: Any) -> None:
         """Replace the latest figures (`live.json`); watchers read them several times a second."""

@@ -108,8 +108,11 @@ def _is_held(task: Task, seen: int) -> bool:
     return any(h != "switchover" or task.request.switchover == "auto" for h in held)
 
 
-def request_switchover(task: Task) -> None:
+def request_switchover(task: Task, *, fenced: bool = False, unverified: bool = False) -> None:
     """Ask for the switchover; returns at once.
+
+    `fenced`, `unverified`: what is said of a manual fence, as in `declare_fenced`; then
+    nothing more is waited for.
 
     The worker that has the task carries it out, or the next one: call `run` if
     `task.is_worked_on()` is False. Raises SwitchoverRefused (switchover.not_yet,
@@ -123,6 +126,8 @@ def request_switchover(task: Task) -> None:
             id="switchover.too_late" if late else "switchover.not_yet",
             remedy=_how_to_go_on(task, state),
         )
+    if fenced or unverified:
+        note_fenced(task, unverified=unverified)
     _ask(task, SWITCHOVER)
 
 

@@ -35,7 +35,7 @@ def main(folder: Path) -> int:
     def report(progress: CopyProgress) -> None:
         write_json(folder / "progress.json", progress.as_dict(), durable=False)
 
-    destination = Destination(spec.path, spec.task, folder)
+    destination = Destination(spec.path, spec.task, folder, spec.os_account)
     try:
         result = ENGINES[spec.engine]().run(spec, report)
     except Exception as error:

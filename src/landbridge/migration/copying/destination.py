@@ -34,10 +34,10 @@ _SYNC_THREADS = 8
 class Destination:
     """Prepares, cleans, makes durable and seals what a copy is written into."""
 
-    def __init__(self, data: Path, task: str, folder: Path) -> None:
+    def __init__(self, data: Path, task: str, folder: Path, os_account: int | None = None) -> None:
         self.data = data
         self.task = task
-        self.account = OsAccount.for_servers()
+        self.account = OsAccount.numbered(os_account)
         self._record = folder / "made.json"
 
     @property

@@ -32,7 +32,10 @@ class CopyJob:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.folder = task.folder / "copy"
-        self._destination = Destination(Path(task.request.data), task.id, self.folder)
+        request = task.request
+        self._destination = Destination(
+            Path(request.data), task.id, self.folder, request.os_account
+        )
 
     @property
     def aside(self) -> Path:
@@ -120,6 +123,7 @@ class CopyJob:
             compression=request.compression,
             max_rate=request.max_rate,
             sync=request.sync,
+            os_account=request.os_account,
         )
 
     def _start(self) -> None:

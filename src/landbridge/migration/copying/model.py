@@ -55,6 +55,8 @@ class CopySpec:
     """Bytes per second on the line, WAL not counted."""
     sync: bool = True
     """Make the copy durable (fsync)."""
+    os_account: int | None = None
+    """Number of the account that the files are to belong to; None: the usual one."""
 
     @property
     def conninfo(self) -> Conninfo:

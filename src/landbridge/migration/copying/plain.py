@@ -39,7 +39,7 @@ class PlainEngine:
     def run(self, spec: CopySpec, report: Report) -> CopyResult:
         """See `CopyEngine.run`; raises LandbridgeError or OSError."""
         meter = Meter(report)
-        destination = Destination(spec.path, spec.task, Path(spec.folder))
+        destination = Destination(spec.path, spec.task, Path(spec.folder), spec.os_account)
         meter.enter(Phase.PREPARING)
         destination.prepare()
         connect = ReplicationConnection.connect
@@ -171,7 +171,8 @@ class _Copy:
         wal = WalReceiver(
             self._wal_conn, self._spec.slot, start.lsn, start.timeline,
             self._destination.data / "pg_wal",
-            sync=self._spec.sync, on_failure=self._conn.abort,
+            account=self._destination.account, sync=self._spec.sync,
+            on_failure=self._conn.abort,
         )  # fmt: skip
         wal.fetch_history()
         wal.start()

@@ -40,6 +40,7 @@ class WalReceiver(threading.Thread):
         timeline: int,
         folder: Path,
         *,
+        account: OsAccount,
         sync: bool,
         on_failure: Callable[[], None],
     ) -> None:
@@ -52,7 +53,7 @@ class WalReceiver(threading.Thread):
         self._folder = folder
         self._sync = sync
         self._on_failure = on_failure
-        self._account = OsAccount.for_servers()
+        self._account = account
         self._wake = os.eventfd(0)
         self._fd: int | None = None
         self._durable = self.start_lsn

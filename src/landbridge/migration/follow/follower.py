@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 
@@ -14,6 +15,7 @@ from ..standby.hold import is_held
 from ..standby.lifecycle import dbname
 from ..states import State
 from ..task import Task
+from .disturbance import notice
 from .local import LocalView, LocalWatch
 from .measure import Measure
 from .sample import Sample
@@ -45,6 +47,7 @@ class Follower:
         self._local = LocalWatch(task.cluster(), dbname(task))
         self._local_lock = threading.Lock()
         self._measure = Measure(request.wal_budget)
+        self._noticed: psycopg.Connection[Any] | None = None
         self._pair: tuple[SourceView, LocalView | None] | None = None
         self._used: SourceView | None = None
         self._failure: Exception | None = None
@@ -119,6 +122,9 @@ class Follower:
 
     def _look(self) -> None:
         view = self._source.read()
+        if (conn := self._source.connection()) is not self._noticed:
+            notice(self.task, conn)
+            self._noticed = conn
         # The standby is asked at once, so that the two positions belong together.
         with self._local_lock:
             local = self._local.read()

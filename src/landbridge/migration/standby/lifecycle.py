@@ -122,7 +122,7 @@ def undo_standby(task: Task) -> None:
     cluster.stop("immediate")
     if not is_partial(cluster.data):
         # What is left when we die in the midst shall neither start nor pass for promoted.
-        Destination(cluster.data, task.id, task.folder / "copy").unseal()
+        Destination(cluster.data, task.id, task.folder / "copy", task.request.os_account).unseal()
     for folder in (cluster.data, cluster.side, cluster.socket_dir):
         shutil.rmtree(folder, ignore_errors=True)
     if cluster.data.exists():
