@@ -125,6 +125,8 @@ CONNECTION = (
          "no pg_hba.conf entry", "host all migrator 10.1.0.9/32 md5", why="hba"),
     Case("connect.login", E, _no_login(Refusal.NO_ROLE, 'role "migrator" does not exist'),
          "does not exist", 'CREATE ROLE "migrator" LOGIN CREATEROLE REPLICATION;', why="role"),
+    Case("connect.login", E, _no_login(Refusal.TIMEOUT, "connection timeout expired"),
+         "Most probably the line between the two networks has next to no bandwidth", why="line"),
     Case("connect.login", E, _no_login(Refusal.OTHER, "Passwort-Authentifizierung fehlgeschlagen"),
          "Passwort-Authentifizierung fehlgeschlagen", why="other language"),
     Case("connect.replication", E,
@@ -158,10 +160,12 @@ CONNECTION = (
 
 ROUTE = (
     Case("network.cidr", E, _set(plan__cidrs=("10.0.128.0/17",)), "overlaps"),
-    Case("network.line", E, _set(source__line=Line(None, 70_000, 1500)), "stalled after 68.4 kB",
-         "ping -M do -s 1472 10.0.0.5", why="stall"),
-    Case("network.line", W, _set(source__line=Line(1e6, MB, 1500)), "about 1 d", why="slow"),
-    Case("network.mtu", W, _set(source__line__mtu=576), "576 bytes", "tracepath 10.0.0.5"),
+    Case("network.line", E, _set(reached__line=Line(None, 70_000, 1500)),
+         "stalled after 68.4 kB. Packets of full size do arrive", why="stall"),
+    Case("network.line", E, _set(reached__line=Line(None, 0, 1500), source=None, fence=None),
+         "1 kbit/s", "ping -M do -s 1472 10.0.0.5", why="silence"),
+    Case("network.line", W, _set(reached__line=Line(1e6, MB, 1500)), "about 1 d", why="slow"),
+    Case("network.mtu", W, _set(reached__line__mtu=576), "576 bytes", "tracepath 10.0.0.5"),
     Case("network.latency", INFO, _set(source__server__round_trip=0.25), "250 ms"),
 )  # fmt: skip
 
@@ -269,8 +273,8 @@ WAL = (
     Case("wal.sender_timeout", W, _guc("wal_sender_timeout", "0", "ms"), "never notices",
          "wal_sender_timeout = '60s'", True),
     Case("wal.sender_timeout", W, _guc("wal_sender_timeout", "2000", "ms"), "2.0 s", why="short"),
-    Case("wal.compression", INFO, _set(source__line=Line(50e6, MB, 1500)), "wal_compression is off",
-         "wal_compression = 'on'"),
+    Case("wal.compression", INFO, _set(reached__line=Line(50e6, MB, 1500)),
+         "wal_compression is off", "wal_compression = 'on'"),
     Case("wal.archive", W,
          _both(_guc("archive_mode", "on"), _guc("archive_command", "cp %p /archive/%f")),
          "will not archive", "--archive-command"),

@@ -84,7 +84,8 @@ def healthy() -> Facts:
         address="db.example:5432",
         started=STARTED,
         reached=Reached(
-            *(Attempt(True, 0.001),) * 4, seen_as="10.1.0.9", numeric="10.0.0.5"
+            *(Attempt(True, 0.001),) * 4, seen_as="10.1.0.9", numeric="10.0.0.5",
+            line=Line(1e9, 300 * MB, 1500, 1448, 0.001),
         ),
         destination=DestinationFacts(
             directory("/srv/new"), {"/disks/fast": directory("/srv/fast", device=2)},
@@ -172,7 +173,6 @@ def _source() -> SourceFacts:
         subscriptions=(),
         archiver=Archiver(0, 0, False, None),
         wal=WalRate(2 * MB, 1.0, 500 * MB),
-        line=Line(1e9, 300 * MB, 1500, 1448, 0.001),
         tls=Tls(True, True, "TLSv1.3"),
         auth_method="scram-sha-256",
     )

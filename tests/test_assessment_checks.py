@@ -12,6 +12,7 @@ from assessment_cases import CASES, Case, facts_of
 from assessment_facts import change, healthy
 from landbridge.assessment import Level, assess, lines
 from landbridge.assessment.checks import _of, extensions
+from landbridge.assessment.facts import Facts
 from landbridge.assessment.registry import CHECKS, Check
 from landbridge.postgres import refusal, units
 from landbridge.postgres.facts import connect, server, source, timezones
@@ -67,14 +68,24 @@ def test_automatic_fixes_are_sql_on_the_source_with_a_way_back() -> None:
 @pytest.mark.parametrize(
     "fact",
     ["slots", "standbys", "prepared", "sessions", "overrides", "archiver", "wal", "roles",
-     "subscriptions", "tablespaces", "databases", "account", "line"],
+     "subscriptions", "tablespaces", "databases", "account"],
 )  # fmt: skip
 def test_what_the_source_refuses_to_tell_is_said_never_passed(fact: str) -> None:
     facts = change(
         healthy(), **{f"source__{fact}": None, "source__unseen": {fact: "permission denied"}}
     )
+    _assert_said(facts, f"source.{fact}")
+
+
+def test_a_line_that_may_not_be_measured_is_said_never_passed() -> None:
+    facts = change(healthy(), reached__line=None, reached__unmeasured="permission denied")
+    _assert_said(facts, "reached.line")
+
+
+def _assert_said(facts: Facts, fact: str) -> None:
+    """Every check that needs the fact says that it was refused."""
     report = assess(facts)
-    blind = [c.id for c in CHECKS if f"source.{fact}" in c.needs]
+    blind = [c.id for c in CHECKS if fact in c.needs]
     assert blind
     for id in blind:
         (finding,) = [f for f in report.findings if f.id == id]

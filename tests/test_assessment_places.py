@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import threading
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from assessment_facts import healthy
 from fix_servers import Servers, Source, fill, free_port
 from fix_wire import Wire
 from landbridge.assessment import DestinationPlan, Level, assess, gather
@@ -110,6 +108,7 @@ def test_stalled_line_is_a_finding(
 ) -> None:
     monkeypatch.setattr(line_facts, "STALL", 0.3)
     source = servers.source(15)
+    data, port = servers.destination()
     wire = wires(source.port)
     wire.rate = 2e6
 
@@ -118,15 +117,12 @@ def test_stalled_line_is_a_finding(
             pass
         wire.cut()
 
-    with closing(source.conninfo().with_(port=wire.port).connect()) as conn:
-        prepare_session(conn)
-        threading.Thread(target=cut_later, daemon=True).start()
-        found = line_facts.measure_line(conn)
-    assert found.rate is None
-    facts = healthy()
-    assert facts.source is not None
-    report = assess(replace(facts, source=replace(facts.source, line=found)))
-    assert {f.id for f in report.errors} == {"network.line"}
+    threading.Thread(target=cut_later, daemon=True).start()
+    conninfo = source.conninfo().with_(port=wire.port)
+    facts = gather(conninfo, DestinationPlan(data, port, find(15)))
+    assert facts.source is None, "nothing more is asked over such a line"
+    (finding,) = assess(facts).errors
+    assert finding.id == "network.line" and "bandwidth" in finding.cause
 
 
 def test_amcheck_runs_where_the_account_may(servers: Servers) -> None:

@@ -73,8 +73,8 @@ def test_prepared_source_passes_with_the_migration_account(servers: Servers, maj
     report = assess(facts)
     assert causes(report, Level.ERROR, Level.WARNING) == {}
     assert {s.id for s in report.skipped} == {"network.cidr"}
-    assert facts.source.line is not None
-    assert (facts.source.line.rate or 0) > 10e6
+    assert facts.reached.line is not None
+    assert (facts.reached.line.rate or 0) > 10e6
     assert not plan.data.exists()
 
 
@@ -268,8 +268,8 @@ def test_slow_line_is_measured(servers: Servers, wires: type[Wire]) -> None:
     conninfo = source.conninfo().with_(port=wire.port)
     facts = gather(conninfo, plan_for(servers, 15), sample=SAMPLE)
     assert facts.source is not None
-    assert facts.source.line is not None
-    assert 1e6 < (facts.source.line.rate or 0) < 8e6
+    assert facts.reached.line is not None
+    assert 1e6 < (facts.reached.line.rate or 0) < 8e6
     assert "wal.compression" in causes(assess(facts), Level.INFO)
 
 

@@ -58,6 +58,8 @@ def _value(facts: Facts, path: str) -> Any:
 
 def _refused(facts: Facts, path: str) -> str | None:
     """The source's reason for not telling that fact, if it refused."""
+    if path == "reached.line":
+        return facts.reached.unmeasured or None
     if facts.source is None or not path.startswith("source."):
         return None
     return facts.source.unseen.get(path.removeprefix("source."))
@@ -74,7 +76,7 @@ def _could_not_see(facts: Facts, why: str) -> Verdict:
 def _why_skipped(facts: Facts, missing: str) -> str:
     if missing.startswith("plan."):
         return "nothing was given to compare"
-    if missing.startswith("reached."):
+    if missing.startswith("reached.") and facts.reached.line is None:
         return "an earlier step of the way failed"
     if missing == "destination.programs":
         return "this host has no server programs of the source's major"

@@ -25,6 +25,7 @@ from ..postgres.facts.connect import (
     refused,
     resolved,
     try_address,
+    try_line,
     try_login,
     try_replication,
 )
@@ -57,7 +58,9 @@ def gather(
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     reached, conn = _reach(source)
     found, here = None, None
-    if conn is not None:
+    if conn is not None and reached.stalled:
+        conn.close()
+    elif conn is not None:
         with closing(conn):
             try:
                 ask = open_asker(conn)
@@ -88,11 +91,12 @@ def _reach(source: Conninfo) -> tuple[Reached, psycopg.Connection[Any] | None]:
     login, conn = try_login(source)
     replication = try_replication(source)
     seen = address_in(login.message) or address_in(replication.message) or ours
-    return Reached(address, port, login, replication, seen, theirs), conn
+    line, unmeasured = try_line(source) if conn is not None else (None, "")
+    return Reached(address, port, login, replication, seen, theirs, line, unmeasured), conn
 
 
 def _read_destination(plan: DestinationPlan, source: SourceFacts | None) -> DestinationFacts:
-    servers = OsAccount.for_servers()
+    servers = OsAccount.numbered(plan.os_account)
     spaces = {
         t.location: look_at(Path(plan.tablespaces.get(t.location, t.location)), servers)
         for t in (source.tablespaces if source else None) or ()

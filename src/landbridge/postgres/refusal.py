@@ -18,6 +18,8 @@ class Refusal(Enum):
     """The name does not resolve, or nothing answers there."""
     PORT = "port"
     """The host answers, the port is closed."""
+    TIMEOUT = "timeout"
+    """Nothing is refused, but no answer came in time."""
     PASSWORD = "password"
     """Wrong, md5-only under a scram rule, or expired: servers do not say which."""
     NO_PASSWORD = "no_password"
@@ -45,7 +47,7 @@ class Refusal(Enum):
 _PATTERNS: tuple[tuple[str, Refusal], ...] = (
     (r"could not translate host name|Name or service not known", Refusal.ADDRESS),
     (r"No route to host|Network is unreachable", Refusal.ADDRESS),
-    (r"timeout expired|timed out", Refusal.ADDRESS),
+    (r"timeout expired|timed out", Refusal.TIMEOUT),
     (r"Connection refused|No such file or directory", Refusal.PORT),
     (r"no password supplied", Refusal.NO_PASSWORD),
     (r"must be superuser or replication role|permission denied to start WAL sender"
@@ -66,6 +68,8 @@ _REMEDIES = {
     Refusal.ADDRESS: "Check the name, the route between the two networks and any firewall.",
     Refusal.PORT: "Check host and port; start the server, or make it listen on this address"
     " (listen_addresses, port), and open the port in the host's firewall.",
+    Refusal.TIMEOUT: "Check the route between the two networks, firewalls that drop packets, and"
+    " that the line between them has bandwidth.",
     Refusal.PASSWORD: "The password is wrong, or it has expired (VALID UNTIL), or it was stored as"
     " md5 while pg_hba.conf asks for scram-sha-256; servers do not say which.",
     Refusal.NO_PASSWORD: "Give the password in the connection string, in PGPASSWORD or a passfile.",

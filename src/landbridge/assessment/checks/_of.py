@@ -10,6 +10,9 @@ from ...postgres.facts.source import SourceFacts
 from ...postgres.units import duration
 from ..facts import Facts
 
+#: What to do about a line that lets connect but not work.
+GIVE_BANDWIDTH = "Look at the bandwidth allocated to the line, and allocate more."
+
 
 def source(facts: Facts) -> SourceFacts:
     assert facts.source is not None
@@ -33,7 +36,7 @@ def on_loopback(facts: Facts) -> bool:
 
 def carried(facts: Facts) -> float | None:
     """Bytes per second the full copy may count on: the line's, or less if it is capped."""
-    line = source(facts).line
+    line = facts.reached.line
     rate = line.rate if line else None
     cap = facts.plan.max_rate
     return rate if cap is None else min(rate or cap, cap)

@@ -11,6 +11,7 @@ from ...postgres.refusal import Refusal
 from ..facts import Facts
 from ..lines import RELOAD, alter_system, hba_fix, ident, source_sql
 from ..model import Fix, Verdict, error, passed
+from ._of import GIVE_BANDWIDTH
 
 
 def address(facts: Facts) -> Iterator[Verdict]:
@@ -158,6 +159,15 @@ def _why_refused(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, .
     user = ident(facts.user)
     said = f"The server refuses {facts.user}: {attempt.message}."
     advice = refusals.remedy(attempt.refusal or Refusal.OTHER)
+    if attempt.refusal is Refusal.TIMEOUT:
+        return (
+            f"The port is open, but {facts.user} gets no answer in time ({attempt.message})."
+            " Most probably the line between the two networks has next to no bandwidth (one to"
+            " which none is allocated carries 1 kbit/s: enough to connect, not to work), or the"
+            " server hangs.",
+            f"{GIVE_BANDWIDTH} If it has some, look at the server and its log.",
+            (),
+        )
     if attempt.refusal is Refusal.PASSWORD:
         return (
             f"{said} {advice}",

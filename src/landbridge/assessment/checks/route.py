@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from ...postgres.units import duration, rate, size
 from ..facts import Facts
 from ..model import Fix, Verdict, error, info, passed, warning
-from ._of import carried, copy_seconds, source
+from ._of import GIVE_BANDWIDTH, carried, copy_seconds, source
 
 #: Every IPv6 path carries this much (RFC 8200, section 5); a smaller one is a misconfiguration.
 SMALLEST_MTU = 1280
@@ -40,21 +40,17 @@ def _overlap(a: IPv4Network | IPv6Network, b: IPv4Network | IPv6Network) -> bool
 
 
 def line(facts: Facts) -> Iterator[Verdict]:
-    of = source(facts)
-    assert of.line is not None
-    speed = of.line.rate
+    found = facts.reached.line
+    assert found is not None
+    speed = found.rate
     if speed is None:
-        yield error(
-            f"A transfer stalled after {size(of.line.bytes)} although short questions are"
-            " answered: typical of a path that drops large packets (MTU) or of a firewall that"
-            " inspects them.",
-            "Find the largest packet the path carries and lower the MTU of the interface or the"
-            " tunnel to it.",
-            Fix("shell", "destination", (f"ping -M do -s 1472 {facts.reached.numeric}",)),
-            arrived=of.line.bytes,
-        )
+        yield _stalled(facts, found.bytes)
+        return
+    if facts.source is None:
+        yield passed(f"the line carries {rate(speed)}", rate=speed)
         return
     seconds = copy_seconds(facts) or 0.0
+    of = source(facts)
     said = (
         f"The line carries {rate(speed)}; the full copy of {size(of.size)} takes about"
         f" {duration(seconds)} at {rate(carried(facts))}, before compression."
@@ -71,8 +67,31 @@ def line(facts: Facts) -> Iterator[Verdict]:
         yield passed(said, **data)
 
 
+def _stalled(facts: Facts, arrived: int) -> Verdict:
+    """A row of the transfer takes several packets of full size: where one arrived, they pass."""
+    if arrived:
+        return error(
+            f"A login passes, but a transfer stalled after {size(arrived)}. Packets of full size"
+            " do arrive, so most probably the line between the two networks has next to no"
+            " bandwidth (one to which none is allocated carries 1 kbit/s: enough to connect, not"
+            " to work), or it broke at this moment.",
+            GIVE_BANDWIDTH,
+            arrived=arrived,
+        )
+    return error(
+        "A login passes, but of a transfer nothing arrived: either the line between the two"
+        " networks has next to no bandwidth (one to which none is allocated carries 1 kbit/s:"
+        " enough to connect, not to work), or the path drops large packets (MTU), or a firewall"
+        " inspects them.",
+        f"{GIVE_BANDWIDTH} If it has some, find the largest packet the path carries and lower the"
+        " MTU of the interface or the tunnel to it.",
+        Fix("shell", "destination", (f"ping -M do -s 1472 {facts.reached.numeric}",)),
+        arrived=arrived,
+    )
+
+
 def mtu(facts: Facts) -> Iterator[Verdict]:
-    found = source(facts).line
+    found = facts.reached.line
     assert found is not None and found.mtu is not None
     if found.mtu < SMALLEST_MTU:
         yield warning(

@@ -139,7 +139,7 @@ def _more_wal(facts: Facts, name: str) -> list[Fix]:
 
 def write_rate(facts: Facts) -> Iterator[Verdict]:
     """Whether the destination can ever catch up."""
-    written, line = source(facts).wal, source(facts).line
+    written, line = source(facts).wal, facts.reached.line
     assert written is not None and line is not None
     if line.rate is None:
         return
@@ -228,7 +228,7 @@ def sender_timeout(facts: Facts) -> Iterator[Verdict]:
 def compression(facts: Facts) -> Iterator[Verdict]:
     """A suggestion only: it costs the source's processor."""
     of = source(facts)
-    line = of.line.rate if of.line else None
+    line = facts.reached.line.rate if facts.reached.line else None
     busy = line is not None and of.wal is not None and of.wal.per_second > line / 10
     if of.server.value("wal_compression") == "off" and line is not None and (
         busy or line < SLOW_LINE

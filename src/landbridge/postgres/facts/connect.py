@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from psycopg.conninfo import make_conninfo
 from ...errors import UsageError
 from ..conninfo import Conninfo
 from ..refusal import Refusal, classify
+from .ask import first_line, prepare_session
+from .line import Line, measure_line
 
 #: Seconds for one step of the way.
 PATIENCE = 5.0
@@ -48,6 +51,15 @@ class Reached:
     """The address the source sees us from; None over a Unix socket or when unknown."""
     numeric: str | None = None
     """The source's own address, as it was resolved."""
+    line: Line | None = None
+    """What the way carries."""
+    unmeasured: str = ""
+    """The source's words where it did not let us measure the line."""
+
+    @property
+    def stalled(self) -> bool:
+        """Whether a login passes, but not a transfer: no more can be asked over such a line."""
+        return self.line is not None and self.line.rate is None
 
 
 def resolved(conninfo: Conninfo) -> Conninfo:
@@ -120,6 +132,22 @@ def try_login(conninfo: Conninfo) -> tuple[Attempt, psycopg.Connection[Any] | No
     except psycopg.Error as problem:
         return refused(conninfo, begin, problem), None
     return Attempt(True, time.monotonic() - begin), conn
+
+
+def try_line(conninfo: Conninfo) -> tuple[Line | None, str]:
+    """Load the line for less than half a second, or until it stalls; or why it may not be.
+
+    On a connection of its own: a stalled one is of no more use.
+    """
+    attempt, conn = try_login(conninfo)
+    if conn is None:
+        return None, attempt.message
+    with closing(conn):
+        try:
+            prepare_session(conn)
+            return measure_line(conn), ""
+        except psycopg.Error as problem:
+            return None, first_line(problem)
 
 
 def refused(conninfo: Conninfo, begin: float, problem: Exception) -> Attempt:

@@ -29,7 +29,6 @@ from .databases import (
     read_databases,
     read_tablespaces,
 )
-from .line import Line, measure_line
 from .server import read_server
 from .source import SourceFacts
 from .tls import auth_method, read_tls
@@ -38,9 +37,8 @@ from .tls import auth_method, read_tls
 def read_source(conninfo: Conninfo, ask: Asker) -> SourceFacts:
     """Ask for everything but the write rate, which takes two looks (`activity.WalSample`).
 
-    Looks into every database that lets us in, and loads the line for less than half a
-    second. What is refused is None or empty and named in `unseen`; never raises psycopg.Error
-    for a single question.
+    Looks into every database that lets us in. What is refused is None or empty and named in
+    `unseen`; never raises psycopg.Error for a single question.
     """
     names = read_databases(ask)
     return SourceFacts(
@@ -60,24 +58,8 @@ def read_source(conninfo: Conninfo, ask: Asker) -> SourceFacts:
         tls=read_tls(conninfo, ask.conn),
         auth_method=auth_method(conninfo),
         contents=tuple(_read_contents(conninfo, names or (), ask.unseen)),
-        line=_measure(conninfo, ask),
         unseen=ask.unseen,
     )
-
-
-def _measure(conninfo: Conninfo, ask: Asker) -> Line | None:
-    """On a connection of its own: a stalled one is of no more use."""
-    attempt, conn = try_login(conninfo)
-    if conn is None:
-        ask.unseen["line"] = attempt.message
-        return None
-    with closing(conn):
-        try:
-            prepare_session(conn)
-            return measure_line(conn)
-        except psycopg.Error as problem:
-            ask.unseen["line"] = first_line(problem)
-            return None
 
 
 def _read_contents(

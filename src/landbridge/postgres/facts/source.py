@@ -17,7 +17,6 @@ from .activity import (
 )  # fmt: skip
 from .collations import Order
 from .databases import Contents, Database, Tablespace
-from .line import Line
 from .server import ServerFacts
 from .tls import Tls
 
@@ -41,7 +40,6 @@ class SourceFacts:
     archiver: Archiver | None = None
     wal: WalRate | None = None
     hba: tuple[HbaLine, ...] | None = None
-    line: Line | None = None
     tls: Tls | None = None
     auth_method: str | None = None
     unseen: Mapping[str, str] = field(default_factory=dict)
