@@ -132,6 +132,29 @@ def test_ctrl_c_where_the_work_is_done_puts_the_source_back(
     assert fence_settings(source) == ("", "off") and task.state is State.SYNCHRONIZING
 
 
+def test_ctrl_c_while_the_source_is_away_ends_and_the_next_worker_puts_it_back(
+    cli: Cli, source: Source, following: Task
+) -> None:
+    task = following
+    end_worker(task, signal.SIGTERM)
+    with stopped(replaying(task)), landbridge("switchover", task.id, "--yes") as working:
+        assert wait_until(fenced(source), 30, every=0.02)
+        source.stop("immediate")
+        working.send_signal(signal.SIGINT)
+        code, said = ended(working)
+        assert code == 130 and "could not be put back yet" in said
+    assert task.state is State.FENCING and Attempt.load(task) is not None
+    worker.detach(task)
+    assert wait_until(lambda: task.read_live().get("knocks", 0) > 0, 20)
+    undone = cli("switchover", task.id, "--undo", "--json")
+    assert undone.object["error"]["id"] == "switchover.undo_pending"
+    source.start()
+    # Nobody asks again: the worker does, and follows.
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 20)
+    assert fence_settings(source) == ("", "off") and Attempt.load(task) is None
+    assert wait_until(lambda: task.read_live().get("caught_up") is True, 30, every=0.05)
+
+
 def test_killed_worker_is_noticed_by_whoever_follows_it(
     cli: Cli, source: Source, following: Task
 ) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 import procedure_world
+from landbridge.engine import facts_of, send
 from landbridge.errors import (
     AssessmentFailed,
     CopyFailed,
@@ -22,8 +27,10 @@ from landbridge.errors import (
     SwitchoverUndone,
 )
 from landbridge.migration import worker
+from landbridge.migration.orders import FOLLOW_FAILED, ORDERS, order
 from landbridge.migration.states import State
 from landbridge.migration.task import Task
+from landbridge.migration.watching import source_awaited
 from landbridge.postgres.process import wait_until
 from procedure_world import Worker, World, new_task
 
@@ -201,6 +208,21 @@ def test_a_failure_of_the_following_ends_the_migration(tmp_path: Path) -> None:
     assert world.log[-2:] == ["undo-start", "undo-copy"]
     first = task.journal.first_error()
     assert first and first["id"] == "follow.slot_lost"
+
+
+def test_a_failure_of_the_following_during_a_switchover_is_not_forgotten(tmp_path: Path) -> None:
+    task = new_task(tmp_path)
+    world = World(task)
+    working = Worker(task, world)
+    reaches(task, State.SYNCHRONIZING)
+    world.failures["fencing"] = [SwitchoverRefused("prepared transactions")]
+    world.block("drain")
+    worker.request_switchover(task)
+    assert wait_until(lambda: world.blocked("drain"), 20)
+    lost = facts_of(FollowFailed("slot lost", id="follow.slot_lost"))
+    send(task.folder, task.id, ORDERS, order(FOLLOW_FAILED, error=lost))
+    world.unblock("drain")
+    assert working.end() is State.FAILED
 
 
 def test_a_defect_of_the_following_destroys_nothing(
@@ -401,6 +423,22 @@ def test_an_undo_that_waits_can_be_left_gone_on_with_and_given_up(
     (alarm,) = [e for e in task.journal.entries() if e.get("id") == "undo.given_up"]
     assert alarm["statement"] == f"SELECT pg_drop_replication_slot('{task.slot}');"
     assert world.log.count("undo-copy") == 3
+
+
+def test_knocking_survives_a_full_disk_and_a_source_that_refuses_for_weeks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: Task, **_figures: object) -> None:
+        monkeypatch.undo()
+        monkeypatch.setattr("landbridge.migration.watching.source_answers", lambda _: True)
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(Task, "write_live", full)
+    monkeypatch.setattr("landbridge.migration.watching._LONGEST_REFUSAL", 0.1)
+    told = threading.Event()
+    ctx = cast(Any, SimpleNamespace(signal=lambda *_: told.set()))
+    with source_awaited(new_task(tmp_path), ctx, "waiting", 5000):
+        assert told.wait(10)
 
 
 def test_a_defect_is_reported_and_the_task_can_be_resumed(tmp_path: Path) -> None:

@@ -181,9 +181,12 @@ def _follow_work(
 
 
 def _break_off(view: View, out: Output, work: Work) -> None:
-    """Have a switchover put back, then let the work stop where it stands."""
+    """Have a switchover put back, then let the work stop where it stands.
+
+    One that cannot be put back yet, because the source is away, is left to the guard.
+    """
     view.update()
-    while view.is_switching and work.is_alive():
+    while view.is_switching and view.held is None and work.is_alive():
         try:
             worker.request_undo(view.task)
             out.warn("putting the switchover back")
@@ -194,6 +197,7 @@ def _break_off(view: View, out: Output, work: Work) -> None:
         # A second Ctrl-C says so again: leaving in the middle of it helps nobody.
         with contextlib.suppress(KeyboardInterrupt):
             _follow_work(view, out, work, lambda v: v.is_over or v.held is not None)
+        view.update()
     work.leave()
     view.update()
 

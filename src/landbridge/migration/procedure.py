@@ -6,7 +6,7 @@
                                         ^                         |
                                         +------- put back --------+
     any error before the promotion, or an order to cancel: undo backwards, first error kept;
-    an undo that needs a source that is away knocks there until it answers
+    whatever cannot be put back because the source is away: knocked for until it answers
     a start that a person can put right: the copy is kept, and the task waits for that
     after the promotion: nothing is undone; what remains is tried again until it is done
 
@@ -18,14 +18,14 @@ orders received. The watching in between is not recorded; it begins again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 from ..engine import Context, error_of
 from ..errors import FollowFailed, LandbridgeError, MigrationCancelled, ServerUnreachable
 from ..postgres.slots import drop_statement
 from . import guard as switch_guard
-from .fence.undo import PROMOTED, leave_to_guard
+from .fence.undo import ALREADY_PROMOTED, UNDO_PENDING, leave_to_guard
 from .journal import now
 from .orders import CANCEL, FOLLOW_FAILED, RESUME, next_order
 from .states import State
@@ -40,7 +40,7 @@ _UNDOING = {State.CANCELLED: "Cancelling", State.FAILED: "Putting back"}
 #: Id of the note that says what an undo waits for.
 UNDO_WAITING = "undo.waiting"
 #: Ids of errors of an undo that another attempt at the same source may not meet.
-_SOURCE_REFUSES = ("slot.not_dropped", "switchover.undo_pending")
+_SOURCE_REFUSES = ("slot.not_dropped", UNDO_PENDING)
 _IN_SWITCHOVER = (State.FENCING, State.DRAINED)
 
 
@@ -101,11 +101,12 @@ class Procedure:
 
     def _synchronize(self, ctx: Context) -> None:
         """Follow and wait for orders; returns when the destination has been promoted."""
-        since = ""
+        since, tries = "", 0
         error: LandbridgeError | None
         while True:
-            with self._watcher.watching(ctx):
-                order = next_order(ctx, since, always=(CANCEL,))
+            tries = tries + 1 if self.task.state in _IN_SWITCHOVER else 0
+            with self._following(ctx, tries):
+                order = next_order(ctx, since, always=(CANCEL, FOLLOW_FAILED))
             self._refuse_to_go_on(order, "cancelled while synchronizing")
             if order["order"] == RESUME:
                 error = None
@@ -121,6 +122,12 @@ class Procedure:
             if promoted:
                 return
 
+    def _following(self, ctx: Context, tries: int) -> AbstractContextManager[None]:
+        """What is done while an order is waited for; `tries` to put the source back failed."""
+        if tries:
+            return source_awaited(self.task, ctx, "waiting for the source, to put it back", tries)
+        return self._watcher.watching(ctx)
+
     def _put_back(
         self, ctx: Context, error: LandbridgeError | None, since: str
     ) -> tuple[bool, str]:
@@ -130,9 +137,9 @@ class Procedure:
         where the destination cannot follow any more.
         """
         try:
-            promoted: bool = ctx.step("put back", self._settle)
+            promoted: bool = ctx.step("put back", partial(self._settle, error))
         except LandbridgeError as undo_error:
-            # The guard lifts the fence at its deadline; the next order looks again.
+            # Tried again as soon as the source answers; the guard tries as well.
             promoted, error = False, undo_error
         if isinstance(error, FollowFailed) and not promoted:
             raise error
@@ -140,7 +147,9 @@ class Procedure:
             since = self._hold(ctx, error, "switchover")
         return promoted, since
 
-    def _settle(self) -> bool:
+    def _settle(self, error: LandbridgeError | None) -> bool:
+        if error is not None and error.id == UNDO_PENDING:
+            raise error  # that was tried just now, for up to 40 s
         if self.task.state is State.PROMOTED:
             return True
         undo = self._stepper.steps["drain"].undo
@@ -148,8 +157,8 @@ class Procedure:
             try:
                 with foreign_errors("drain"):
                     undo(self.task)
-            except LandbridgeError as error:
-                if error.id != PROMOTED:
+            except LandbridgeError as problem:
+                if problem.id != ALREADY_PROMOTED:
                     raise
                 self._go_forward()
                 return True

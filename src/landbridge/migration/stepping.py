@@ -11,7 +11,7 @@ import psycopg
 from ..engine import Context, facts_of
 from ..errors import FollowFailed, LandbridgeError, MigrationCancelled
 from ..postgres.process import wait_until
-from .fence.undo import PROMOTED
+from .fence.undo import ALREADY_PROMOTED
 from .orders import cancel_asked
 from .states import TABLE, State
 from .steps import Control, Facts, Step
@@ -107,7 +107,7 @@ class Stepper:
             try:
                 ctx.step(f"undo {step.name}", partial(self._undo_step, step))
             except LandbridgeError as error:
-                if error.id == PROMOTED:
+                if error.id == ALREADY_PROMOTED:
                     raise
                 first = first or error
         return first

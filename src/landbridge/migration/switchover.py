@@ -31,6 +31,7 @@ from .fence.outcome import SwitchoverResult, complete
 from .fence.rail import Guardrail
 from .fence.run import run
 from .fence.undo import (
+    UNDO_PENDING,
     already_promoted,
     as_undone,
     drop_notice,
@@ -74,6 +75,8 @@ def switch_over(task: Task, check_stop: Callable[[], None] = lambda: None) -> Sw
         except BaseException as error:
             if Attempt.load(task) is None:
                 raise as_undone(error) from None
+            if isinstance(error, LandbridgeError) and error.id == UNDO_PENDING:
+                raise
             if not went_over(task, attempt):
                 undo(task, attempt, error, by="worker")
                 raise as_undone(error) from None

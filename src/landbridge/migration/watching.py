@@ -118,14 +118,20 @@ def source_awaited(task: Task, ctx: Context, waiting: str, refusals: int) -> Ite
 
     def knock(stop: threading.Event) -> None:
         pause, knocks = _KNOCK, 0
-        earliest = begun + min(_LONGEST_REFUSAL, _KNOCK * 2**refusals)
+        # Bounded: a source may refuse for weeks.
+        earliest = begun + min(_LONGEST_REFUSAL, _KNOCK * 2 ** min(refusals, 7))
         while True:
-            task.write_live(phase="undoing", waiting=waiting, since=since, knocks=knocks)
-            if stop.wait(max(pause, earliest - time.monotonic())):
-                return
-            if source_answers(task):
-                ctx.signal(ORDERS, order(RESUME))
-                return
+            try:
+                task.write_live(phase="undoing", waiting=waiting, since=since, knocks=knocks)
+                if stop.wait(max(pause, earliest - time.monotonic())):
+                    return
+                if source_answers(task):
+                    ctx.signal(ORDERS, order(RESUME))
+                    return
+            except Exception:  # a full disk, say: nobody else would knock
+                logging.getLogger("dbos").exception("knocking at the source failed")
+                if stop.wait(pause):
+                    return
             pause, knocks = min(1.5 * pause, _LONGEST_KNOCK), knocks + 1
 
     with _beside("knock", knock):

@@ -114,7 +114,9 @@ class View:
             if entry["id"] == UNDO_WAITING:
                 self.waiting = entry
         elif kind == "signal":
-            self.held = None
+            # What waits to be put back is put back no sooner for being asked again.
+            if entry["name"] != "undo":
+                self.held = None
             self.asked += 1
             self.order = entry["name"]
         elif kind == "error" and "held" in entry:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from ...errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
+from ...postgres.bounded import bounded
 from ...postgres.conninfo import Conninfo
 from ..journal import now
 from ..locks import folder
@@ -30,10 +31,10 @@ _FENCES: dict[str, Callable[[Task, Attempt, SourceSide], Fence]] = {
     "lockout": LockoutFence,
     "manual": ManualFence,
 }
-#: Id of the error that says that nothing can be put back any more.
-PROMOTED = "switchover.promoted"
-#: Seconds that one try at putting the source back may take.
-_TRY = 30.0
+#: Ids of the errors that say that nothing can be put back any more, and not yet.
+ALREADY_PROMOTED, UNDO_PENDING = "switchover.promoted", "switchover.undo_pending"
+#: Seconds that a try at putting the source back may take: over the open session, a new one.
+_OPEN, _ANEW = 10.0, 30.0
 
 
 def make_fence(task: Task, attempt: Attempt, source: SourceSide) -> Fence:
@@ -156,7 +157,7 @@ def already_promoted() -> LandbridgeError:
     """The destination accepts writes: from here on only forward."""
     return LandbridgeError(
         "the destination is promoted: the switchover cannot be put back",
-        id=PROMOTED,
+        id=ALREADY_PROMOTED,
         remedy="Continue with `landbridge resume`.",
     )
 
@@ -192,21 +193,22 @@ def drop_notice(task: Task) -> None:
 
 def _lifted(task: Task, attempt: Attempt, source: SourceSide) -> bool:
     try:
-        make_fence(task, attempt, source).lift()
+        with bounded(source.control, _OPEN):
+            make_fence(task, attempt, source).lift()
     except (psycopg.Error, LandbridgeError):
         return False
     return True
 
 
 def _lift_anew(task: Task, attempt: Attempt, *, why: str) -> None:
-    deadline = Deadline(time.time() + _TRY)
+    deadline = Deadline(time.time() + _ANEW)
     try:
         with closing(SourceSide(task, account_of(task, attempt), deadline)) as source:
             make_fence(task, attempt, source).lift()
     except (LandbridgeError, psycopg.Error) as error:
         raise LandbridgeError(
             f"the source could not be put back yet: {_text(error)}. To be put back because: {why}",
-            id="switchover.undo_pending",
+            id=UNDO_PENDING,
             remedy="The guard keeps trying until the source answers; `landbridge resume`"
             " tries at once.",
             retryable=True,
