@@ -333,7 +333,7 @@ def test_a_plan_keeps_its_areas_and_ends_unless_it_renews_itself(
     session, ann = world.session, world.ann
     a, b = world.joined(HZ, BJ)
     plan = world.plan(100, period=1, cycle=Cycle.YEAR)
-    ours = world.plan(50, auto_renew=True, auto_renew_period=2)
+    ours = world.plan(50, auto_renew_months=2)
     assert timedelta(364) < plan.expires_at - utcnow() <= timedelta(366)
     with refused("OperationUnsupported.ModifyArea"):
         bandwidth.modify(session, ann, plan.id, area_b="Europe")

@@ -101,12 +101,11 @@ def buy(
     bandwidth: int,
     period: int = 1,
     cycle: Cycle = Cycle.MONTH,
-    auto_renew: bool = False,
-    auto_renew_period: int = 1,
+    auto_renew_months: int = 0,
     name: str = "",
     description: str = "",
 ) -> BandwidthPlan:
-    """Buy `bandwidth` Mbit/s for `period` cycles from now; may renew itself, by as many cycles.
+    """Buy `bandwidth` Mbit/s for `period` cycles from now; 0 months: it does not renew itself.
 
     CloudError: InvalidParameter (area, period), IllegalParam.Bandwidth, InvalidName,
     InvalidDescription.
@@ -119,7 +118,7 @@ def buy(
         ),
         area_a=regions.area(area_a).id, area_b=regions.area(area_b).id,
         bandwidth=_sold(bandwidth), charge_type=ChargeType.PREPAY,
-        auto_renew_months=_months(cycle.months(auto_renew_period)) if auto_renew else 0,
+        auto_renew_months=auto_renew_months and _months(auto_renew_months),
         order_id=ids.new_order(), created_at=utcnow(), expires_at=utcnow(),
     )  # fmt: skip
     session.add(plan)
@@ -232,6 +231,18 @@ def delete(session: Session, account: Account, id: str) -> None:
     if plan.cen_id is not None:
         raise CloudError("IncorrectStatus.BandwidthPackage", f"{plan.id} is of {plan.cen_id}")
     session.delete(plan)
+
+
+def remaining(session: Session, account: Account, cen_id: str, area_a: str, area_b: str) -> int:
+    """Mbit/s between two areas that the CEN's plans have and no connection uses."""
+    cen = owned(session, Cen, account, cen_id)
+    wanted = span(regions.area(area_a).id, regions.area(area_b).id)
+    plans = session.scalars(select(BandwidthPlan).where(BandwidthPlan.cen_id == cen.id))
+    return sum(
+        plan.bandwidth - plan.allocated()
+        for plan in plans
+        if plan.span == wanted and not plan.is_expired()
+    )
 
 
 def usable(session: Session, account: Account, id: str) -> BandwidthPlan:

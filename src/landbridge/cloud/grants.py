@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 
 from sqlalchemy import ForeignKey, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..network import things
 from ..store import Base, utcnow
@@ -36,6 +36,8 @@ class Grant(Base):
     cen_owner_uid: Mapped[int] = mapped_column(ForeignKey("account.uid"))
     payer: Mapped[Payer] = mapped_column(default=Payer.CEN_OWNER)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    vpc: Mapped[Vpc] = relationship()
 
     def as_thing(self) -> things.Grant:
         """The grant as the network's model knows it."""
@@ -125,6 +127,17 @@ def reachable(
             remedy=f"Account {owner_uid} grants {vpc_id} to {cen.id} of account {account.uid}.",
         )
     return session.get_one(Vpc, vpc_id)
+
+
+def granted(session: Session, account: Account, cen_id: str, vpc_id: str, region: str) -> Vpc:
+    """A VPC of that region that another account granted to the account's CEN.
+
+    CloudError: InvalidCenId.NotFound, InvalidVpcId.NotFound.
+    """
+    grant = session.get(Grant, (vpc_id, owned(session, Cen, account, cen_id).id))
+    if grant is None or grant.vpc.region_id != region:
+        raise CloudError(Vpc.not_found)
+    return grant.vpc
 
 
 def _refuse_while_attached(session: Session, grant: Grant) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..network import things
-from ..network.things import LineType
+from ..network.things import LineType as LineType
 from ..store import Base
 from . import bandwidth, ids, names, regions, routers
 from .accounts import Account

@@ -1,5 +1,13 @@
 """Cloud Enterprise Network."""
 
-from .places import ACTIONS
+from . import attachments, cens, grants, peers, places, plans, routers
 
-__all__ = ["ACTIONS"]
+ACTIONS = (
+    *places.ACTIONS,
+    *cens.ACTIONS,
+    *grants.ACTIONS,
+    *routers.ACTIONS,
+    *attachments.ACTIONS,
+    *plans.ACTIONS,
+    *peers.ACTIONS,
+)

@@ -8,6 +8,17 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
+    _cen()
+    _usage_hour()
+    _bandwidth_plan()
+    _transit_router()
+    _vpc_grant()
+    _inter_region_connection()
+    _vpc_attachment()
+    _vpc_attachment_zone()
+
+
+def _cen() -> None:
     op.create_table(
         "cen",
         sa.Column("name", sa.String(128), nullable=False),
@@ -23,6 +34,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_cen"),
     )
     op.create_index("ix_cen_owner_uid", "cen", ["owner_uid"])
+
+
+def _usage_hour() -> None:
     op.create_table(
         "usage_hour",
         sa.Column("payer_uid", sa.BigInteger(), nullable=False),
@@ -36,6 +50,9 @@ def upgrade() -> None:
             "payer_uid", "hour", "item", "resource_id", "tariff", name="pk_usage_hour"
         ),
     )
+
+
+def _bandwidth_plan() -> None:
     op.create_table(
         "bandwidth_plan",
         sa.Column("name", sa.String(128), nullable=False),
@@ -58,6 +75,9 @@ def upgrade() -> None:
     op.create_index("ix_bandwidth_plan_cen_id", "bandwidth_plan", ["cen_id"])
     op.create_index("ix_bandwidth_plan_expires_at", "bandwidth_plan", ["expires_at"])
     op.create_index("ix_bandwidth_plan_owner_uid", "bandwidth_plan", ["owner_uid"])
+
+
+def _transit_router() -> None:
     op.create_table(
         "transit_router",
         sa.Column("cen_id", sa.String(64), nullable=False),
@@ -79,6 +99,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("cen_id", "region_id", name="uq_transit_router_cen_id_region_id"),
     )
     op.create_index("ix_transit_router_owner_uid", "transit_router", ["owner_uid"])
+
+
+def _vpc_grant() -> None:
     op.create_table(
         "vpc_grant",
         sa.Column("vpc_id", sa.String(64), nullable=False),
@@ -96,6 +119,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("vpc_id", "cen_id", name="pk_vpc_grant"),
     )
     op.create_index("ix_vpc_grant_owner_uid", "vpc_grant", ["owner_uid"])
+
+
+def _inter_region_connection() -> None:
     op.create_table(
         "inter_region_connection",
         sa.Column("cen_id", sa.String(64), nullable=False),
@@ -139,6 +165,9 @@ def upgrade() -> None:
         "ix_inter_region_connection_owner_uid", "inter_region_connection", ["owner_uid"]
     )
     op.create_index("ix_inter_region_connection_plan_id", "inter_region_connection", ["plan_id"])
+
+
+def _vpc_attachment() -> None:
     op.create_table(
         "vpc_attachment",
         sa.Column("cen_id", sa.String(64), nullable=False),
@@ -172,6 +201,9 @@ def upgrade() -> None:
     op.create_index("ix_vpc_attachment_cen_id", "vpc_attachment", ["cen_id"])
     op.create_index("ix_vpc_attachment_owner_uid", "vpc_attachment", ["owner_uid"])
     op.create_index("ix_vpc_attachment_vpc_owner_uid", "vpc_attachment", ["vpc_owner_uid"])
+
+
+def _vpc_attachment_zone() -> None:
     op.create_table(
         "vpc_attachment_zone",
         sa.Column("attachment_id", sa.String(64), nullable=False),
