@@ -90,7 +90,7 @@ class Managed:
     def cluster(self, id: str) -> Cluster:
         row = self.read(id)
         assert row is not None
-        return self.keeper.house.found(id, row.number)
+        return self.keeper.homes.found(id, row.number)
 
     def psql(
         self, place: str, server: str, user: str, statement: str, database: str = "postgres"
@@ -119,7 +119,7 @@ class Managed:
         with self.cloud.database.read() as session:
             rows = session.scalars(select(DBInstance)).all()
         for row in rows:
-            cluster = self.keeper.house.found(row.id, row.number)
+            cluster = self.keeper.homes.found(row.id, row.number)
             cluster.stop("immediate")
             shutil.rmtree(cluster.socket_dir, ignore_errors=True)
         self.cloud.close()

@@ -11,6 +11,7 @@
     reconciler    brings servers to what the rows want, and adopts them after a crash
     ├── wanted        what is wanted of one server, from the rows
     ├── server        one server: made, started in its sandbox, changed, removed
+    ├── homes         where it lies, and the way into it
     ├── standby       a read-only one: copied, following
     ├── roles         what is done inside it
     └── guard         ends writers where no writes are wanted

@@ -19,7 +19,7 @@ import psycopg
 
 from ...errors import LandbridgeError
 from ...postgres.cluster import Cluster
-from .server import connect
+from .homes import connect
 
 #: Seconds between two looks.
 EVERY = 0.05

@@ -102,6 +102,8 @@ def create_read_only(
     account: Account,
     primary_id: str,
     *,
+    region_id: str,
+    major: int,
     zone_id: str,
     class_name: str,
     storage_gb: int,
@@ -118,6 +120,10 @@ def create_read_only(
     if primary.role is not Role.PRIMARY:
         raise CloudError("IncorrectDBInstanceType", f"{primary.id} is itself read-only")
     require(primary, Status.RUNNING)
+    if (region_id, major) != (primary.region_id, primary.major):
+        raise CloudError(
+            "InvalidEngineVersion", "region and version of a read-only instance are the primary's"
+        )
     vswitch = _vswitch_in(session, account, primary, zone_id, vswitch_id)
     _check(storage_gb in _STORAGE, "DBInstanceStorage is 5 to 64000 GB, in steps of 5")
     _check(storage_gb >= primary.storage_gb, "the storage is less than the primary's")

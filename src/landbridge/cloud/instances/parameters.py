@@ -117,10 +117,8 @@ def settings(instance: DBInstance) -> dict[str, str | int]:
     return dict(chosen)
 
 
-def modify(
-    session: Session, instance: DBInstance, wanted: Mapping[str, str], *, restart: bool = False
-) -> bool:
-    """Set parameters; whether some of them wait for a restart.
+def modify(session: Session, instance: DBInstance, wanted: Mapping[str, str]) -> bool:
+    """Set parameters; whether some of them take effect with the next restart alone.
 
     CloudError: InvalidParameter (no such parameter, not a value of it).
     """
@@ -138,4 +136,4 @@ def modify(
         waits = waits or known[name].restart
     session.flush()
     instance.change()
-    return waits and not restart
+    return waits

@@ -23,7 +23,8 @@ from ...network.fabric import Fabric
 from ..control import Cloud
 from . import dbaccounts, parameters, roles, standby, wanted
 from .guard import Guard, Post
-from .server import House, used_bytes
+from .homes import Homes, used_bytes
+from .server import House
 from .states import KEPT, LockMode, Role, Status
 from .tables import DBInstance
 
@@ -56,7 +57,8 @@ class Reconciler:
     """Looks after all instances of one control plane; there may be one at a time."""
 
     def __init__(self, cloud: Cloud, connect: Callable[[], Fabric]) -> None:
-        self.house = House(cloud.folder.parent / "instances", connect)
+        self.homes = Homes.of(cloud)
+        self._house = House(self.homes, connect)
         self._cloud = cloud
         self._guard = Guard()
         self._working: dict[str, Future[None]] = {}
@@ -122,16 +124,16 @@ class Reconciler:
             goal = wanted.read(session, self._cloud.vault, instance)
             everybody = [other.as_thing() for other in session.scalars(select(DBInstance))]
             primary = instance.primary
-            at = self.house.found(primary.id, primary.number) if primary else None
+            at = self.homes.found(primary.id, primary.number) if primary else None
             is_let_in = primary is not None and primary.applied == primary.version
         if goal.status is Status.DELETING:
-            self.house.remove(id, goal.number, at, goal.slot)
+            self._house.remove(id, goal.number, at, goal.slot)
             self._removed(id)
             return
         if at is not None and is_let_in and at.process() is not None:
             standby.admit(at, goal)
         restart = goal.status is Status.REBOOTING
-        done = self.house.bring(goal, restart=restart, everybody=everybody)
+        done = self._house.bring(goal, restart=restart, everybody=everybody)
         self._settle(goal, done)
 
     def _settle(self, goal: wanted.Wanted, done: list[tuple[roles.Order, str]]) -> None:
@@ -169,7 +171,7 @@ class Reconciler:
         for instance in kept:
             if instance.id in self._working:
                 continue
-            used = used_bytes(self.house.home(instance.id))
+            used = used_bytes(self.homes.home(instance.id))
             up = self._is_up(instance)
             lock = _lock(instance, used)
             if up == (instance.status is not Status.STOPPED) and (
@@ -188,7 +190,7 @@ class Reconciler:
                     row.status = Status.STOPPED
 
     def _is_up(self, instance: DBInstance) -> bool:
-        return self.house.is_up(instance.id, instance.number)
+        return self.homes.found(instance.id, instance.number).process() is not None
 
     def _posts(self, session: Session) -> dict[str, Post]:
         """The servers that take no writes."""
@@ -199,7 +201,7 @@ class Reconciler:
         for instance in kept:
             is_forced = instance.parameter(parameters.FORCE_READ_ONLY) == "on"
             if is_forced or instance.lock_mode is LockMode.DISK_QUOTA:
-                cluster = self.house.found(instance.id, instance.number)
+                cluster = self.homes.found(instance.id, instance.number)
                 posts[instance.id] = Post(cluster, may_free=not is_forced)
         return posts
 

@@ -1,42 +1,24 @@
-"""The real server of an instance on this machine: brought to what is wanted, or removed.
-
-::
-
-    STATE/instances/        mode 0711
-    └── pgm-...             mode 0700, of the server's own account: its sandbox
-        ├── data            the data directory
-        ├── data.landbridge pg_hba.conf, server.log, the private socket
-        ├── data.new        a data directory that is being made; begun anew after a crash
-        └── replicator.pgpass   of a standby
-"""
+"""The real server of an instance on this machine: brought to what is wanted, or removed."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
-from pathlib import Path
-
-import psycopg
 
 from ...errors import LandbridgeError
 from ...network.fabric import Endpoint, Fabric
 from ...network.things import Instance
 from ...postgres.cluster import Cluster
-from ...postgres.distribution import Distribution, find
+from ...postgres.distribution import find
 from ...postgres.facts.directory import Occupant, look_at
 from ...postgres.osaccount import OsAccount
 from ...servers import room
 from ...servers.identity import own_account
 from . import roles, standby
+from .homes import Homes, connect, listens
 from .states import Role
 from .wanted import Settings, Wanted, hba
-
-#: For what needs no program: to find a server's process and to stop it.
-_NO_PROGRAMS = Distribution("0.0", Path("/"), "none")
-#: A connection that may write whatever the server's default is.
-_WRITES = "-c default_transaction_read_only=off"
 
 
 class NotYet(LandbridgeError):
@@ -47,24 +29,11 @@ class NotYet(LandbridgeError):
 
 
 class House:
-    """The folder of all instances' servers, and the fabric that they live in."""
+    """All instances' servers, in the fabric that they live in."""
 
-    def __init__(self, folder: Path, connect: Callable[[], Fabric]) -> None:
-        self.folder = folder
+    def __init__(self, homes: Homes, connect: Callable[[], Fabric]) -> None:
+        self.homes = homes
         self._connect = connect
-
-    def home(self, id: str) -> Path:
-        """The folder of one instance."""
-        return self.folder / id
-
-    def found(self, id: str, number: int) -> Cluster:
-        """The server of an instance as it is, to be looked at, connected to or stopped."""
-        data = self.home(id) / "data"
-        account = own_account(self.folder, number)
-        return Cluster(data, _NO_PROGRAMS, _listens(data)[1], account=account)
-
-    def is_up(self, id: str, number: int) -> bool:
-        return self.found(id, number).process() is not None
 
     def bring(
         self, wanted: Wanted, *, restart: bool, everybody: Iterable[Instance]
@@ -77,11 +46,11 @@ class House:
         fabric = self._connect()
         endpoint = _endpoint(fabric, wanted.place)
         cluster = Cluster(
-            self.home(wanted.id) / "data", find(wanted.major), endpoint.port,
-            account=own_account(self.folder, wanted.number),
+            self.homes.home(wanted.id) / "data", find(wanted.major), endpoint.port,
+            account=own_account(self.homes.folder, wanted.number),
         )  # fmt: skip
         self._make(fabric, wanted, cluster)
-        moved = _listens(cluster.data) != (endpoint.listen, endpoint.port)
+        moved = listens(cluster.data) != (endpoint.listen, endpoint.port)
         self._configure(fabric, wanted, cluster, endpoint)
         if cluster.process() is not None and (restart or moved):
             cluster.stop()
@@ -94,14 +63,14 @@ class House:
 
     def remove(self, id: str, number: int, slot_at: Cluster | None, slot: str) -> None:
         """Stop a server and remove all of it."""
-        cluster = self.found(id, number)
+        cluster = self.homes.found(id, number)
         cluster.stop("immediate")
         if slot_at is not None and slot_at.process() is not None:
             standby.dismiss(slot_at, slot)
-        if cluster.socket_dir.parent != self.home(id):
+        if cluster.socket_dir.parent != self.homes.home(id):
             shutil.rmtree(cluster.socket_dir, ignore_errors=True)
-        if self.home(id).exists():
-            shutil.rmtree(self.home(id))
+        if self.homes.home(id).exists():
+            shutil.rmtree(self.homes.home(id))
 
     def _make(self, fabric: Fabric, wanted: Wanted, cluster: Cluster) -> None:
         """Make the data directory, whole or not at all."""
@@ -110,9 +79,9 @@ class House:
             return
         if there.occupant is not Occupant.NOTHING:
             raise NotYet(f"{cluster.data} holds {there.occupant.value}")
-        home, scratch = self.home(wanted.id), cluster.data.with_name("data.new")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o711)
+        home, scratch = self.homes.home(wanted.id), cluster.data.with_name("data.new")
+        self.homes.folder.mkdir(parents=True, exist_ok=True)
+        self.homes.folder.chmod(0o711)
         shutil.rmtree(scratch, ignore_errors=True)
         if wanted.role is Role.READ_ONLY:
             cluster.account.make_dir(home)
@@ -150,7 +119,7 @@ class House:
     ) -> list[tuple[roles.Order, str]]:
         """What is done over a connection: roles, accounts, sessions."""
         done: list[tuple[roles.Order, str]] = []
-        with cluster.connect(options=_WRITES) as conn:
+        with connect(cluster) as conn:
             if wanted.role is Role.PRIMARY:
                 roles.ensure_service(conn)
                 done = roles.carry_out(conn, wanted.orders)
@@ -161,11 +130,6 @@ class House:
                 ):
                     conn.execute("SELECT pg_terminate_backend(%s)", [session.pid])
         return done
-
-
-def connect(cluster: Cluster) -> psycopg.Connection[tuple[object, ...]]:
-    """A connection of the service's own to a running server."""
-    return cluster.connect(options=_WRITES)
 
 
 def _endpoint(fabric: Fabric, place: Instance) -> Endpoint:
@@ -196,27 +160,3 @@ def _own(cluster: Cluster) -> None:
 def _foreign(cluster: Cluster) -> bool:
     control = cluster.data / "global/pg_control"
     return control.stat().st_uid != cluster.account.uid
-
-
-def _listens(data: Path) -> tuple[str, int]:
-    """Address and port of a running server, from its pid file; "" and 0 if none runs."""
-    try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
-        return lines[5].strip(), int(lines[3])
-    except (OSError, IndexError, ValueError):
-        return "", 0
-
-
-def used_bytes(home: Path) -> int:
-    """What an instance's files take on the disk."""
-    total = 0
-    for folder, _, files in os.walk(home):
-        total += sum(_blocks(Path(folder) / name) for name in files)
-    return total
-
-
-def _blocks(path: Path) -> int:
-    try:
-        return path.lstat().st_blocks * 512
-    except OSError:
-        return 0

@@ -11,6 +11,7 @@ from ...errors import ServerFailed
 from ...network.fabric import Fabric
 from ...postgres.cluster import CONFIG_HEADER, Cluster, quote
 from ...postgres.conninfo import Conninfo
+from .homes import connect
 from .roles import set_password
 from .scram import verifier
 from .wanted import Settings, Wanted
@@ -22,7 +23,7 @@ _COPY_TIMEOUT = 24 * 3600
 def admit(primary: Cluster, wanted: Wanted) -> None:
     """Give a standby its slot and its role's password at the primary; repeatable."""
     assert wanted.replicator is not None
-    with primary.connect(options="-c default_transaction_read_only=off") as conn:
+    with connect(primary) as conn:
         set_password(conn, "replicator", verifier(wanted.replicator))
         conn.execute(
             "SELECT pg_create_physical_replication_slot(%s, true) WHERE NOT EXISTS"
@@ -33,7 +34,7 @@ def admit(primary: Cluster, wanted: Wanted) -> None:
 
 def dismiss(primary: Cluster, slot: str) -> None:
     """Take a standby's slot from a running primary, so that it keeps no WAL for it."""
-    with primary.connect() as conn:
+    with connect(primary) as conn:
         conn.execute(
             "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
             " WHERE slot_name = %s AND NOT active",

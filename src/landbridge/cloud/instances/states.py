@@ -33,6 +33,7 @@ class Status(Enum):
     )  # fmt: skip
 
 
+BY_CODE = {status.value: status for status in Status}
 #: While in these the server is looked after: started when it is down, given what is wanted.
 KEPT = (Status.RUNNING, Status.STOPPED, Status.MAINTAINING)
 
@@ -51,6 +52,11 @@ class LockMode(Enum):
     UNLOCK = "Unlock"
     DISK_QUOTA = "LockByDiskQuota"
     """Its data have reached the size of its storage."""
+
+    @property
+    def locks(self) -> bool:
+        """Whether it refuses writes."""
+        return self is not LockMode.UNLOCK
 
 
 class AccountType(Enum):

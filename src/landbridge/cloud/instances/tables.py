@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ...network import things
 from ...store import Base, RowNumber, utcnow
 from ..ownership import Owned
+from ..vpcs import Vpc
 from .states import AccountState, AccountType, LockMode, Role, Status
 
 
@@ -56,6 +57,7 @@ class DBInstance(Owned, Base):
     replicator_id: Mapped[int | None] = mapped_column(ForeignKey("sealed_secret.id"))
     """The password that its read-only instances follow with."""
 
+    vpc: Mapped[Vpc] = relationship()
     primary: Mapped[DBInstance | None] = relationship(
         remote_side="DBInstance.id", back_populates="replicas"
     )

@@ -1,0 +1,183 @@
+"""Database accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...cloud import CloudError
+from ...cloud.instances import dbaccounts, lifecycle, look, roles
+from ...cloud.instances.states import AccountState, AccountType
+from ...cloud.instances.tables import DBInstance
+from ...cloud.paging import numbered_list
+from ..action import Action, Call, Kind, Param, Product
+from .common import BAD_STATE, ID, NOT_FOUND, find
+
+_NAME = Param("AccountName", required=True)
+_PASSWORD = Param("AccountPassword", Kind.SECRET, required=True)
+_WRITE_ERRORS = (NOT_FOUND, BAD_STATE, "IncorrectDBInstanceType")
+_FLAG = {True: "t", False: "f"}
+
+
+def _create(call: Call) -> dict[str, Any]:
+    instance = _writable(call)
+    there = look.accounts(call.cloud, instance) or ()
+    if any(found.name == call["AccountName"] for found in there):
+        raise CloudError("InvalidAccountName.Duplicate")
+    dbaccounts.create(
+        call.session,
+        call.cloud.vault,
+        instance,
+        call["AccountName"],
+        call["AccountPassword"].reveal(),
+        type=AccountType(call["AccountType"]),
+        description=call["AccountDescription"],
+    )
+    return {}
+
+
+def _reset(call: Call) -> dict[str, Any]:
+    instance = _writable(call)
+    _require_account(call, instance)
+    password = call["AccountPassword"].reveal()
+    dbaccounts.reset(call.session, call.cloud.vault, instance, call["AccountName"], password)
+    return {}
+
+
+def _delete(call: Call) -> dict[str, Any]:
+    instance = _writable(call)
+    _require_account(call, instance)
+    dbaccounts.delete(call.session, call.cloud.vault, instance, call["AccountName"])
+    return {}
+
+
+def _describe(call: Call) -> dict[str, Any]:
+    instance = find(call)
+    rows = _rows(call, instance)
+    if call["AccountName"] is not None:
+        rows = [row for row in rows if row["AccountName"] == call["AccountName"]]
+    page = numbered_list(rows, call["PageNumber"], call["PageSize"])
+    return {
+        "Accounts": {"DBInstanceAccount": list(page.rows)},
+        "PageNumber": page.number,
+        "TotalRecordCount": page.total,
+    }
+
+
+def _rows(call: Call, instance: DBInstance) -> list[dict[str, Any]]:
+    """What the catalog has, and what is still to be made."""
+    known = {account.name: account for account in instance.accounts}
+    found = look.accounts(call.cloud, instance)
+    there = {account.name: account for account in found or ()}
+    rows = []
+    for name in sorted(there.keys() | known.keys()):
+        row, account = known.get(name), there.get(name)
+        if account is None and found is not None and row and row.state is not AccountState.CREATE:
+            continue  # a statement, or a migration, has removed it
+        rows.append(
+            {
+                "DBInstanceId": instance.id,
+                "AccountName": name,
+                "AccountStatus": "Available" if account else "Unavailable",
+                "AccountType": (account or known[name]).type.value,
+                "AccountDescription": row.description if row else "",
+                "PrivExceeded": "0",
+                **_rights(account),
+            }
+        )
+    return rows
+
+
+def _rights(account: roles.Found | None) -> dict[str, Any]:
+    if account is None:
+        return {"DatabasePrivileges": {"DatabasePrivilege": []}}
+    return {
+        "CreateDB": _FLAG[account.create_db],
+        "CreateRole": _FLAG[account.create_role],
+        "Replication": _FLAG[account.replication],
+        "BypassRLS": _FLAG[account.bypass_rls],
+        "ValidUntil": account.valid_until,
+        "DatabasePrivileges": {
+            "DatabasePrivilege": [
+                {"DBName": name, "AccountPrivilege": "DBOwner", "AccountPrivilegeDetail": "ALL"}
+                for name in account.databases
+            ]
+        },
+    }
+
+
+def _writable(call: Call) -> DBInstance:
+    instance = find(call)
+    lifecycle.require_kept(instance)
+    return instance
+
+
+def _require_account(call: Call, instance: DBInstance) -> None:
+    if not any(row["AccountName"] == call["AccountName"] for row in _rows(call, instance)):
+        raise CloudError("InvalidAccountName.NotFound")
+
+
+ACTIONS = (
+    Action(
+        Product.RDS,
+        "CreateAccount",
+        "Create a database account, privileged (Super) or normal.",
+        _create,
+        (
+            ID,
+            _NAME,
+            _PASSWORD,
+            Param("AccountType", default="Normal", choices=tuple(t.value for t in AccountType)),
+            Param("AccountDescription"),
+        ),
+        writes=True,
+        resource="DBInstanceId",
+        errors=(
+            *_WRITE_ERRORS,
+            "InvalidAccountName.Malformed",
+            "InvalidAccountName.Duplicate",
+            "InvalidAccountPassword.Malformed",
+            "InvalidAccountDescription.Malformed",
+        ),
+        differences="An instance may have several privileged accounts.",
+    ),
+    Action(
+        Product.RDS,
+        "DescribeAccounts",
+        "List the database accounts, as the server's own catalog has them.",
+        _describe,
+        (
+            ID,
+            Param("AccountName"),
+            Param("PageNumber", Kind.INTEGER, default=1, least=1, most=1_000_000),
+            Param("PageSize", Kind.INTEGER, default=30, least=1, most=200),
+        ),
+        errors=(NOT_FOUND,),
+        differences="DatabasePrivileges are the databases that an account owns.",
+    ),
+    *(
+        Action(
+            Product.RDS,
+            name,
+            "Give a database account another password.",
+            _reset,
+            (ID, _NAME, _PASSWORD),
+            writes=True,
+            resource="DBInstanceId",
+            errors=(
+                *_WRITE_ERRORS, "InvalidAccountName.NotFound", "InvalidAccountPassword.Malformed",
+            ),
+        )
+        for name in ("ResetAccountPassword", "ResetAccount")
+    ),
+    Action(
+        Product.RDS,
+        "DeleteAccount",
+        "Delete a database account that owns nothing.",
+        _delete,
+        (ID, _NAME),
+        writes=True,
+        resource="DBInstanceId",
+        errors=(*_WRITE_ERRORS, "InvalidAccountName.NotFound"),
+        differences="One that owns something stays, and the instance's Trouble says what.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,81 @@
+"""Who may connect to an instance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...cloud.instances import lifecycle, whitelist
+from ..action import Action, Call, Kind, Param, Product
+from .common import BAD_STATE, ID, NOT_FOUND, find
+
+_TYPE = Param("WhitelistNetworkType", default="MIX", choices=("Classic", "VPC", "MIX"))
+
+
+def _describe(call: Call) -> dict[str, Any]:
+    rows = [
+        {
+            "DBInstanceIPArrayName": group.name,
+            "DBInstanceIPArrayAttribute": group.attribute,
+            "SecurityIPType": "IPv4",
+            "SecurityIPList": ",".join(group.entries),
+            "WhitelistNetworkType": "MIX",
+        }
+        for group in find(call).groups
+    ]
+    return {"Items": {"DBInstanceIPArray": rows}}
+
+
+def _modify(call: Call) -> dict[str, Any]:
+    instance = find(call)
+    lifecycle.require_kept(instance)
+    whitelist.modify(
+        call.session,
+        instance,
+        call["SecurityIps"],
+        group=call["DBInstanceIPArrayName"],
+        mode=whitelist.Mode(call["ModifyMode"]),
+        attribute=call["DBInstanceIPArrayAttribute"],
+        close_sessions=call["CloseSessions"],
+    )
+    return {"TaskId": str(instance.version)}
+
+
+ACTIONS = (
+    Action(
+        Product.RDS,
+        "DescribeDBInstanceIPArrayList",
+        "List the whitelists of an instance.",
+        _describe,
+        (ID, _TYPE),
+        errors=(NOT_FOUND,),
+        differences="One list is for every kind of network (MIX).",
+    ),
+    Action(
+        Product.RDS,
+        "ModifySecurityIps",
+        "Change a whitelist of an instance, or add one.",
+        _modify,
+        (
+            ID,
+            Param("SecurityIps", Kind.NAMES, required=True),
+            Param("DBInstanceIPArrayName", default="default"),
+            Param("ModifyMode", default="Cover", choices=tuple(m.value for m in whitelist.Mode)),
+            Param("DBInstanceIPArrayAttribute", choices=("hidden",)),
+            Param("SecurityIPType", default="IPv4", choices=("IPv4",)),
+            _TYPE,
+            Param("CloseSessions", Kind.BOOLEAN, default=False),
+        ),
+        writes=True,
+        resource="DBInstanceId",
+        errors=(
+            NOT_FOUND,
+            BAD_STATE,
+            "InvalidSecurityIPList.Format",
+            "InvalidSecurityIPList.Duplicate",
+            "InvalidSecurityIPList.QuotaExceeded",
+            "InvalidDBInstanceIPArrayName.Format",
+        ),
+        differences="CloseSessions is ours: sessions that are not admitted any more are ended;"
+        " without it they stay open.",
+    ),
+)

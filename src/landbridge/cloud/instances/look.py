@@ -1,0 +1,59 @@
+"""What a running server says of itself, asked over its own socket. None: it cannot be asked."""
+
+from __future__ import annotations
+
+import psycopg
+
+from ...errors import LandbridgeError
+from ..control import Cloud
+from . import parameters, roles
+from .homes import Homes, connect
+from .states import KEPT
+from .tables import DBInstance
+
+#: Seconds for an answer: a call waits for it.
+_PATIENCE = "3"
+
+
+def accounts(cloud: Cloud, instance: DBInstance) -> list[roles.Found] | None:
+    """The accounts that the server's catalog has."""
+    conn = _connect(cloud, instance)
+    if conn is None:
+        return None
+    with conn:
+        return roles.accounts(conn)
+
+
+def settings(cloud: Cloud, instance: DBInstance) -> dict[str, str] | None:
+    """The values that the server works with, of the parameters that may be set."""
+    conn = _connect(cloud, instance)
+    if conn is None:
+        return None
+    names = list(parameters.specs(instance.major))
+    with conn:
+        rows = conn.execute(
+            "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [names]
+        ).fetchall()
+    return {row[0]: row[1] for row in rows}
+
+
+def version(cloud: Cloud, instance: DBInstance) -> str | None:
+    """Its version with the minor one, like 15.4."""
+    conn = _connect(cloud, instance)
+    if conn is None:
+        return None
+    with conn:
+        number = conn.info.server_version
+    return f"{number // 10000}.{number % 10000}"
+
+
+def _connect(cloud: Cloud, instance: DBInstance) -> psycopg.Connection[tuple[str, ...]] | None:
+    if instance.status not in KEPT:
+        return None
+    cluster = Homes.of(cloud).found(instance.id, instance.number)
+    if cluster.process() is None:
+        return None
+    try:
+        return connect(cluster, connect_timeout=_PATIENCE)
+    except LandbridgeError:
+        return None
