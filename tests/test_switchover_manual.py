@@ -64,8 +64,13 @@ class Switching:
             self.error = error
 
 
-def make(servers: Servers, state_dir: Path, **more: object) -> tuple[Source, Task]:
-    source = servers.source(15)
+def make(
+    servers: Servers,
+    state_dir: Path,
+    source_settings: dict[str, str | int] | None = None,
+    **more: object,
+) -> tuple[Source, Task]:
+    source = servers.source(15, settings=source_settings or {})
     prepare(source)
     task = synchronizing_task(servers, state_dir, source, fence_as=False, fence="manual", **more)
     wait_streaming(source, task)
@@ -182,6 +187,25 @@ def test_a_fence_taken_back_by_a_person_too_early_is_noticed(
         error = switching.end()
     assert isinstance(error, SwitchoverUndone)
     assert error.id == "fence.broken"
+
+
+def test_a_transaction_prepared_while_the_person_is_awaited_is_refused(
+    servers: Servers, state_dir: Path
+) -> None:
+    """Committed during the drain it would be on the source alone, and take no transaction id."""
+    prepared: dict[str, str | int] = {"max_prepared_transactions": 5}
+    source, task = make(servers, state_dir, prepared, settings=prepared)
+    with source.connect() as conn, stopped(replaying(task)):
+        switching = Switching(task)
+        source.sql("BEGIN; INSERT INTO acked VALUES ('p', 1); PREPARE TRANSACTION 'one'")
+        conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        conn.execute("SELECT pg_reload_conf()")
+        switching.fenced()
+        switching.wait_for(lambda: conn.execute(DRAINING).fetchone() == (1,))
+        conn.execute("COMMIT PREPARED 'one'")
+    error = switching.end()
+    assert isinstance(error, SwitchoverUndone) and task.state is State.SYNCHRONIZING
+    assert error.id == "switchover.prepared_transactions"
 
 
 def test_a_transaction_older_than_the_fence_is_refused(servers: Servers, state_dir: Path) -> None:

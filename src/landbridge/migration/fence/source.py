@@ -1,8 +1,8 @@
 """The source's side of a switchover: our session there, other sessions, its stillness.
 
-A source is still when nobody has a transaction open that wrote and the next
-transaction id has stopped growing. The id is the cheap detector of everything that
-slips past a fence: clients that override it, apply workers, COMMIT PREPARED.
+A source is still when nobody has a transaction open that wrote, none is prepared, and the
+next transaction id has stopped growing. The id is the cheap detector of what slips past a
+fence: clients that override it, apply workers. COMMIT PREPARED takes none.
 """
 
 from __future__ import annotations
