@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from fix_servers import QUICK, Servers, Source, free_port
+from landbridge.errors import NetworkFailed
 from landbridge.network.fabric import Outcome, ProbeAnswer
 from landbridge.network.forward import Forwarder
 from landbridge.network.pgwire import Dial, probe, probe_replication
@@ -145,6 +146,18 @@ def test_kernels_answers_fall_into_classes(number: int, outcome: Outcome) -> Non
         raise OSError(number, os.strerror(number))
 
     assert probe(dial, 1).outcome is outcome
+
+
+def test_forwarder_tells_a_client_that_an_end_of_the_way_was_removed() -> None:
+    def gone(_: float) -> socket.socket:
+        raise NetworkFailed("instance pgm-a has no place")
+
+    forwarder = Forwarder("127.0.0.1", 0, gone)
+    try:
+        with pytest.raises(psycopg.OperationalError, match="instance pgm-a has no place"):
+            psycopg.connect(host=forwarder.address[0], port=forwarder.address[1], user="x")
+    finally:
+        forwarder.close()
 
 
 def test_forwarder_tells_a_client_that_the_server_is_down() -> None:

@@ -49,7 +49,8 @@ _OPEN = OpenGate()
 class Forwarder:
     """A listener whose connections are carried to where `dial` leads.
 
-    When `dial` raises Refused or OSError, the client is told so as a PostgreSQL server would.
+    When `dial` raises Refused, NetworkFailed or OSError, the client is told so as a PostgreSQL
+    server would.
     `there` and `back` are what the bytes of each direction have to pass.
     """
 
@@ -103,6 +104,9 @@ class Forwarder:
                 return
             except OSError as error:
                 refuse(client, no_route(f"cannot reach the server: {error.strerror or error}"))
+                return
+            except NetworkFailed as error:  # an end of the way has just been removed
+                refuse(client, no_route(error.message))
                 return
             finally:
                 self._forget(client)
