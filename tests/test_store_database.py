@@ -171,3 +171,14 @@ def test_foreign_keys_hold(db: Database) -> None:
         session.execute(
             text("INSERT INTO client_token VALUES (1, 'a', 't', 'd', '{}', '2026-01-01')")
         )
+
+
+def test_another_process_that_ends_does_not_take_the_log_away(db: Database) -> None:
+    with db.read(), db.read():  # a second connection beside the first
+        pass
+    assert db.file is not None
+    log = Path(f"{db.file}-wal")
+    inode = log.stat().st_ino
+    program = "import sys; from landbridge.store import Database; Database(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", program, f"sqlite:///{db.file}"], check=True)
+    assert log.stat().st_ino == inode

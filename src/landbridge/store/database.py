@@ -127,9 +127,13 @@ def _engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def private(*_: Any) -> None:
-        # SQLite gives its -wal and -shm files the mode of this one.
+        # SQLite gives its -wal and -shm files the mode of this one. A file that is there must
+        # not be opened here: to close it would drop the locks of this process's connections,
+        # and another process would then take the -wal file away beneath them (measured).
         try:
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            pass
         except OSError as problem:
             raise StoreFailed(
                 f"the database {file} cannot be opened: {problem.strerror}", id="store.unreachable"
