@@ -128,6 +128,13 @@ RDS: _Table = {
 }
 
 OURS: _Table = {
+    "InvalidTaskId.NotFound": (404, "The assessment or migration does not exist."),
+    "OperationDenied.AssessmentNotPassed": (400, "No successful assessment is of this source."),
+    "OperationDenied.ConfirmationMissing": (400, "A switchover needs all confirmations."),
+    "OperationDenied.DestinationNotEmpty": (400, "The destination is not empty."),
+    "OperationDenied.LocalStorage": (400, "The destination has local disks."),
+    "OperationDenied.ReadOnlyInstances": (400, "The destination has read-only instances."),
+    "OperationDenied.SourceInMigration": (400, "The source is being migrated already."),
     "EntityNotExist.Account": (404, "The account does not exist."),
     "EntityAlreadyExists.Account": (409, "An account of that name exists already."),
     "EntityAlreadyExists.TransitRouter": (409, "The CEN has a transit router in that region."),

@@ -1,0 +1,122 @@
+"""Feasibility assessments: ordered, found, and which one a migration goes by."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...assessment.model import Report
+from ...store import Vault
+from ..accounts import Account
+from ..errors import CloudError
+from ..instances import lifecycle
+from ..instances.states import Status
+from ..instances.tables import DBInstance
+from ..ownership import everything, owned
+from . import detail, names, rules
+from .source import Source, locate
+from .tables import Assessment, Verdict
+
+
+def create(
+    session: Session,
+    vault: Vault,
+    account: Account,
+    instance_id: str,
+    source: Source,
+    name: str | None = None,
+) -> Assessment:
+    """Order an assessment; the destination is Maintaining Instance until it is over.
+
+    CloudError: InvalidDBInstanceId.NotFound, IncorrectDBInstanceType,
+    OperationDenied.LocalStorage, OperationDenied.ReadOnlyInstances,
+    IncorrectDBInstanceState, InvalidParameter.
+    """
+    instance = lifecycle.find(session, account, instance_id)
+    rules.check_destination(instance)
+    lifecycle.occupy(instance, Status.MAINTAINING)
+    there = locate(session, instance, source.address, source.port)
+    row = Assessment(
+        id=names.new_id(session),
+        owner_uid=account.uid,
+        instance_id=instance.id,
+        name=names.assessment_name(name),
+        category=source.category,
+        address=source.address,
+        port=source.port,
+        account=source.account,
+        source_id=there.id if there else None,
+        password_id=vault.keep(session, source.password.reveal()),
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def find(session: Session, account: Account, id: int) -> Assessment:
+    """The account's assessment; CloudError InvalidTaskId.NotFound."""
+    return owned(session, Assessment, account, str(id))
+
+
+def successful(
+    session: Session, account: Account, instance: DBInstance, source: Source
+) -> Assessment:
+    """The assessment that a migration from `source` goes by: the latest of just this pair.
+
+    The API names none; the vendor's console shows the ones that were successful. CloudError
+    OperationDenied.AssessmentNotPassed.
+    """
+    latest = session.scalar(
+        everything(Assessment, account)
+        .where(
+            Assessment.instance_id == instance.id,
+            Assessment.address == source.address,
+            Assessment.port == source.port,
+            Assessment.account == source.account,
+        )
+        .order_by(Assessment.created_at.desc(), Assessment.id.desc())
+        .limit(1)
+    )
+    if latest is None or latest.verdict is not Verdict.SUCCESSFUL:
+        what = "was never assessed" if latest is None else f"was assessed: {latest.verdict.value}"
+        raise CloudError(
+            "OperationDenied.AssessmentNotPassed",
+            f"a migration from {source.address}:{source.port} as {source.account} into"
+            f" {instance.id} {what}",
+            remedy="Call CreateCloudMigrationPrecheckTask with the same instance, address, port"
+            " and account, and wait for *Migrate check success*.",
+        )
+    return latest
+
+
+def pending(session: Session) -> list[Assessment]:
+    """Those that are not over, oldest first. For the mover alone."""
+    query = select(Assessment).where(Assessment.verdict == Verdict.RUNNING)
+    return list(session.scalars(query.order_by(Assessment.created_at)))
+
+
+def settle(session: Session, vault: Vault, id: str, report: Report) -> None:
+    """Write down what was found, and give the destination back."""
+    row = session.get_one(Assessment, id)
+    row.report = report.as_dict()
+    row.verdict = Verdict.FAILED if report.errors else Verdict.SUCCESSFUL
+    row.touch()
+    secret, row.password_id = row.password_id, None
+    session.flush()
+    if secret is not None:
+        vault.forget(session, secret)
+    instance = session.get(DBInstance, row.instance_id)
+    if instance is not None and instance.status is Status.MAINTAINING:
+        lifecycle.release(instance)
+
+
+def text(row: Assessment) -> str:
+    """Its Detail; empty until it is over."""
+    if row.report is None:
+        return ""
+    return detail.assessed(Report.from_dict(row.report), whence(row))
+
+
+def whence(row: Assessment) -> dict[str, str]:
+    """What the texts of Detail say of the source."""
+    return {"address": row.address, "port": str(row.port), "account": row.account}

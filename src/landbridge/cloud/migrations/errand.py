@@ -1,0 +1,173 @@
+"""Sends something to be done to the destination's place in the network, and waits for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...errors import LandbridgeError
+from ...network.fabric import Endpoint, Fabric, Outcome
+from ...postgres.cluster import Cluster
+from ...postgres.osaccount import OsAccount, clean_environment
+from ...servers import room
+from ...servers.identity import own_account
+from ..control import Cloud
+from ..instances import wanted
+from ..instances.homes import Homes
+from ..instances.tables import DBInstance
+from ..vpcs import Vpc
+from .place import Job, Verb
+from .tables import Assessment, Migration
+
+#: Seconds between two looks at whether we shall end.
+_LOOK = 0.5
+#: Seconds for a relay to tell whether an address leads anywhere.
+_PROBE = 2.0
+
+
+class NotReached(LandbridgeError):
+    """The source's address leads nowhere, and need not be tried."""
+
+    id = "source.not_reached"
+
+
+class Errand:
+    """Everything that has to happen at a destination's place."""
+
+    def __init__(self, cloud: Cloud, connect: Callable[[], Fabric], stop: threading.Event) -> None:
+        self._cloud = cloud
+        self._connect = connect
+        self._stop = stop
+        self._homes = Homes.of(cloud)
+
+    def cluster(self, row: Migration) -> Cluster:
+        """The destination's server as it is, to be stopped."""
+        with self._cloud.database.read() as session:
+            instance = session.get_one(DBInstance, row.instance_id)
+            return self._homes.found(instance.id, instance.number)
+
+    def run(self, verb: Verb, row: Assessment | Migration) -> dict[str, Any]:
+        """Do it, and return its answer.
+
+        Raises NotReached, NetworkFailed, and LandbridgeError with what went wrong there.
+        """
+        fabric = self._connect()
+        with self._cloud.database.read() as session:
+            job = self._job(session, fabric, verb, row)
+        answer = self._send(fabric, row.instance_id, job)
+        if (error := answer.get("error")) is not None:
+            message = error.pop("message")
+            raise LandbridgeError(message, **error)
+        return answer
+
+    def _job(
+        self, session: Session, fabric: Fabric, verb: Verb, row: Assessment | Migration
+    ) -> Job:
+        instance = session.get_one(DBInstance, row.instance_id)
+        home = self._homes.home(instance.id)
+        task = row.task if isinstance(row, Migration) and row.task else ""
+        if verb is Verb.RESUME:
+            return Job(verb.value, str(self._cloud.folder), str(home / "data"), instance.major,
+                       task=task)  # fmt: skip
+        goal = wanted.read(session, self._cloud.vault, instance)
+        endpoint = fabric.ensure_endpoint(goal.place)
+        account = own_account(self._homes.folder, instance.number)
+        return Job(
+            verb=verb.value,
+            root=str(self._cloud.folder),
+            data=str(home / "data"),
+            major=instance.major,
+            source=self._source(session, fabric, instance, row),
+            password=self._password(session, row),
+            port=endpoint.port,
+            listen=endpoint.listen,
+            hba=_hba(goal, endpoint),
+            settings={name: str(value) for name, value in goal.settings.items()},
+            os_account=None if account == OsAccount.for_servers() else account.uid,
+            is_managed=row.source_id is not None,
+            source_cidrs=self._cidrs(session, row.source_id),
+            cidrs=self._cidrs(session, instance.id),
+        )
+
+    def _source(
+        self,
+        session: Session,
+        fabric: Fabric,
+        instance: DBInstance,
+        row: Assessment | Migration,
+    ) -> dict[str, str]:
+        """How the source is named at the destination's place."""
+        who = {"user": row.account, "dbname": "postgres"}
+        if row.source_id is not None:
+            path = fabric.path(instance.id, row.source_id)
+            where = {"host": path.host, "hostaddr": path.hostaddr, "port": str(path.port)}
+            return where | who
+        if not fabric.capabilities().real_private_ip:
+            self._refuse_private(session, fabric, instance, row)
+        return {"host": row.address, "port": str(row.port)} | who
+
+    def _refuse_private(
+        self,
+        session: Session,
+        fabric: Fabric,
+        instance: DBInstance,
+        row: Assessment | Migration,
+    ) -> None:
+        """Where addresses are made up, those of VPCs are never looked for outside."""
+        try:
+            place = IPv4Address(row.address)
+        except ValueError:
+            return
+        blocks = map(IPv4Network, session.scalars(select(Vpc.cidr)))
+        if any(place in block for block in blocks):
+            answer = fabric.probe(instance.id, place, row.port, _PROBE)
+            if answer.outcome is not Outcome.OK:
+                raise NotReached(answer.words or answer.outcome.value)
+
+    def _password(self, session: Session, row: Assessment | Migration) -> str:
+        return self._cloud.vault.reveal(session, row.password_id) if row.password_id else ""
+
+    def _cidrs(self, session: Session, id: str | None) -> tuple[str, ...] | None:
+        instance = session.get(DBInstance, id) if id else None
+        return (session.get_one(Vpc, instance.vpc_id).cidr,) if instance else None
+
+    def _send(self, fabric: Fabric, instance: str, job: Job) -> dict[str, Any]:
+        program = [sys.executable, "-P", "-m", "landbridge.cloud.migrations.place"]
+        child = subprocess.Popen(
+            fabric.command(instance, program), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=clean_environment(), cwd="/",
+            start_new_session=True,
+        )  # fmt: skip
+        given: str | None = job.as_json()
+        while True:
+            try:
+                told, words = child.communicate(given, timeout=_LOOK)
+                break
+            except subprocess.TimeoutExpired:
+                given = None
+            if self._stop.is_set() and job.verb == Verb.ASSESS.value:
+                child.kill()
+        try:
+            answer: dict[str, Any] = json.loads(told)
+        except ValueError:
+            last = (words.strip().splitlines() or ["it was killed"])[-1]
+            raise LandbridgeError(
+                f"what was sent to {instance} came to nothing: {last}",
+                id="place.failed", retryable=True,
+            ) from None  # fmt: skip
+        return answer
+
+
+def _hba(goal: wanted.Wanted, endpoint: Endpoint) -> str:
+    """pg_hba lines as the destination has them when it is looked after."""
+    clients = endpoint.clients if endpoint.decides_whitelist else None
+    lines = [*wanted.hba(goal, clients), *room.hba_lines(goal.whitelist, endpoint)]
+    return "\n".join(lines)

@@ -1,0 +1,58 @@
+"""What the procedure forbids while a migration runs, refused where the instance is ours.
+
+A source that is not ours is only watched: see `migration.follow.disturbance`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from ..errors import CloudError
+from .tables import Migration
+
+
+def active(session: Session, destination: str) -> Migration | None:
+    """The migration that an instance belongs to as its destination."""
+    return session.scalar(
+        select(Migration).where(Migration.instance_id == destination, Migration.is_active)
+    )
+
+
+def refuse_while_source(session: Session, instance: str, what: str) -> None:
+    """CloudError IncorrectDBInstanceState while data are migrated out of an instance."""
+    if _from(session, instance) is not None:
+        raise CloudError(
+            "IncorrectDBInstanceState",
+            f"data are migrated from {instance}: it cannot be {what} until that is over",
+        )
+
+
+def refuse_second(
+    session: Session, destination: str, source_id: str | None, address: str, port: int
+) -> None:
+    """CloudError OperationDenied.SourceInMigration where either side is in use already.
+
+    A source that is not ours counts as the same if it has the same address and port.
+    """
+    same = Migration.source_id == source_id
+    if source_id is None:
+        same = (Migration.address == address) & (Migration.port == port)
+    found = session.scalar(select(Migration).where(Migration.is_active, same))
+    if found is not None:
+        raise CloudError(
+            "OperationDenied.SourceInMigration",
+            "data are migrated from this source already; a source has one migration at a time",
+        )
+    chained = or_(Migration.source_id == destination, Migration.instance_id == source_id)
+    if session.scalar(select(Migration).where(Migration.is_active, chained)) is not None:
+        raise CloudError(
+            "OperationDenied.SourceInMigration",
+            "source or destination takes part in another migration the other way round",
+        )
+
+
+def _from(session: Session, source: str) -> Migration | None:
+    return session.scalar(
+        select(Migration).where(Migration.source_id == source, Migration.is_active)
+    )

@@ -1,0 +1,56 @@
+"""Makes a managed server of what a migration has brought: the service's own superuser in it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from ...migration.copying import CopyJob
+from ...migration.task import Task
+from ...postgres.cluster import BOOTSTRAP_SUPERUSER
+
+_SUPERUSER = "SUPERUSER LOGIN CREATEDB CREATEROLE REPLICATION BYPASSRLS"
+
+
+def take_over(task: Task) -> None:
+    """Give the promoted server to the service; repeatable. Raises ServerFailed.
+
+    What came from elsewhere brings superusers along, and on a machine that others use none of
+    them may stay one: the first of them, which cannot be less, may not log in any more.
+    """
+    cluster = task.cluster()
+    if cluster.superuser != BOOTSTRAP_SUPERUSER:
+        with cluster.connect() as conn:
+            _ensure_superuser(conn)
+        cluster.superuser = BOOTSTRAP_SUPERUSER
+        with cluster.connect() as conn:
+            _demote_others(conn)
+    _remove_aside(task)
+
+
+def _ensure_superuser(conn: psycopg.Connection[Any]) -> None:
+    name = sql.Identifier(BOOTSTRAP_SUPERUSER)
+    with contextlib.suppress(psycopg.errors.DuplicateObject):
+        conn.execute(sql.SQL("CREATE ROLE {}").format(name))
+    conn.execute(sql.SQL("ALTER ROLE {} {}").format(name, sql.SQL(_SUPERUSER)))
+
+
+def _demote_others(conn: psycopg.Connection[Any]) -> None:
+    rows = conn.execute(
+        "SELECT rolname, oid = 10 FROM pg_roles WHERE rolsuper AND rolname <> ALL (%s)",
+        [[BOOTSTRAP_SUPERUSER, "aurora"]],
+    ).fetchall()
+    for name, is_first in rows:
+        less = "NOLOGIN" if is_first else "NOSUPERUSER"
+        conn.execute(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(name), sql.SQL(less)))
+
+
+def _remove_aside(task: Task) -> None:
+    """The empty cluster that stood there before counts towards the instance's storage."""
+    aside = CopyJob(task).aside
+    for folder in (aside, aside.with_name(f"{aside.name}.landbridge")):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,142 @@
+"""Cloud migrations: ordered, found, switched over, cancelled, put away.
+
+Every order is written down and carried out by `mover`, also after a crash.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from ...migration.states import Stage
+from ...store import Vault
+from ..accounts import Account
+from ..errors import CloudError
+from ..instances import lifecycle
+from ..instances.states import Status
+from ..ownership import owned
+from . import assessments, guards, names, rules
+from .progress import Progress
+from .source import Source, locate
+from .tables import Migration, Order
+
+#: What a person answers for before the switchover: parameter -> sentence.
+CONFIRMATIONS = {
+    "ConfirmWritesStopped": "Nothing writes to the source any more: it refuses writes, or the"
+    " applications are stopped.",
+    "ConfirmLag": "The destination has caught up, or what it lacks may take its time.",
+    "ConfirmRepointing": "The applications are going to use the destination; there is no"
+    " automatic way back.",
+}
+
+
+def create(
+    session: Session,
+    vault: Vault,
+    account: Account,
+    instance_id: str,
+    source: Source,
+    data: Path,
+    name: str | None = None,
+) -> Migration:
+    """Order a migration into an instance whose data lie in `data`.
+
+    The destination is Migrating Data In until it is over. CloudError: those of
+    `assessments.create`, OperationDenied.AssessmentNotPassed,
+    OperationDenied.DestinationNotEmpty, OperationDenied.SourceInMigration.
+    """
+    instance = lifecycle.find(session, account, instance_id)
+    rules.check_destination(instance)
+    lifecycle.require(instance, Status.RUNNING)
+    if instance.applied != instance.version:
+        raise CloudError(
+            "IncorrectDBInstanceState",
+            f"{instance.id}: its last change is still being made; try again in a moment",
+        )
+    passed = assessments.successful(session, account, instance, source)
+    there = locate(session, instance, source.address, source.port)
+    source_id = there.id if there else None
+    guards.refuse_second(session, instance.id, source_id, source.address, source.port)
+    if others := rules.contents(data):
+        raise CloudError(
+            "OperationDenied.DestinationNotEmpty",
+            f"{instance.id} is not empty any more: {', '.join(others)}",
+        )
+    if there is not None:
+        lifecycle.require(there, Status.RUNNING)
+    lifecycle.occupy(instance, Status.IMPORTING)
+    row = Migration(
+        id=names.new_id(session),
+        owner_uid=account.uid,
+        instance_id=instance.id,
+        name=names.migration_name(name),
+        category=source.category,
+        address=source.address,
+        port=source.port,
+        account=source.account,
+        source_id=source_id,
+        password_id=vault.keep(session, source.password.reveal()),
+        assessment_id=passed.id,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def find(session: Session, account: Account, id: int) -> Migration:
+    """The account's migration; CloudError InvalidTaskId.NotFound."""
+    return owned(session, Migration, account, str(id))
+
+
+def under_way(session: Session, account: Account, instance_id: str) -> Migration:
+    """The migration into the account's instance that is not over.
+
+    CloudError: InvalidDBInstanceId.NotFound, IncorrectDBInstanceState (there is none).
+    """
+    instance = lifecycle.find(session, account, instance_id)
+    row = guards.active(session, instance.id)
+    if row is None:
+        raise CloudError("IncorrectDBInstanceState", f"nothing is migrated into {instance.id}")
+    return row
+
+
+def switch(row: Migration, progress: Progress, *, forced: bool = False) -> None:
+    """Order the switchover. CloudError IncorrectDBInstanceState in any stage but increment."""
+    if progress.stage is not Stage.INCREMENT or row.order is not Order.NONE:
+        stage = progress.stage.value if row.order is Order.NONE else row.order.value
+        raise CloudError(
+            "IncorrectDBInstanceState",
+            f"task {row.id} is in the stage {stage}; a switchover begins in the stage increment",
+        )
+    row.order = Order.FORCED_SWITCH if forced else Order.SWITCH
+    row.touch()
+
+
+def cancel(row: Migration, progress: Progress) -> None:
+    """Order that all is put back. CloudError IncorrectDBInstanceState when it is too late."""
+    if not row.is_active or progress.is_promoted:
+        raise CloudError(
+            "IncorrectDBInstanceState",
+            f"task {row.id} is {progress.label.lower()}: it cannot be cancelled any more",
+        )
+    row.order = Order.CANCEL
+    row.touch()
+
+
+def close(row: Migration) -> None:
+    """Put a migration away that is over. CloudError IncorrectDBInstanceState."""
+    _require_over(row)
+    row.is_closed = True
+    row.touch()
+
+
+def delete(session: Session, row: Migration) -> None:
+    """Forget a migration that is over. CloudError IncorrectDBInstanceState."""
+    _require_over(row)
+    session.delete(row)
+
+
+def _require_over(row: Migration) -> None:
+    if row.is_active:
+        raise CloudError("IncorrectDBInstanceState", f"task {row.id} is not over; cancel it first")

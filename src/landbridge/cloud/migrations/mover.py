@@ -1,0 +1,208 @@
+"""Does what was ordered: assesses, begins migrations, passes orders on, hands instances back.
+
+The work of a migration is done by a process of its own that outlives the service. What is
+looked at here is its record; each job may be repeated from any point.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...assessment.model import Report
+from ...errors import LandbridgeError
+from ...migration import worker
+from ...migration.states import State, is_end
+from ...migration.task import Task, Tasks
+from ...network.fabric import Fabric
+from ..control import Cloud
+from ..instances.homes import Homes
+from ..instances.tables import DBInstance
+from . import assessments, handover, rules, settle
+from .errand import Errand, NotReached
+from .place import Verb
+from .series import Series
+from .tables import Assessment, Migration, Order
+
+#: Seconds between two looks at the rows.
+POLL = 0.3
+#: Seconds before what failed is tried again.
+_RETRY = 3.0
+#: Assessments and beginnings at the same time.
+_AT_ONCE = 4
+
+_log = logging.getLogger(__name__)
+
+
+def tasks_of(cloud: Cloud) -> Tasks:
+    """The migrations' own records of a control plane."""
+    return Tasks(cloud.folder)
+
+
+class Mover:
+    """Carries out assessments and migrations of one control plane; there may be one at a time."""
+
+    def __init__(self, cloud: Cloud, connect: Callable[[], Fabric]) -> None:
+        self._cloud = cloud
+        self._homes = Homes.of(cloud)
+        self._tasks = tasks_of(cloud)
+        self._stop = threading.Event()
+        self._errand = Errand(cloud, connect, self._stop)
+        self._working: dict[str, Future[None]] = {}
+        self._due: dict[str, float] = {}
+        self._series: dict[str, Series] = {}
+
+    def run(self) -> None:
+        """Work until `stop`; an assessment that runs then is made again later."""
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="migration") as pool:
+            while not self._stop.wait(POLL):
+                try:
+                    self._turn(pool)
+                except LandbridgeError as problem:  # the store is busy
+                    _log.warning("migrations wait: %s", problem)
+                except Exception:
+                    _log.exception("migrations were not looked after")
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _turn(self, pool: ThreadPoolExecutor) -> None:
+        self._working = {id: job for id, job in self._working.items() if not job.done()}
+        with self._cloud.database.read() as session:
+            jobs: list[tuple[str, Callable[[str], None]]] = [
+                *((row.id, self._assess) for row in assessments.pending(session)),
+                *((row.id, self._tend) for row in active(session)),
+            ]
+        now = time.monotonic()
+        for id, job in jobs:
+            if id not in self._working and now >= self._due.get(id, 0.0):
+                self._working[id] = pool.submit(self._do, job, id)
+
+    def _do(self, job: Callable[[str], None], id: str) -> None:
+        try:
+            job(id)
+        except (LandbridgeError, psycopg.Error, OSError) as problem:
+            self._wait(id, str(problem))
+        except Exception as problem:
+            _log.exception("task %s was not carried on", id)
+            self._wait(id, f"a defect of Landbridge: {type(problem).__name__}")
+
+    def _wait(self, id: str, words: str) -> None:
+        """Try again later, and say why."""
+        self._due[id] = time.monotonic() + _RETRY
+        if self._stop.is_set():
+            return
+        _log.warning("task %s waits: %s", id, words)
+        with self._cloud.database.write() as session:
+            row = session.get(Migration, id)
+            if row is not None and row.trouble != words:
+                row.trouble = words
+                row.touch()
+
+    def _assess(self, id: str) -> None:
+        with self._cloud.database.read() as session:
+            row = session.get(Assessment, id)
+            instance = session.get(DBInstance, row.instance_id) if row else None
+        if row is None or instance is None:
+            return
+        try:
+            answer = self._errand.run(Verb.ASSESS, row)
+            report = Report.from_dict(answer["report"])
+        except NotReached as nowhere:
+            report = settle.report([rules.unreachable(row.address, nowhere.message)])
+        data = self._homes.home(instance.id) / "data"
+        more = rules.findings(data, instance.storage_gb, report.source)
+        with self._cloud.database.write() as session:
+            if session.get(Assessment, id) is not None:
+                merged = settle.report(more, report)
+                assessments.settle(session, self._cloud.vault, id, merged)
+
+    def _tend(self, id: str) -> None:
+        """Carry one migration on."""
+        with self._cloud.database.read() as session:
+            row = session.get(Migration, id)
+        if row is None or not row.is_active:
+            return
+        if row.task is None:
+            self._begin(row)
+            return
+        task = self._tasks.get(row.task)
+        if is_end(task.state):
+            if not task.is_worked_on():
+                self._end(row, task)
+            return
+        if not task.is_worked_on():
+            self._errand.run(Verb.RESUME, row)
+        self._pass_on(row, task)
+        self._series.setdefault(id, Series(task.folder)).add(task.read_live())
+
+    def _begin(self, row: Migration) -> None:
+        if row.order is Order.CANCEL:
+            self._give_up(row, "cancelled before it was begun")
+            return
+        self._errand.cluster(row).stop()
+        try:
+            began = self._errand.run(Verb.BEGIN, row)["task"]
+        except LandbridgeError as problem:
+            if problem.retryable:
+                raise
+            self._give_up(row, f"{problem.message}. {problem.remedy or ''}".strip())
+            return
+        with self._cloud.database.write() as session:
+            settle.begun(session, self._cloud.vault, row.id, began)
+
+    def _pass_on(self, row: Migration, task: Task) -> None:
+        """Tell the worker what somebody ordered."""
+        if row.order is Order.NONE:
+            return
+        try:
+            if row.order is Order.CANCEL:
+                worker.request_cancel(task)
+            else:
+                forced = row.order is Order.FORCED_SWITCH
+                worker.request_switchover(task, fenced=True, unverified=forced)
+        except LandbridgeError as refused:
+            _log.info("task %s: %s", row.id, refused.message)
+        with self._cloud.database.write() as session:
+            settle.passed_on(session, row.id, row.order)
+
+    def _end(self, row: Migration, task: Task) -> None:
+        """Hand the destination back."""
+        finished = task.state is State.FINISHED
+        if finished:
+            handover.take_over(task)
+        with self._cloud.database.write() as session:
+            settle.ended(session, self._cloud.vault, row.id, finished=finished)
+        self._series.pop(row.id, None)
+
+    def _give_up(self, row: Migration, words: str) -> None:
+        """End a migration that was never begun."""
+        with self._cloud.database.write() as session:
+            settle.ended(session, self._cloud.vault, row.id, finished=False, words=words)
+
+
+def active(session: Session) -> list[Migration]:
+    """The migrations that are not over, oldest first."""
+    query = select(Migration).where(Migration.is_active).order_by(Migration.created_at)
+    return list(session.scalars(query))
+
+
+@contextmanager
+def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Mover]:
+    """A mover at work in threads of its own."""
+    mover = Mover(cloud, connect)
+    thread = threading.Thread(target=mover.run, name="migrations")
+    thread.start()
+    try:
+        yield mover
+    finally:
+        mover.stop()
+        thread.join()

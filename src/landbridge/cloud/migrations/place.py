@@ -1,0 +1,183 @@
+"""What runs at the destination's place in the network.
+
+    python -m landbridge.cloud.migrations.place
+
+Started through `Fabric.command`, so that whatever it connects to is reached from there. Reads
+one JSON object from stdin, which no other process sees: a `Job`. Prints one: what came of it,
+or under `error` why nothing did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ... import lock
+from ...assessment import DestinationPlan, assess, gather
+from ...assessment.model import Report
+from ...errors import LandbridgeError, UsageError
+from ...migration import worker
+from ...migration.plan import create_task, make_request
+from ...migration.task import Tasks
+from ...postgres.conninfo import Conninfo, Secret
+from ...postgres.distribution import find
+from .source import is_of_the_machine
+
+#: Roles of the service's own, which a source from elsewhere must not bring along.
+RESERVED = ("alicloud_rds_admin", "aurora", "replicator", "monitor")
+
+
+#: Seconds to wait for another process that begins the same migration.
+_PATIENCE = 60.0
+
+
+class Verb(Enum):
+    """What is done."""
+
+    ASSESS = "assess"
+    """Look at the source; answers `report`."""
+    BEGIN = "begin"
+    """Begin a migration and start its worker; answers `task`."""
+    RESUME = "resume"
+    """Start the worker of the migration `task` again."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for."""
+
+    verb: str
+    root: str
+    """State folder of the migrations' own records."""
+    data: str
+    """The destination's data directory."""
+    major: int
+    source: dict[str, str] = field(default_factory=dict)
+    """Connection parameters, as they are at this place."""
+    password: str = field(default="", repr=False)
+    task: str = ""
+    port: int = 0
+    listen: str = ""
+    hba: str = ""
+    """pg_hba lines of the destination."""
+    settings: dict[str, str] = field(default_factory=dict)
+    os_account: int | None = None
+    is_managed: bool = False
+    """Whether the source is an instance of this control plane."""
+    source_cidrs: tuple[str, ...] | None = None
+    cidrs: tuple[str, ...] | None = None
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    def conninfo(self) -> Conninfo:
+        """The source; UsageError (source.machine) if its name leads to this very host."""
+        whole = Conninfo(self.source).with_password(Secret(self.password))
+        return whole if self.is_managed else _pinned(whole)
+
+
+def _pinned(whole: Conninfo) -> Conninfo:
+    """The source by the address that its name has now, so that it leads nowhere else later."""
+    try:
+        found = socket.getaddrinfo(whole.host, whole.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return whole  # the assessment says so
+    address = str(found[0][4][0])
+    if is_of_the_machine(address):
+        raise UsageError(f"{whole.host} is no name of another host", id="source.machine")
+    return whole.with_(hostaddr=address)
+
+
+def do(job: Job) -> dict[str, Any]:
+    """Carry a job out."""
+    match Verb(job.verb):
+        case Verb.ASSESS:
+            return {"report": _assess(job).as_dict()}
+        case Verb.BEGIN:
+            return {"task": _begin(job)}
+        case Verb.RESUME:
+            worker.detach(Tasks(Path(job.root)).get(job.task))
+            return {"task": job.task}
+
+
+def _assess(job: Job) -> Report:
+    plan = DestinationPlan(
+        # Beside the data of the destination's own server, which runs while this is done.
+        data=Path(job.data).with_name("data.assessed"),
+        port=job.port,
+        distribution=find(job.major),
+        settings=job.settings,
+        fence="manual",
+        reserved_roles=() if job.is_managed else RESERVED,
+        listen=job.listen,
+        source_cidrs=job.source_cidrs,
+        cidrs=job.cidrs,
+        os_account=job.os_account,
+    )
+    report = assess(gather(job.conninfo(), plan))
+    kept = tuple(f for f in report.findings if f.id not in _OF_THE_SERVER)
+    return Report(kept, report.skipped, report.started, report.finished, report.source,
+                  report.destination)  # fmt: skip
+
+
+#: The destination's own server has its port, and is where no data directory lies yet.
+_OF_THE_SERVER = {"destination.port", "destination.empty"}
+
+
+def _begin(job: Job) -> str:
+    """Alone: one that was begun by a service since killed may still be at it."""
+    root = Path(job.root)
+    held = lock.take(root / f"{Path(job.data).parent.name}.lock", _PATIENCE)
+    if held is None:
+        raise LandbridgeError("another process begins it", id="task.busy", retryable=True)
+    try:
+        return _begin_alone(job, Tasks(root))
+    finally:
+        os.close(held)
+
+
+def _begin_alone(job: Job, tasks: Tasks) -> str:
+    task = tasks.for_destination(Path(job.data))
+    if task is None:  # else somebody was killed between beginning it and saying so
+        source = job.conninfo()
+        request = make_request(
+            source,
+            Path(job.data),
+            job.port,
+            fence="manual",
+            listen=job.listen,
+            hba_file=job.hba,
+            settings=job.settings,
+            replaces_empty_cluster=True,
+            os_account=job.os_account,
+        )
+        task = create_task(tasks, request, source)
+    if not task.is_worked_on():
+        worker.detach(task)
+    return task.id
+
+
+def main() -> int:
+    try:
+        answer = do(_read())
+    except LandbridgeError as error:
+        answer = {"error": {**error.as_dict(), "retryable": error.retryable}}
+    print(json.dumps(answer))
+    return 0
+
+
+def _read() -> Job:
+    raw = json.load(sys.stdin)
+    for name in ("source_cidrs", "cidrs"):
+        raw[name] = tuple(raw[name]) if raw[name] is not None else None
+    return Job(**raw)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""What a migration's own record says of it, in the vendor's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ...assessment.model import Report
+from ...migration import states
+from ...migration import task as records
+from ...migration.states import ROW, Replication, Stage, State
+from . import detail, replication
+from .tables import Assessment, Migration, Order
+
+_STARTED = "Start RDS instance"
+_FOLLOWED = "Synchronize data"
+#: Notes of the work itself, which are no news to the owner.
+_QUIET = {"worker.started", "fence.by_hand"}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a migration is."""
+
+    state: State = State.ASSESSING
+    before_end: State = State.ASSESSING
+    """The state from which a migration ended that came to nothing."""
+    is_begun: bool = False
+    entries: tuple[dict[str, Any], ...] = ()
+    live: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] | None = None
+    record: records.Task | None = None
+
+    @classmethod
+    def of(cls, tasks: records.Tasks, row: Migration) -> Progress:
+        """What is on record of a migration; the beginning, where nothing is."""
+        if row.task is None:
+            return cls(state=State.ASSESSING if row.is_active else State.FAILED)
+        record = records.Task(tasks.root / "tasks" / row.task)
+        entries = tuple(record.journal.entries())
+        passed = [State(e["state"]) for e in entries if e["kind"] == "state"]
+        state = passed[-1] if passed else State.ASSESSING
+        on_the_way = [s for s in passed if ROW[s].stage is not None]
+        return cls(
+            state=state,
+            before_end=on_the_way[-1] if on_the_way else State.ASSESSING,
+            is_begun=True,
+            entries=entries,
+            live=record.read_live(),
+            report=records.read_json(record.folder / "assessment.json"),
+            record=record,
+        )
+
+    @property
+    def stage(self) -> Stage:
+        """The vendor's MigrateStage; a migration that came to nothing keeps its last."""
+        stage = ROW[self.state].stage or ROW[self.before_end].stage
+        assert stage is not None
+        return stage
+
+    @property
+    def replication(self) -> Replication:
+        """The vendor's ReplicationState."""
+        possible = ROW[self.state].replication
+        if not self.is_begun and states.is_end(self.state):
+            return Replication.UNSTARTED
+        if self.state is State.SYNCHRONIZING and "state" in self.live:
+            return Replication(self.live["state"])
+        return possible[0]
+
+    @property
+    def label(self) -> str:
+        """The phase in words."""
+        return ROW[self.state].label
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether the destination accepts writes, for good."""
+        return self.state in (State.PROMOTED, State.FINISHED)
+
+    @property
+    def switched_at(self) -> datetime | None:
+        """When the destination was promoted."""
+        for entry in self.entries:
+            if entry["kind"] == "state" and entry["state"] == State.PROMOTED.value:
+                return datetime.fromisoformat(entry["at"]).astimezone(UTC)
+        return None
+
+    @property
+    def error(self) -> dict[str, Any] | None:
+        """Why it failed, or what it waits for somebody to put right: id, message, remedy."""
+        found = None
+        for entry in self.entries:
+            if entry["kind"] == "error" and (found is None or found.get("held")):
+                found = entry
+            elif entry["kind"] == "signal":
+                found = None
+        keys = ("id", "message", "remedy", "held")
+        return {key: found.get(key) for key in keys} if found else None
+
+    def text(self, row: Migration, passed: Assessment) -> str:
+        """The task's Detail: its checks, then what happened."""
+        whence = {"address": row.address, "port": str(row.port), "account": row.account}
+        report = self.report or passed.report
+        lines = list(detail.checks(Report.from_dict(report), whence)) if report else []
+        lines += detail.section(_STARTED, self._events(_STARTED))
+        lines += detail.section(_FOLLOWED, self._events(_FOLLOWED))
+        if row.trouble:
+            lines.append(f"{detail.local(row.modified_at.isoformat())} --- {row.trouble}")
+        return "\n".join(lines)
+
+    def _events(self, wanted: str) -> Iterator[tuple[str, str]]:
+        """What happened before or since the destination first followed: moment, text."""
+        chapter = _STARTED
+        for entry in self.entries:
+            if entry["kind"] == "state" and entry["state"] == State.SYNCHRONIZING.value:
+                chapter = _FOLLOWED
+            if chapter == wanted and (text := _said(entry)):
+                yield entry["at"], text
+
+    def info(self, row: Migration) -> str:
+        """ReplicationInfo; what the server says of its stream while it follows."""
+        follows = self.state in (State.STARTING, State.SYNCHRONIZING, State.FENCING, State.DRAINED)
+        standby = replication.read(self.record.cluster()) if follows and self.record else None
+        lag = self.live.get("lag_seconds") if standby else None
+        is_synced = self.is_promoted or bool(standby and self.live.get("caught_up"))
+        return replication.info(standby, lag, synced=is_synced)
+
+
+def _said(entry: dict[str, Any]) -> str:
+    """What an entry of the record says to the owner; empty where it is no news."""
+    kind = entry["kind"]
+    if kind == "state":
+        return ROW[State(entry["state"])].label
+    if kind == "note" and entry["id"] not in _QUIET:
+        return str(entry["text"])
+    if kind == "error":
+        remedy = f" {entry['remedy']}" if entry.get("remedy") else ""
+        return f"{entry['message']}{remedy}"
+    if kind == "signal":
+        return f"asked for: {entry['name']}"
+    return ""
+
+
+def status(row: Migration, progress: Progress) -> str:
+    """One word for a program: Running, Waiting, Switching, Finished, Failed, Cancelled."""
+    if row.order is Order.CANCEL and row.is_active:
+        return "Cancelling"
+    if progress.state is State.SYNCHRONIZING:
+        return "Switching" if row.order is not Order.NONE else "ReadyToSwitch"
+    if progress.stage is Stage.SWITCH:
+        return "Switching"
+    if progress.state in (State.FINISHED, State.FAILED, State.CANCELLED):
+        return "Finishing" if row.is_active else progress.state.value.capitalize()
+    return "Running"

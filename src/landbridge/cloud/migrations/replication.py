@@ -1,0 +1,94 @@
+"""`ReplicationInfo`: a JSON object of texts about the stream from the source.
+
+It is pg_stat_wal_receiver of the destination's server, and how far it has replayed.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import dict_row
+
+from ...errors import LandbridgeError
+from ...postgres.cluster import Cluster
+
+#: What a connection string may show.
+_SHOWN = ("user", "host", "port", "application_name", "sslmode")
+#: Name in ReplicationInfo -> what the query answers under it.
+_NAMES = {
+    "Status": "status",
+    "ReceiveStartLsn": "receive_start_lsn",
+    "ReceiveStartTli": "receive_start_tli",
+    "ReceivedLsn": "received_lsn",
+    "ReceivedTli": "received_tli",
+    "LatestEndLsn": "latest_end_lsn",
+    "LatestEndTime": "latest_end_time",
+    "LastMsgSendTime": "last_msg_send_time",
+    "LastMsgReceiptTime": "last_msg_receipt_time",
+    "ReplayLsn": "replay_lsn",
+    "ReplayTimestamp": "replay_timestamp",
+}
+_QUERY = """
+SELECT r.*, {received} AS received_lsn, pg_is_in_recovery() AS is_slave,
+       pg_last_wal_replay_lsn() AS replay_lsn,
+       pg_last_xact_replay_timestamp() AS replay_timestamp
+  FROM (SELECT) AS one LEFT JOIN pg_stat_wal_receiver r ON true
+"""
+_RECEIVED = {False: "r.received_lsn", True: "r.flushed_lsn"}
+
+
+def read(cluster: Cluster) -> dict[str, Any] | None:
+    """What the destination's server says of its stream; None while it does not answer."""
+    try:
+        with cluster.connect(row_factory=dict_row) as conn:
+            is_13 = conn.info.server_version >= 130000
+            query = _QUERY.replace("{received}", _RECEIVED[is_13])
+            found: Any = conn.execute(query.encode()).fetchone()
+    except (LandbridgeError, psycopg.Error):
+        return None
+    return dict(found) if found else None
+
+
+def info(standby: dict[str, Any] | None, lag_seconds: float | None, *, synced: bool) -> str:
+    """ReplicationInfo; all values are texts, empty where nothing is known.
+
+    `standby` is what `read` gave, `synced` whether everything of the source has arrived.
+    """
+    known = standby or {}
+    told = {name: _text(known.get(column)) for name, column in _NAMES.items()}
+    told |= {
+        "ReplayLag": "" if lag_seconds is None else f"{lag_seconds:.3f}",
+        "Synced": _text(synced),
+        "IsSlave": _text(bool(known.get("is_slave"))),
+        "Conninfo": conninfo(known.get("conninfo") or ""),
+    }
+    return json.dumps(told)
+
+
+def conninfo(text: str) -> str:
+    """A connection string of the stream, with what may be shown of it.
+
+    >>> conninfo("user=mover password=s3cr3t host=10.0.0.5 port=5432 passfile=/x")
+    'user=mover password=******** dbname=replication host=10.0.0.5 port=5432'
+    """
+    if not text:
+        return ""
+    given = conninfo_to_dict(text)
+    shown = {name: given[name] for name in _SHOWN if given.get(name) is not None}
+    user = shown.pop("user", "")
+    rest = [f"{name}={value}" for name, value in shown.items()]
+    return " ".join([f"user={user}", "password=********", "dbname=replication", *rest])
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds")
+    return str(value)

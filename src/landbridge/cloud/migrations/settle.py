@@ -1,0 +1,73 @@
+"""What is written down when something has been done for an assessment or a migration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from ...assessment.model import Finding, Report
+from ...store import Vault
+from ..instances import lifecycle
+from ..instances.states import Status
+from ..instances.tables import DBInstance
+from .tables import Migration, Order
+
+
+def report(findings: Sequence[Finding], base: Report | None = None) -> Report:
+    """A report of these findings, before those of `base`."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    if base is None:
+        return Report(tuple(findings), (), now, now, {}, {})
+    return Report(
+        (*findings, *base.findings), base.skipped, base.started, base.finished, base.source,
+        base.destination,
+    )  # fmt: skip
+
+
+def begun(session: Session, vault: Vault, id: str, task: str) -> None:
+    """A migration has a record of its own now, with the password."""
+    row = session.get_one(Migration, id)
+    row.task, row.trouble = task, ""
+    row.touch()
+    _forget_password(session, vault, row)
+
+
+def passed_on(session: Session, id: str, order: Order) -> None:
+    """The worker knows of an order; one that was given meanwhile stays."""
+    row = session.get_one(Migration, id)
+    if row.order is order:
+        row.order = Order.NONE
+    row.trouble = ""
+    row.touch()
+
+
+def ended(session: Session, vault: Vault, id: str, *, finished: bool, words: str = "") -> None:
+    """A migration is over: its destination is an instance like others again.
+
+    After a success the database accounts are those that came with the data, and the server
+    is started once more, in its sandbox.
+    """
+    row = session.get_one(Migration, id)
+    row.is_active, row.order, row.trouble = False, Order.NONE, words
+    row.touch()
+    _forget_password(session, vault, row)
+    instance = session.get(DBInstance, row.instance_id)
+    if instance is None or instance.status is not Status.IMPORTING:
+        return
+    lifecycle.release(instance)
+    if finished:
+        verifiers = [account.verifier_id for account in instance.accounts]
+        instance.accounts.clear()
+        instance.status = Status.REBOOTING
+        session.flush()
+        for verifier in filter(None, verifiers):
+            vault.forget(session, verifier)
+
+
+def _forget_password(session: Session, vault: Vault, row: Migration) -> None:
+    secret, row.password_id = row.password_id, None
+    session.flush()
+    if secret is not None:
+        vault.forget(session, secret)
