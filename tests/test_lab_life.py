@@ -123,33 +123,6 @@ def test_whitelist_changes_at_once_and_open_sessions_end_when_asked(
         assert lab.refused("whitelist", "pgm-a", "remove", "10.9.0.0/16")["id"]
 
 
-@pytest.mark.parametrize("mode", ["netns", pytest.param("relay", marks=pytest.mark.slow)])
-def test_migration_goes_through_the_line_or_leaves_the_destination_as_it_was(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
-    with a_lab(cli, monkeypatch, mode) as lab:
-        lab.up()
-        refused = lab.refused("migrate", "pgm-a", "pgm-b", "--switchover", "auto")
-        assert refused["id"] == "server.unreachable"
-        assert lab("status")["servers"]["pgm-b"]["state"] == "up"
-        assert not list((lab.root / "tasks").glob("*"))
-
-        lab.join()
-        code, moved = lab.call("migrate", "pgm-a", "pgm-b", "--switchover", "auto")
-        assert code == 0 and moved["line"]["bytes"] > 1_000_000
-        count = lab("psql", "pgm-b", "--from", "pgm-a", "-d", "shop", "-c", _COUNT)["stdout"]
-        assert "1000" in count and "pgm-b" in count
-        servers = lab("status")["servers"]
-        assert servers["pgm-a"]["state"] == "read-only" and servers["pgm-b"]["state"] == "up"
-        hba = (lab.folder / "instances/pgm-b/data.landbridge/pg_hba.conf").read_text()
-        assert ("host all all 10.10.0.0/16 scram-sha-256" in hba) == (mode == "netns")
-        assert lab.refused("migrate", "pgm-a", "pgm-b")["id"] == "lab.not_empty"
-        assert "password" not in cli.said.lower()
-
-
-_COUNT = "SELECT count(*), current_setting('cluster_name') FROM orders"
-
-
 def test_instance_that_leaves_the_plan_is_stopped_and_a_new_one_made(netns: LabCli) -> None:
     netns.up()
     pid = int((netns.folder / "instances/pgm-b/data/postmaster.pid").read_text().split()[0])

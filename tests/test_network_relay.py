@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fix_servers import QUICK, Servers, Source, fill, free_port
+from fix_servers import QUICK, Servers, Source, free_port
 from landbridge.errors import NetworkFailed, NetworkRefused
 from landbridge.network.fabric import Driver, Meter, Observed, Outcome
 from landbridge.network.relay import RelayDriver
@@ -383,30 +383,3 @@ def test_damaged_memory_of_addresses_is_named(tmp_path: Path) -> None:
     with pytest.raises(NetworkFailed, match=r"relay\.json") as failed:
         RelayDriver("x", tmp_path)
     assert failed.value.remedy
-
-
-@pytest.mark.slow
-def test_base_backup_runs_at_the_bandwidth_of_its_line(
-    servers: Servers, two: Two, tmp_path: Path
-) -> None:
-    source = served(servers, two)
-    fill(source, 1_500_000)
-    two.join(100)
-    path = two.driver.path("pgm-a", "pgm-b")
-    way = f"host={path.host} hostaddr={path.hostaddr} port={path.port} user=pgsql"
-    source.sql("CHECKPOINT")
-    command = [
-        source.distribution.program("pg_basebackup"), "-d", way, "-D", "-", "-Ft", "-X", "none",
-        "--checkpoint=fast", "--no-manifest",
-    ]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as copy:
-        assert copy.stdout is not None
-        copy.stdout.read(2_000_000)  # the checkpoint is over, the flow has begun
-        began, before = time.monotonic(), two.driver.meter("line-1").b_to_a
-        size = len(copy.stdout.read(100_000_000))
-        seconds, carried = time.monotonic() - began, two.driver.meter("line-1").b_to_a - before
-        copy.stdout.read()
-    assert copy.returncode == 0
-    assert size == 100_000_000
-    assert 98 <= size * 8 / seconds / MBIT <= 102
-    assert carried == pytest.approx(size, rel=0.05)
