@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -15,7 +18,7 @@ from landbridge.assessment import DestinationPlan, Finding, Report, assess, gath
 from landbridge.migration.task import Tasks
 from landbridge.postgres.distribution import find
 from landbridge.postgres.facts import line as line_facts
-from landbridge.postgres.facts.neighbours import Home, Relation, neighbours
+from landbridge.postgres.facts.neighbours import Home, Relation, neighbours, running_pid
 
 #: Words of commands that move, remove, stop or open something.
 HARMFUL = re.compile(r"\b(mv|rm|rmdir|pg_ctl|kill|chmod|chown|remove|stop)\b")
@@ -86,6 +89,21 @@ def test_a_cluster_is_noticed_whoever_tells_of_it(servers: Servers, source: Sour
     assert neighbours(data, Home(str(data), (), identity)) == (), "another host's, same path"
     (seen,) = neighbours(data, Home(str(data), (), None))
     assert seen.relation is Relation.SAME and seen.source
+
+
+def test_a_server_started_as_postmaster_is_noticed(tmp_path: Path) -> None:
+    """As PGDG's units for RHEL do; a program of that name stands for it."""
+    data, program = tmp_path / "data", tmp_path / "postmaster"
+    (data / "global").mkdir(parents=True)
+    (data / "global/pg_control").write_bytes(bytes(8))
+    shutil.copy(which("sleep") or "", program)
+    with subprocess.Popen([program, "60"], cwd=data) as process:
+        try:
+            (data / "postmaster.pid").write_text(f"{process.pid}\n")
+            assert running_pid(data) == process.pid
+            assert [n.pid for n in neighbours(data)] == [process.pid]
+        finally:
+            process.kill()
 
 
 def test_the_command_refuses_the_source_however_it_is_waived(

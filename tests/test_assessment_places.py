@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import threading
 from dataclasses import replace
@@ -14,7 +15,9 @@ import pytest
 from fix_servers import Servers, Source, fill, free_port
 from fix_wire import Wire
 from landbridge.assessment import DestinationPlan, Level, assess, gather
+from landbridge.assessment.facts import Port
 from landbridge.postgres.cluster import Cluster
+from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.distribution import find
 from landbridge.postgres.facts import line as line_facts
 from landbridge.postgres.facts.ask import prepare_session
@@ -57,6 +60,18 @@ def test_places_that_are_no_cluster(servers: Servers) -> None:
     assert look_at(folder / "notes.txt", here).occupant is Occupant.FILES
     (folder / "landbridge.partial").touch()
     assert look_at(folder, here).occupant is Occupant.PARTIAL_COPY
+
+
+def test_a_port_taken_on_another_address_is_free() -> None:
+    nowhere = Conninfo.parse(f"host=127.0.0.1 port={free_port()} user=u")
+    with socket.create_server(("127.0.0.2", 0)) as elsewhere:
+        plan = DestinationPlan(Path("/nonexistent"), elsewhere.getsockname()[1], None)
+
+        def found(listen: str) -> Port:
+            return gather(nowhere, replace(plan, listen=listen), sample=0).destination.port
+
+        assert found("localhost") is Port.FREE and found("127.0.0.2") is Port.TAKEN
+        assert found("*") is Port.TAKEN and found("") is Port.TAKEN
 
 
 def test_tablespace_needs_a_place_of_its_own(servers: Servers) -> None:

@@ -31,6 +31,7 @@ def make(state_dir: Path) -> Task:
         source=source.public(), data="/srv/pg/app", port=5433, major=15, superuser="postgres",
         system_identifier="7312345678901234567", waive=("wal.archive",),
         settings={"archive_cleanup_command": "curl -u me:topsecret"},
+        hba_file="host all all samenet ldap ldapbindpasswd=topsecret",
         fence_as={"host": "db1.example", "user": "boss"},
     )  # fmt: skip
     return Tasks(state_dir).create(request, {"source": source})
@@ -134,6 +135,10 @@ def test_no_secret_passes(state_dir: Path) -> None:
         for secret in (PASSWORD, escaped, "geheim", "n0nsense", "topsecret"):
             assert secret not in text, (name, secret)
         assert (task.folder / name).stat().st_mode & 0o077 == 0
+    assert "ldapbindpasswd" not in (task.folder / "request.json").read_text()
+    assert "ldapbindpasswd" in str(task.request.hba_file)
+    task.remove_secrets()
+    assert task.request.hba_file == ""
 
 
 @pytest.mark.parametrize("end", [State.FAILED, State.CANCELLED, State.ASSESSING])

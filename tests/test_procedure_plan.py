@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from landbridge.migration.plan import create_task, make_request
 from landbridge.migration.standby.connection import primary_conninfo
 from landbridge.migration.task import Tasks
 from landbridge.postgres.conninfo import Conninfo
-from procedure_world import new_task
+from procedure_world import REQUEST, new_task
 
 NOWHERE = Conninfo.parse(f"host=127.0.0.1 port={free_port()} user=u")
 
@@ -66,6 +67,23 @@ def test_a_source_named_by_a_service_or_the_environment_is_found_without_them(
 def test_a_source_that_is_not_there() -> None:
     with pytest.raises(ServerUnreachable):
         make_request(NOWHERE, Path("x"), 5999)
+
+
+def test_calls_at_the_same_time_make_one_task_and_lose_no_change(tmp_path: Path) -> None:
+    tasks = Tasks(tmp_path)
+
+    def create(_number: int) -> str:
+        try:
+            return create_task(tasks, REQUEST, NOWHERE).id
+        except UsageError as error:
+            return error.id
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(create, range(8)))
+        assert made.count("task.exists") == 7
+        (task,) = tasks.all()
+        list(pool.map(lambda i: task.amend(settings={f"s{i}": "1"}), range(8)))
+    assert len(task.request.settings) == 8
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,11 @@ from landbridge.postgres.process import wait_until
 
 
 @pytest.mark.parametrize("major", [10, 13, 15, 18])
-def test_diverged_commits_are_listed_exactly(servers: Servers, state_dir: Path, major: int) -> None:
+def test_diverged_commits_are_listed_exactly(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch, major: int
+) -> None:
+    # Smaller than a record, so that some are put together from pieces.
+    monkeypatch.setattr("landbridge.migration.divergence._PIECE", 5_000)
     own: dict[str, str | int] = {"max_prepared_transactions": 2}
     source = servers.source(major, settings=own)
     prepare(source)

@@ -109,7 +109,9 @@ def test_a_fence_account_without_superuser_switches_over(made: tuple[Source, Tas
 def test_overrides_and_standbys_of_the_source_are_told(made: tuple[Source, Task]) -> None:
     source, task = made
     assert "fence.overrides" not in rails(task)
-    source.sql("ALTER ROLE app SET default_transaction_read_only = off")
+    for typed in ("off", "OFF", "f", "n"):
+        source.sql(f"ALTER ROLE app SET default_transaction_read_only = '{typed}'")
+        assert "fence.overrides" in rails(task), typed
     source.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
     source.sql("SELECT pg_reload_conf()")
     found = rails(task)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +32,7 @@ from ..postgres.facts.programs import Programs, read_programs
 from ..postgres.facts.read import open_asker, read_source
 from ..postgres.facts.source import LIBRARY_SETTINGS, SourceFacts, split_list
 from ..postgres.osaccount import OsAccount
+from ..postgres.ports import taken_address
 from .facts import DestinationFacts, DestinationPlan, Facts, FenceAccount, Port
 
 #: Seconds over which the source's write rate is sampled.
@@ -111,7 +109,7 @@ def _read_destination(plan: DestinationPlan, source: SourceFacts | None) -> Dest
         majors=tuple(sorted({d.major for d in discover()})),
         neighbours={d.path: neighbours(Path(d.path), home) for d in (directory, *spaces.values())},
         refused_settings=_refused_settings(plan),
-        port=_look_at_port(plan.port, plan.listen),
+        port=_look_at_port(plan),
     )
 
 
@@ -150,29 +148,11 @@ def _read_programs(plan: DestinationPlan, source: SourceFacts | None) -> Program
         return replace(found, canary_failed=problem.message)
 
 
-def _look_at_port(number: int, listen: str) -> Port:
-    """Whether a server may listen on a port of these addresses, by trying it."""
-    if number < _first_unprivileged_port():
+def _look_at_port(plan: DestinationPlan) -> Port:
+    """Whether a server may listen on the plan's port, by trying it."""
+    if plan.port < _first_unprivileged_port():
         return Port.CLOSED
-    for family, address in _places(listen):
-        try:
-            with socket.socket(family) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                probe.bind((address, number))
-        except OSError as problem:
-            if problem.errno == errno.EADDRINUSE:
-                return Port.TAKEN
-    return Port.FREE
-
-
-def _places(listen: str) -> list[tuple[socket.AddressFamily, str]]:
-    """The addresses to try: those it shall listen on if they are IPv4's, otherwise all."""
-    try:
-        return [(socket.AF_INET, str(IPv4Address(one.strip()))) for one in listen.split(",")]
-    except ValueError:
-        return [(socket.AF_INET, ""), (socket.AF_INET6, "::")]
+    return Port.TAKEN if taken_address(plan.listen or "*", plan.port) else Port.FREE
 
 
 def _first_unprivileged_port() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import AssessmentFailed
@@ -25,9 +26,12 @@ def tasks(json: JsonFlag = False) -> None:
 
     out = Output(Mode.of(json))
     everything = Tasks.default()
-    views = [View(task) for task in everything.all()]
-    for view in views:
-        view.update()
+    views = []
+    for task in everything.all():
+        with suppress(FileNotFoundError):  # forgotten meanwhile
+            view = View(task)
+            view.update()
+            views.append(view)
     wide = out.console.width >= _WIDE
     listed = (_table(views) if wide else _blocks(views)) if views else ""
     out.result(

@@ -14,8 +14,11 @@ from ..postgres.cluster import Cluster
 from ..postgres.lsn import Lsn
 from ..postgres.positions import Connection, flush_lsn
 from ..postgres.replication import ReplicationConnection
-from ..postgres.walrecords import Layout, records
+from ..postgres.walrecords import Layout, Record, records
 from .task import Task
+
+#: Bytes of WAL that are read at once.
+_PIECE = 16 * 2**20
 
 
 def diverged(task: Task, source: Connection, fork: Lsn, timeline: int) -> list[dict[str, Any]]:
@@ -31,11 +34,9 @@ def diverged(task: Task, source: Connection, fork: Lsn, timeline: int) -> list[d
         "SELECT wal_block_size, bytes_per_wal_segment FROM pg_control_init()"
     ).fetchone()
     assert row is not None
-    wal = _fetch(task, fork, end, timeline)
     return [
         {"xid": record.xid, "lsn": str(record.lsn), "at": record.committed_at.isoformat()}
-        for record in records(wal, fork, Layout(*row))
-        if record.is_commit
+        for record in _commits(task, fork, end, timeline, Layout(*row))
     ]
 
 
@@ -54,14 +55,30 @@ def branch_of(cluster: Cluster, timeline: int) -> tuple[int, Lsn]:
     return int(lines[-1][0]), Lsn.parse(lines[-1][1])
 
 
-def _fetch(task: Task, start: Lsn, end: Lsn, timeline: int) -> bytes:
-    wal = bytearray()
+def _commits(task: Task, start: Lsn, end: Lsn, timeline: int, layout: Layout) -> list[Record]:
+    """The commit records from `start` to `end`; WAL is held a piece at a time."""
+    found: list[Record] = []
+    wal, wanted = bytearray(), _PIECE
+    last: Lsn | None = None
     with (
         ReplicationConnection.connect(task.conninfo()) as conn,
         closing(conn.stream_wal(start, timeline)) as stream,
     ):
         for _, piece in stream:
             wal += piece
-            if len(wal) >= end - start:
+            is_all = len(wal) >= end - start
+            if len(wal) < wanted and not is_all:
+                continue
+            seen = last
+            for record in records(bytes(wal), start, layout):
+                if record.lsn != seen and record.is_commit:
+                    found.append(record)
+                last = record.lsn
+            if is_all:
                 break
-    return bytes(wal)
+            if last is not None:
+                # The last record is read again next time: only its begin is known.
+                del wal[: last - start]
+                start = last
+            wanted = len(wal) + _PIECE
+    return found

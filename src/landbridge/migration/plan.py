@@ -85,8 +85,23 @@ def create_task(
     """Write the task.
 
     Raises UsageError (task.exists) if another one owns the destination, LandbridgeError
-    (state.unwritable).
+    (state.unwritable; task.busy while others create theirs).
     """
+    given = {"source": source, "fence_as": fence_as, "verify_as": verify_as}
+    accounts = {role: c.resolve() for role, c in given.items() if c is not None}
+    try:
+        with tasks.locked():
+            _refuse_second(tasks, request)
+            return tasks.create(request, accounts)
+    except OSError as problem:
+        raise LandbridgeError(
+            f"nothing can be written in {tasks.root}: {problem.strerror}",
+            id="state.unwritable",
+            remedy="Make room there, or name a folder of yours in LANDBRIDGE_STATE.",
+        ) from None
+
+
+def _refuse_second(tasks: Tasks, request: Request) -> None:
     if (other := tasks.for_destination(Path(request.data))) is not None:
         raise UsageError(
             f"task {other.id} migrates into {request.data} already",
@@ -94,16 +109,6 @@ def create_task(
             remedy=f"Go on with `landbridge resume {other.id}`,"
             f" or give it up with `landbridge cancel {other.id}`.",
         )
-    given = {"source": source, "fence_as": fence_as, "verify_as": verify_as}
-    accounts = {role: c.resolve() for role, c in given.items() if c is not None}
-    try:
-        return tasks.create(request, accounts)
-    except OSError as problem:
-        raise LandbridgeError(
-            f"nothing can be written in {tasks.root}: {problem.strerror}",
-            id="state.unwritable",
-            remedy="Make room there, or name a folder of yours in LANDBRIDGE_STATE.",
-        ) from None
 
 
 def destination_plan(request: Request) -> DestinationPlan:

@@ -3,11 +3,11 @@
 ::
 
     STATE/tasks/ID/
-    ├── request.json      what was asked, without secrets
+    ├── request.json      what was asked, without secrets; changed under request.lock
     ├── journal.jsonl     what happened (journal.py)
     ├── live.json         the latest figures, replaced several times a second
     ├── assessment.json   the findings
-    ├── secrets/          passfiles, mode 0600, removed at the end
+    ├── secrets/          passfiles and own pg_hba lines, mode 0600, removed at the end
     ├── copy/             the copier's specification, progress, result, log
     ├── switchover/       the attempt under way: values to put back, deadline
     ├── verification.json, examination.json   what the comparison, a look at the copy, found
@@ -24,7 +24,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -43,6 +43,10 @@ WAL_POLICIES = ("protect-source", "protect-migration")
 COPY_ENGINES = ("plain",)
 #: Seconds within which whoever merely looks at a lock has let it go.
 _LOOKED_AT = 0.5
+#: Seconds within which another call has written its request.
+_WRITTEN = 10.0
+#: What stands in request.json for pg_hba lines: the file that holds them.
+_HBA = "secrets/pg_hba.conf"
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Request:
     allow: tuple[str, ...] = ("127.0.0.1/32", "::1/128")
     """CIDR blocks whose clients the destination admits (pg_hba)."""
     hba_file: str | None = None
-    """pg_hba lines of the user's own, instead of those made from `allow`."""
+    """pg_hba lines of the user's own, instead of those made from `allow`; they may hold
+    secrets (ldapbindpasswd, radiussecrets). Empty once the task's secrets are removed."""
     settings: dict[str, str] = field(default_factory=dict)
     """postgresql.conf settings of the user's own for the destination."""
     tablespaces: dict[str, str] = field(default_factory=dict)
@@ -111,7 +116,18 @@ class Task:
         raw = json.loads((self.folder / "request.json").read_text())
         for name in ("allow", "waive"):
             raw[name] = tuple(raw[name])
+        if raw["hba_file"] == _HBA:
+            lines = self.folder / _HBA
+            raw["hba_file"] = lines.read_text() if lines.exists() else ""
         return Request(**raw)
+
+    def write_request(self, request: Request) -> None:
+        """Keep what was asked; what may hold secrets goes to them."""
+        raw = asdict(request)
+        if request.hba_file is not None:
+            _write(self.folder / _HBA, request.hba_file)
+            raw["hba_file"] = _HBA
+        write_json(self.folder / "request.json", raw)
 
     def amend(
         self,
@@ -125,17 +141,18 @@ class Task:
         """Change what may still change; None leaves a thing as it is.
 
         `settings` are added to those of the request. They and `port` count from the next
-        start of the destination on.
+        start of the destination on. Raises LandbridgeError (task.busy) while others change it.
         """
         changes: dict[str, Any] = {"fence": fence, "time_limit": time_limit, "port": port}
-        if settings:
-            changes["settings"] = {**self.request.settings, **settings}
-        if fence_as is not None:
-            fence_as.write_passfile(self.passfile("fence_as"))
-            changes["fence_as"] = fence_as.public()
-        given = {name: value for name, value in changes.items() if value is not None}
-        if given:
-            write_json(self.folder / "request.json", asdict(replace(self.request, **given)))
+        with _alone(self.folder / "request.lock", f"changes task {self.id}", _WRITTEN):
+            if settings:
+                changes["settings"] = {**self.request.settings, **settings}
+            if fence_as is not None:
+                fence_as.write_passfile(self.passfile("fence_as"))
+                changes["fence_as"] = fence_as.public()
+            given = {name: value for name, value in changes.items() if value is not None}
+            if given:
+                self.write_request(replace(self.request, **given))
 
     @property
     def state(self) -> State:
@@ -181,15 +198,8 @@ class Task:
     def locked(self) -> Iterator[None]:
         """Be the one process that works on this task; LandbridgeError (task.busy) otherwise."""
         # Patient with those who only look.
-        fd = lock.take(self.folder / "lock", _LOOKED_AT)
-        if fd is None:
-            raise LandbridgeError(
-                f"another process works on task {self.id}", id="task.busy", retryable=True
-            )
-        try:
+        with _alone(self.folder / "lock", f"works on task {self.id}", _LOOKED_AT):
             yield
-        finally:
-            os.close(fd)
 
     def is_worked_on(self) -> bool:
         """Whether a living process holds this task."""
@@ -212,6 +222,13 @@ class Tasks:
         base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
         return cls(Path(base) / "landbridge")
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only one who adds a task; LandbridgeError (task.busy) after ten seconds."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with _alone(self.root / "tasks.lock", f"begins a migration in {self.root}", _WRITTEN):
+            yield
+
     def create(self, request: Request, credentials: dict[str, Conninfo]) -> Task:
         """Write a new task: the request, and each account's password into its passfile."""
         folder = self.root / "tasks" / f"m-{secrets.token_hex(4)}"
@@ -221,17 +238,19 @@ class Tasks:
         task = Task(folder)
         for role, conninfo in credentials.items():
             conninfo.write_passfile(task.passfile(role))
-        write_json(folder / "request.json", asdict(request))
+        task.write_request(request)
         task.journal.enter(State.ASSESSING)
         return task
 
     def all(self) -> list[Task]:
         """Every task, oldest first; LandbridgeError (state.unreadable) if they are closed."""
-        folder = self.root / "tasks"
+        folder, found = self.root / "tasks", []
         try:
-            folders = [p for p in folder.iterdir() if (p / "request.json").exists()]
-        except FileNotFoundError:
-            return []
+            for path in folder.iterdir() if folder.exists() else ():
+                # Any of them may be forgotten meanwhile.
+                with suppress(FileNotFoundError):
+                    (path / "request.json").stat()
+                    found.append((path.stat().st_ctime, path))
         except OSError as problem:
             raise LandbridgeError(
                 f"the tasks in {folder} cannot be read: {problem.strerror}",
@@ -239,7 +258,7 @@ class Tasks:
                 remedy="Work as the account that began them, or name a folder of yours in"
                 " LANDBRIDGE_STATE.",
             ) from None
-        return sorted((Task(f) for f in folders), key=lambda t: t.folder.stat().st_ctime)
+        return [Task(path) for _, path in sorted(found)]
 
     def get(self, id: str) -> Task:
         """The task of that id (an unambiguous beginning is enough); UsageError otherwise."""
@@ -258,21 +277,38 @@ class Tasks:
     def for_destination(self, data: Path) -> Task | None:
         """The unfinished task that owns a data directory, if there is one."""
         for task in self.all():
-            if Path(task.request.data).resolve() == data.resolve() and not is_end(task.state):
-                return task
+            with suppress(FileNotFoundError):  # forgotten meanwhile
+                if Path(task.request.data).resolve() == data.resolve() and not is_end(task.state):
+                    return task
         return None
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Replace a small JSON file atomically, readable by us alone."""
+    _write(path, json.dumps(value, default=str, indent=1), durable=durable)
+
+
+def _write(path: Path, text: str, *, durable: bool = True) -> None:
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(fd, "w") as file:
-        json.dump(value, file, default=str, indent=1)
+        file.write(text)
         if durable:
             file.flush()
             os.fsync(fd)
     scratch.replace(path)
+
+
+@contextmanager
+def _alone(path: Path, does: str, patience: float) -> Iterator[None]:
+    """Hold a lock; LandbridgeError (task.busy) when another process does for all of `patience`."""
+    fd = lock.take(path, patience)
+    if fd is None:
+        raise LandbridgeError(f"another process {does}", id="task.busy", retryable=True)
+    try:
+        yield
+    finally:
+        os.close(fd)
 
 
 def read_json(path: Path) -> Any:

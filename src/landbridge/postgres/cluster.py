@@ -214,7 +214,9 @@ class Cluster:
         if process is None:
             return None
         command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
-        return process if b"postgres" in command else None
+        # PGDG's units for RHEL start it as `postmaster`.
+        is_server = b"postgres" in command or b"postmaster" in command
+        return process if is_server else None
 
     def left_recovery(self) -> bool:
         """Whether this was a standby and is one no more, read from its directory alone.

@@ -43,8 +43,8 @@ SCHEMA_VERSION = 1
 
 _SETTINGS = (
     "fence", "switchover", "time_limit", "copy_engine", "compression", "max_rate", "sync",
-    "wal_policy", "wal_budget", "verify", "reindex", "listen", "allow", "hba_file",
-    "tablespaces", "waive", "replaces_empty_cluster",
+    "wal_policy", "wal_budget", "verify", "reindex", "listen", "allow", "tablespaces", "waive",
+    "replaces_empty_cluster",
 )  # fmt: skip
 
 
@@ -148,11 +148,12 @@ def _destination(task: Task) -> dict[str, Any]:
 
 
 def _settings(request: Request) -> dict[str, Any]:
-    """What was asked for. Settings of the user's own by name only: values may hold secrets."""
+    """What was asked for. Of the user's own settings and files no value: it may hold secrets."""
     return {
         **{name: getattr(request, name) for name in _SETTINGS},
         "own_settings": sorted(request.settings),
         "archive_command": "set" if request.archive_command else None,
+        "hba_file": None if request.hba_file is None else "given",
     }
 
 

@@ -73,8 +73,9 @@ def overrides(view: View) -> Rails:
         " coalesce(datname, 'all databases') AS database, setting"
         " FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole"
         " LEFT JOIN pg_database d ON d.oid = s.setdatabase, unnest(setconfig) setting"
-        " WHERE setting ~ '^(default_transaction_read_only=(off|false|no|0)"
-        "|synchronous_commit=(off|local|false|no|0))$'"
+        # As it was typed: in any case, and `off`, `false` and `no` shortened at will.
+        " WHERE setting ~* '^(default_transaction_read_only|synchronous_commit)="
+        "(local|off?|f(a(l(se?)?)?)?|no?|0)$'"
     )
     if not rows:
         return

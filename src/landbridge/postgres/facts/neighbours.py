@@ -17,6 +17,8 @@ from .directory import PARTIAL_COPY_MARKER, system_identifier
 
 #: A tablespace holds one folder a version, such as PG_15_202209061.
 _VERSION_FOLDER = re.compile(r"PG_\d+(\.\d+)?_\d{9}")
+#: What a server's process is called; `postmaster` by PGDG's units for RHEL.
+_SERVERS = ("postgres", "postmaster")
 #: Device and inode of a directory; its path where it is closed to us.
 _Key = tuple[int, int] | str
 
@@ -120,7 +122,7 @@ def _of_source(home: Home | None) -> Iterator[_Place]:
 
 def _of_servers() -> Iterator[_Place]:
     """Directories of every running server whose working directory we may see."""
-    servers = {pid: parent for pid, parent in _processes() if _name(pid) == "postgres"}
+    servers = {pid: parent for pid, parent in _processes() if _name(pid) in _SERVERS}
     for pid, parent in servers.items():
         link = Path(f"/proc/{pid}/cwd")
         if parent in servers or (key := _key(link)) is None or isinstance(key, str):
@@ -184,4 +186,4 @@ def running_pid(data: Path) -> int | None:
         pid = int((data / "postmaster.pid").read_text().split()[0])
     except (OSError, ValueError, IndexError):
         return None
-    return pid if _name(pid) == "postgres" else None
+    return pid if _name(pid) in _SERVERS else None
