@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from fix_memory import Memory
 from landbridge.cloud import Cloud, accounts, attachments, bandwidth, cens, fabric, lines, vpcs
 from landbridge.cloud.accounts import Account
 from landbridge.cloud.attachments import ZoneMapping
@@ -19,43 +20,11 @@ from landbridge.cloud.made import State
 from landbridge.cloud.metering import Item, Usage
 from landbridge.cloud.routers import find
 from landbridge.errors import NetworkFailed
-from landbridge.network.fabric import Meter, Observed
+from landbridge.network.fabric import Meter
 from landbridge.postgres.process import wait_until
 from landbridge.store import utcnow
 
 PLACES = {"cn-hangzhou": ("10.1", "cn-hangzhou-h"), "cn-beijing": ("10.2", "cn-beijing-h")}
-
-
-class Memory:
-    """A fabric that only remembers; what is in `broken` cannot be made."""
-
-    def __init__(self) -> None:
-        self.things: dict[str, Any] = {}
-        self.broken: set[str] = set()
-        self.meters: dict[str, Meter] = {}
-        self.made: list[str] = []
-
-    def __getattr__(self, verb: str) -> Any:
-        assert verb.startswith("ensure_"), verb
-        return self._ensure
-
-    def _ensure(self, thing: Any) -> None:
-        if thing.id in self.broken:
-            raise NetworkFailed(f"no room for {thing.id}")
-        if self.things.get(thing.id) != thing:
-            self.made.append(thing.id)
-        self.things[thing.id] = thing
-
-    def gc(self, valid: Any) -> list[Observed]:
-        gone = [id for id in self.things if id not in valid]
-        for id in gone:
-            del self.things[id]
-        return [Observed("thing", id) for id in gone]
-
-    def meter(self, id: str) -> Meter:
-        if id not in self.things:
-            raise NetworkFailed(f"there is no line {id}", id="network.missing")
-        return self.meters.get(id, Meter(0, 0))
 
 
 class Joined:
