@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..cloud import Cloud, CloudError, audit, idempotency
+from ..cloud import Cloud, CloudError, audit, idempotency, replay
 from ..cloud.accounts import Account
 from ..errors import LandbridgeError
 from . import parameters
@@ -78,15 +78,17 @@ class Service:
         said = claim(request)
         seen.key = said.access_key_id
         hides = any(p.kind is Kind.SECRET for p in action.parameters)
-        seen.account = authenticate(self.cloud, said, show_signed=not hides)
-        arguments = parameters.parse(action, request.arguments)
-        if action.writes:
-            return self._write(request, seen.account, action, arguments, seen)
         with self.cloud.database.read() as session:
-            call = Call(seen.account, arguments, session, self.cloud, request.host)
-            answer = action.handler(call)
-        _stop_dry_run(arguments)
-        return answer
+            account = authenticate(session, self.cloud.vault, said, show_signed=not hides)
+            with self.cloud.database.write() as writer:  # in its own: also a refused call counts
+                replay.use(writer, said.access_key_id, said.nonce)
+            seen.account = account
+            arguments = parameters.parse(action, request.arguments)
+            if not action.writes:
+                answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
+                _stop_dry_run(arguments)
+                return answer
+        return self._write(request, account, action, arguments, seen)
 
     def _find(self, request: Request) -> Action:
         for name, text in (("Action", request.action), ("Version", request.version)):

@@ -1,28 +1,27 @@
-"""Who may pass: the clock, the key, the signature and the nonce of a call."""
+"""Who may pass: the clock, the key and the signature of a call."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..cloud import Cloud, CloudError, keys, replay
+from ..cloud import CloudError, Session, Vault, keys, replay
 from ..cloud.accounts import Account
 from .signature import Claim
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def authenticate(cloud: Cloud, claim: Claim, *, show_signed: bool) -> Account:
-    """The account that signed a call; the call counts as used from now on.
+def authenticate(session: Session, vault: Vault, claim: Claim, *, show_signed: bool) -> Account:
+    """The account that signed a call.
 
     With `show_signed` a wrong signature is answered with the string that was to be signed;
     the older generation has all parameters in it, so not where one of them is a password.
     CloudError: IllegalTimestamp, InvalidTimeStamp.Expired, InvalidAccessKeyId.NotFound,
-    InvalidAccessKeyId.Inactive, SignatureDoesNotMatch, SignatureNonceUsed,
+    InvalidAccessKeyId.Inactive, SignatureDoesNotMatch,
     InvalidSecurityToken.MismatchWithAccessKey.
     """
     _check_clock(claim.time)
-    with cloud.database.read() as session:
-        account, secret = keys.authenticate(session, cloud.vault, claim.access_key_id)
+    account, secret = keys.authenticate(session, vault, claim.access_key_id)
     if not claim.verify(secret.reveal()):
         # The vendor's older SDK compares the part after the colon with its own string.
         raise CloudError(
@@ -32,8 +31,6 @@ def authenticate(cloud: Cloud, claim: Claim, *, show_signed: bool) -> Account:
         )
     if claim.token:  # none was ever given out
         raise CloudError("InvalidSecurityToken.MismatchWithAccessKey")
-    with cloud.database.write() as session:
-        replay.use(session, claim.access_key_id, claim.nonce)
     return account
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import String, delete
+from sqlalchemy import String, delete, insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ..store import Base, utcnow
@@ -12,6 +14,8 @@ from .errors import CloudError
 
 #: How far the time in a call may lie from ours, either way.
 WINDOW = timedelta(minutes=15)
+#: On average.
+_CALLS_BETWEEN_PURGES = 200
 
 
 class UsedNonce(Base):
@@ -27,14 +31,20 @@ class UsedNonce(Base):
 def use(session: Session, access_key_id: str, nonce: str) -> None:
     """Remember a nonce of a call whose time was found to be within WINDOW.
 
-    CloudError: SignatureNonceUsed, InvalidParameter (longer than 128 characters). One that
-    is older than twice the window is forgotten: its call would be refused by its time.
+    CloudError: SignatureNonceUsed, InvalidParameter (longer than 128 characters).
     """
     if not 0 < len(nonce) <= 128:
         raise CloudError("InvalidParameter", "a signature nonce has 1 to 128 characters")
     now = utcnow()
-    session.execute(delete(UsedNonce).where(UsedNonce.used_at < now - 2 * WINDOW))
-    if session.get(UsedNonce, (access_key_id, nonce)) is not None:
-        raise CloudError("SignatureNonceUsed")
-    session.add(UsedNonce(access_key_id=access_key_id, nonce=nonce, used_at=now))
-    session.flush()
+    row = {"access_key_id": access_key_id, "nonce": nonce, "used_at": now}
+    try:
+        session.execute(insert(UsedNonce).values(row))
+    except IntegrityError:
+        raise CloudError("SignatureNonceUsed") from None
+    if secrets.randbelow(_CALLS_BETWEEN_PURGES) == 0:
+        purge(session)
+
+
+def purge(session: Session) -> None:
+    """Forget what is older than twice the window: its call would be refused by its time."""
+    session.execute(delete(UsedNonce).where(UsedNonce.used_at < utcnow() - 2 * WINDOW))

@@ -224,8 +224,9 @@ def _check_place(vpc: Vpc, vswitch: VSwitch) -> None:
     """Hold a new vSwitch against the rules of the network."""
     topology = Topology()
     with _refused_by_the_network():
-        for thing in (vpc, *vpc.vswitches, vswitch):
-            topology.put(thing.as_thing())
+        topology.put(vpc.as_thing())
+        for each in (*vpc.vswitches, vswitch):
+            topology.put(each.as_thing())
 
 
 @contextmanager

@@ -118,6 +118,6 @@ ACTIONS = (
         writes=True,
         resource="VSwitchId",
         dry_run=True,
-        errors=("InvalidVSwitchId.NotFound",),
+        errors=("InvalidVSwitchId.NotFound", "DependencyViolation"),
     ),
 )
