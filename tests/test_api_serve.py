@@ -16,6 +16,7 @@ from fix_api import Running, Serve, Tenant
 from fix_cli import Cli
 from landbridge.api.action import Product
 from landbridge.api.client import CallRefused
+from landbridge.api.serving import listening
 
 
 def ask(service: Running, method: str, path: str, body: bytes = b"") -> tuple[int, str, bytes]:
@@ -63,6 +64,13 @@ def test_what_is_not_http_is_answered_in_json(service: Running) -> None:
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400")
     assert json.loads(body)["Code"] == "InvalidParameter"
+
+
+def test_connections_do_not_wait_for_one_segment_to_be_acknowledged() -> None:
+    with listening("127.0.0.1:0") as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_health_and_figures_can_be_read(tenant: Tenant, service: Running) -> None:

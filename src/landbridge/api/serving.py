@@ -63,7 +63,7 @@ def serve(cloud: Cloud, listen: str, tls: Tls | None, ready: Callable[[str], Non
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    with _alone(cloud.folder), _listening(listen) as listener:
+    with _alone(cloud.folder), listening(listen) as listener:
         _load(config)
         host, port = listener.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
@@ -88,7 +88,7 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Answers in JSON also what is not HTTP. asyncio has set TCP_NODELAY on the socket."""
+    """Answers in JSON also what is not HTTP."""
 
     def send_400_response(self, msg: str) -> None:
         refusal = CloudError("InvalidParameter", "This is no HTTP request that can be read.")
@@ -131,7 +131,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(listen: str) -> Iterator[socket.socket]:
+def listening(listen: str) -> Iterator[socket.socket]:
+    """A socket that listens on `ADDRESS:PORT`. UsageError, LandbridgeError as `serve`."""
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
     if not host or not (port.isascii() and port.isdecimal() and int(port) < 65536):
@@ -146,4 +147,7 @@ def _listening(listen: str) -> Iterator[socket.socket]:
             remedy="Free the port, or name another with --listen.",
         ) from None
     with listener:
+        # Connections inherit it. asyncio would not set it on them: their protocol number is 0
+        # (measured: 52 ms a call without it, as headers and body go out in two segments).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
