@@ -53,6 +53,8 @@ def page() -> str:
 
 def wire_names(action: Action, model: str = "Request") -> set[str]:
     """The names that the vendor's SDK knows for an action's request; empty without a model."""
+    if action.product not in SDKS:
+        return {param.name for param in action.understood}
     found = getattr(import_module(f"{SDKS[action.product]}.models"), f"{action.name}{model}", None)
     if found is None:
         return set()

@@ -18,6 +18,8 @@ class Product(Enum):
     VPC = "2016-04-28"
     CBN = "2017-09-12"
     RDS = "2014-08-15"
+    LANDBRIDGE = "2026-11-01"
+    """Ours: what the vendor's lack."""
 
     @property
     def label(self) -> str:

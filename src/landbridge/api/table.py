@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import cbn, rds, sts, vpc
+from . import cbn, landbridge, rds, sts, vpc
 
-ACTIONS = (*sts.ACTIONS, *vpc.ACTIONS, *cbn.ACTIONS, *rds.ACTIONS)
+ACTIONS = (*sts.ACTIONS, *vpc.ACTIONS, *cbn.ACTIONS, *rds.ACTIONS, *landbridge.ACTIONS)

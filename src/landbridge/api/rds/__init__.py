@@ -1,6 +1,16 @@
 """ApsaraDB RDS."""
 
-from . import accounts, create, describe, lists, manage, parameters, places, whitelists
+from . import (
+    accounts,
+    create,
+    describe,
+    lists,
+    manage,
+    migration,
+    parameters,
+    places,
+    whitelists,
+)
 
 ACTIONS = (
     *places.ACTIONS,
@@ -11,4 +21,5 @@ ACTIONS = (
     *whitelists.ACTIONS,
     *accounts.ACTIONS,
     *parameters.ACTIONS,
+    *migration.ACTIONS,
 )

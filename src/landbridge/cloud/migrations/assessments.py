@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...assessment.model import Report
+from ...postgres.conninfo import Secret
 from ...store import Vault
 from ..accounts import Account
 from ..errors import CloudError
@@ -108,6 +111,36 @@ def settle(session: Session, vault: Vault, id: str, report: Report) -> None:
     instance = session.get(DBInstance, row.instance_id)
     if instance is not None and instance.status is Status.MAINTAINING:
         lifecycle.release(instance)
+
+
+def order_fixes(
+    session: Session, vault: Vault, row: Assessment, admin: str, password: Secret
+) -> None:
+    """Order that the fixes which need no restart are applied, as an account of the source.
+
+    CloudError IncorrectDBInstanceState while it runs, or others are being applied.
+    """
+    if row.report is None or row.fix_account is not None:
+        raise CloudError("IncorrectDBInstanceState", f"assessment {row.id} is being worked on")
+    row.fix_account = admin
+    row.password_id = vault.keep(session, password.reveal())
+    row.touch()
+
+
+def to_fix(session: Session) -> list[Assessment]:
+    """Those with fixes to be applied. For the mover alone."""
+    return list(session.scalars(select(Assessment).where(Assessment.fix_account.is_not(None))))
+
+
+def fixed(session: Session, vault: Vault, id: str, applied: list[dict[str, Any]]) -> None:
+    """Write down what was applied."""
+    row = session.get_one(Assessment, id)
+    row.fixes, row.fix_account = applied, None
+    row.touch()
+    secret, row.password_id = row.password_id, None
+    session.flush()
+    if secret is not None:
+        vault.forget(session, secret)
 
 
 def text(row: Assessment) -> str:

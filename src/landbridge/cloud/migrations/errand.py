@@ -95,6 +95,7 @@ class Errand:
             is_managed=row.source_id is not None,
             source_cidrs=self._cidrs(session, row.source_id),
             cidrs=self._cidrs(session, instance.id),
+            report=row.report if isinstance(row, Assessment) else None,
         )
 
     def _source(
@@ -105,7 +106,8 @@ class Errand:
         row: Assessment | Migration,
     ) -> dict[str, str]:
         """How the source is named at the destination's place."""
-        who = {"user": row.account, "dbname": "postgres"}
+        admin = row.fix_account if isinstance(row, Assessment) else None
+        who = {"user": admin or row.account, "dbname": "postgres"}
         if row.source_id is not None:
             path = fabric.path(instance.id, row.source_id)
             where = {"host": path.host, "hostaddr": path.hostaddr, "port": str(path.port)}

@@ -79,6 +79,7 @@ class Mover:
         with self._cloud.database.read() as session:
             jobs: list[tuple[str, Callable[[str], None]]] = [
                 *((row.id, self._assess) for row in assessments.pending(session)),
+                *((row.id, self._fix) for row in assessments.to_fix(session)),
                 *((row.id, self._tend) for row in active(session)),
             ]
         now = time.monotonic()
@@ -124,6 +125,19 @@ class Mover:
             if session.get(Assessment, id) is not None:
                 merged = settle.report(more, report)
                 assessments.settle(session, self._cloud.vault, id, merged)
+
+    def _fix(self, id: str) -> None:
+        """Apply an assessment's fixes to the source, once."""
+        with self._cloud.database.read() as session:
+            row = session.get(Assessment, id)
+        if row is None or row.fix_account is None:
+            return
+        try:
+            applied = self._errand.run(Verb.FIX, row)["applied"]
+        except LandbridgeError as problem:
+            applied = [{"error": problem.as_dict()}]
+        with self._cloud.database.write() as session:
+            assessments.fixed(session, self._cloud.vault, id, applied)
 
     def _tend(self, id: str) -> None:
         """Carry one migration on."""

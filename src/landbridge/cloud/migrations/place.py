@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import lock
-from ...assessment import DestinationPlan, assess, gather
+from ...assessment import DestinationPlan, apply_fixes, assess, gather
 from ...assessment.model import Report
 from ...errors import LandbridgeError, UsageError
 from ...migration import worker
@@ -46,6 +46,8 @@ class Verb(Enum):
     """Begin a migration and start its worker; answers `task`."""
     RESUME = "resume"
     """Start the worker of the migration `task` again."""
+    FIX = "fix"
+    """Apply the fixes of `report`; answers `applied`."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Job:
     """Whether the source is an instance of this control plane."""
     source_cidrs: tuple[str, ...] | None = None
     cidrs: tuple[str, ...] | None = None
+    report: dict[str, Any] | None = None
+    """Of an assessment whose fixes are to be applied."""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
@@ -104,6 +108,9 @@ def do(job: Job) -> dict[str, Any]:
         case Verb.RESUME:
             worker.detach(Tasks(Path(job.root)).get(job.task))
             return {"task": job.task}
+        case Verb.FIX:
+            assert job.report is not None
+            return {"applied": apply_fixes(Report.from_dict(job.report), job.conninfo())}
 
 
 def _assess(job: Job) -> Report:

@@ -100,6 +100,18 @@ class Progress:
         keys = ("id", "message", "remedy", "held")
         return {key: found.get(key) for key in keys} if found else None
 
+    def evidence(self) -> dict[str, Any] | None:
+        """The evidence, once it is written; without what only its operator is concerned with."""
+        if self.record is None or not states.is_end(self.state):
+            return None
+        found = records.read_json(self.record.folder / "evidence.json")
+        if not isinstance(found, dict):
+            return None
+        found["destination"] = {
+            k: v for k, v in found["destination"].items() if k not in ("data", "host")
+        }
+        return {k: v for k, v in found.items() if k not in ("by", "journal", "settings")}
+
     def text(self, row: Migration, passed: Assessment) -> str:
         """The task's Detail: its checks, then what happened."""
         whence = {"address": row.address, "port": str(row.port), "account": row.account}

@@ -73,6 +73,10 @@ class Assessment(Task, Base):
     verdict: Mapped[Verdict] = mapped_column(default=Verdict.RUNNING)
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """`Report.as_dict`; None until it is over."""
+    fix_account: Mapped[str | None] = mapped_column(String(63))
+    """As whom the fixes shall be applied to the source, until that was tried."""
+    fixes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
+    """What was applied, and how to take it back; an entry with `error` where it ended."""
 
 
 class Migration(Task, Base):

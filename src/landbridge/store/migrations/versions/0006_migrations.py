@@ -8,10 +8,17 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
+    _assessments()
+    _migrations()
+
+
+def _assessments() -> None:
     op.create_table(
         "assessment",
         sa.Column("verdict", sa.String(40), nullable=False),
         sa.Column("report", sa.JSON(), nullable=True),
+        sa.Column("fix_account", sa.String(length=63), nullable=True),
+        sa.Column("fixes", sa.JSON(), nullable=True),
         sa.Column("instance_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("category", sa.String(length=20), nullable=False),
@@ -41,6 +48,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_assessment_owner_uid"), ["owner_uid"], unique=False)
         batch_op.create_index(batch_op.f("ix_assessment_source_id"), ["source_id"], unique=False)
 
+
+def _migrations() -> None:
     op.create_table(
         "migration",
         sa.Column("assessment_id", sa.String(length=64), nullable=False),

@@ -1,0 +1,5 @@
+"""What the vendor's API lacks, under a version of our own."""
+
+from . import assessments, migrations
+
+ACTIONS = (*assessments.ACTIONS, *migrations.ACTIONS)

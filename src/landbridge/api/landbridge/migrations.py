@@ -1,0 +1,150 @@
+"""Migrations for programs and for consoles: everything that is known, and every order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...cloud import CloudError
+from ...cloud.migrations import migrations, mover
+from ...cloud.migrations.progress import Progress, status
+from ...cloud.migrations.series import Series
+from ...cloud.migrations.tables import Migration
+from ..action import Action, Call, Kind, Param, Product
+from ..moments import second
+from .assessments import ID, NOT_FOUND
+
+BAD_STATE = "IncorrectDBInstanceState"
+
+
+def _found(call: Call) -> tuple[Migration, Progress]:
+    row = migrations.find(call.session, call.account, call["TaskId"])
+    return row, Progress.of(mover.tasks_of(call.cloud), row)
+
+
+def _describe(call: Call) -> dict[str, Any]:
+    row, progress = _found(call)
+    return {
+        "TaskId": int(row.id),
+        "TaskName": row.name,
+        "DBInstanceName": row.instance_id,
+        "AssessmentId": int(row.assessment_id),
+        "Status": status(row, progress),
+        "Stage": progress.stage.value,
+        "State": progress.state.value,
+        "Label": progress.label,
+        "Guarantee": progress.state.guarantee,
+        "Error": progress.error,
+        "Trouble": row.trouble,
+        "Closed": row.is_closed,
+        "Created": second(row.created_at),
+        "Modified": second(row.modified_at),
+        "Live": progress.live,
+        "Confirmations": migrations.CONFIRMATIONS,
+    }
+
+
+def _switch(call: Call) -> dict[str, Any]:
+    row, progress = _found(call)
+    if missing := [name for name in migrations.CONFIRMATIONS if not call[name]]:
+        said = "; ".join(f"{name}: {migrations.CONFIRMATIONS[name]}" for name in missing)
+        raise CloudError("OperationDenied.ConfirmationMissing", f"not confirmed: {said}")
+    migrations.switch(row, progress, forced=bool(call["Force"]))
+    return {"TaskId": int(row.id)}
+
+
+def _cancel(call: Call) -> dict[str, Any]:
+    row, progress = _found(call)
+    migrations.cancel(row, progress)
+    return {"TaskId": int(row.id)}
+
+
+def _close(call: Call) -> dict[str, Any]:
+    row, _ = _found(call)
+    migrations.close(row)
+    return {"TaskId": int(row.id)}
+
+
+def _delete(call: Call) -> dict[str, Any]:
+    row, _ = _found(call)
+    migrations.delete(call.session, row)
+    return {"TaskId": int(row.id)}
+
+
+def _series(call: Call) -> dict[str, Any]:
+    _, progress = _found(call)
+    points = Series(progress.record.folder).read(call["MaxPoints"]) if progress.record else []
+    return {"Points": points}
+
+
+def _evidence(call: Call) -> dict[str, Any]:
+    _, progress = _found(call)
+    if (evidence := progress.evidence()) is None:
+        raise CloudError(BAD_STATE, "the evidence is written when the migration is over")
+    return {"Evidence": evidence}
+
+
+def _order(name: str, summary: str, handler: Any, *more: Param, errors: tuple[str, ...]) -> Action:
+    return Action(
+        Product.LANDBRIDGE,
+        name,
+        summary,
+        handler,
+        (ID, *more),
+        writes=True,
+        resource="TaskId",
+        errors=(NOT_FOUND, *errors),
+    )
+
+
+ACTIONS = (
+    Action(
+        Product.LANDBRIDGE,
+        "DescribeMigration",
+        "Show a migration: state, what it guarantees, latest figures, why it waits or failed.",
+        _describe,
+        (ID,),
+        errors=(NOT_FOUND,),
+    ),
+    _order(
+        "SwitchOverMigration",
+        "Switch over, with everything confirmed that a person answers for.",
+        _switch,
+        *(Param(name, Kind.BOOLEAN) for name in migrations.CONFIRMATIONS),
+        Param("Force", Kind.BOOLEAN),
+        errors=(BAD_STATE, "OperationDenied.ConfirmationMissing"),
+    ),
+    _order(
+        "CancelMigration",
+        "Give a migration up and put everything back.",
+        _cancel,
+        errors=(BAD_STATE,),
+    ),
+    _order(
+        "CloseMigration",
+        "Put a migration away that is over: it is not listed any more.",
+        _close,
+        errors=(BAD_STATE,),
+    ),
+    _order(
+        "DeleteMigration",
+        "Forget a migration that is over; the operator keeps its record.",
+        _delete,
+        errors=(BAD_STATE,),
+    ),
+    Action(
+        Product.LANDBRIDGE,
+        "DescribeMigrationSeries",
+        "Show the course of a migration: progress, lag and WAL kept, at most MaxPoints figures.",
+        _series,
+        (ID, Param("MaxPoints", Kind.INTEGER, default=300, least=2, most=5000)),
+        errors=(NOT_FOUND,),
+    ),
+    Action(
+        Product.LANDBRIDGE,
+        "DescribeMigrationEvidence",
+        "Show the evidence of a migration that is over.",
+        _evidence,
+        (ID,),
+        errors=(NOT_FOUND, BAD_STATE),
+    ),
+)
