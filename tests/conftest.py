@@ -21,6 +21,7 @@ pytest_plugins = [
     "fix_network",
     "fix_lab",
     "fix_cloud",
+    "fix_instances",
     "fix_api",
 ]
 

@@ -16,6 +16,9 @@ import pytest
 from landbridge.api import client
 from landbridge.api.action import Product
 from landbridge.cloud import Cloud, Secret, accounts, audit, keys
+from landbridge.network.daemon import remove
+from landbridge.postgres.cluster import Cluster
+from landbridge.postgres.distribution import Distribution
 
 _COMMAND = (sys.executable, "-m", "landbridge.cli")
 
@@ -124,6 +127,13 @@ class Running:
         self.process.kill()
         return self._gone()
 
+    def clean(self) -> None:
+        """End what lives on when the service has ended: servers, and the network."""
+        for data in self.state.glob("instances/*/data"):
+            Cluster(data, Distribution("0.0", Path("/"), "none"), 0).stop("immediate")
+        if (self.state / "network").exists():
+            remove(self.state / "network")
+
     def _gone(self) -> int:
         self.process.communicate(timeout=20)
         return self.process.returncode
@@ -145,6 +155,7 @@ def _shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
     running = Running(tmp_path_factory.mktemp("service"))
     yield running
     running.kill()
+    running.clean()
 
 
 @pytest.fixture
@@ -165,6 +176,7 @@ def serve(without_proxy: None) -> Iterator[Serve]:
     yield start
     for running in started:
         running.kill()
+        running.clean()
 
 
 @pytest.fixture

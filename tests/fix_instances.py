@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -28,6 +29,7 @@ from landbridge.postgres.distribution import discover
 from landbridge.postgres.process import wait_until
 
 PASSWORD = "Wanderer-7_path"
+_ENVIRONMENT = {"PGPASSWORD": PASSWORD, "PATH": "/usr/bin:/bin", "PGCONNECT_TIMEOUT": "5"}
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Managed:
     account: int
     vswitch: str = ""
     _work: ExitStack = field(default_factory=ExitStack)
+    _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def begin(self) -> None:
         """Start both reconcilers, as the service does."""
@@ -96,15 +99,23 @@ class Managed:
         self, place: str, server: str, user: str, statement: str, database: str = "postgres"
     ) -> subprocess.CompletedProcess[str]:
         """psql at the place of one instance, to the server of another, over the network."""
-        path = self.net.path(place, server)
-        program = _psql()
-        conninfo = f"host={path.hostaddr} port={path.port} user={user} dbname={database}"
-        command = [str(program), "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", conninfo]
+        command = [*self.client(place, server, user, database), "-c", statement]
         return subprocess.run(
-            self.net.command(place, [*command, "-c", statement]), capture_output=True, text=True,
-            env={"PGPASSWORD": PASSWORD, "PATH": "/usr/bin:/bin", "PGCONNECT_TIMEOUT": "5"},
+            self.net.command(place, command), capture_output=True, text=True, env=_ENVIRONMENT,
             check=False, timeout=30,
         )  # fmt: skip
+
+    def client(self, place: str, server: str, user: str, database: str = "postgres") -> list[str]:
+        """A command line of psql, to be run at `place`."""
+        path = self.net.path(place, server)
+        conninfo = f"host={path.hostaddr} port={path.port} user={user} dbname={database}"
+        return [str(psql_program()), "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", conninfo]
+
+    def popen(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """Start a program; it is ended with the cloud."""
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._started.append(subprocess.Popen(command, env=_ENVIRONMENT, **quiet))
+        return self._started[-1]
 
     @contextlib.contextmanager
     def session(self, id: str, user: str = "pgsql") -> Iterator[psycopg.Connection[Any]]:
@@ -115,6 +126,9 @@ class Managed:
             yield conn
 
     def end(self) -> None:
+        for child in self._started:
+            child.kill()
+            child.wait()
         self.cease()
         with self.cloud.database.read() as session:
             rows = session.scalars(select(DBInstance)).all()
@@ -125,7 +139,7 @@ class Managed:
         self.cloud.close()
 
 
-def _psql() -> Path:
+def psql_program() -> Path:
     for found in discover():
         if (found.bin / "psql").exists():
             return found.bin / "psql"
@@ -164,6 +178,4 @@ def managed() -> Iterator[Managed]:
 
 def best_mode() -> Mode:
     """The kernel's isolation as root, otherwise the relay."""
-    import os
-
     return Mode.ROOT if os.geteuid() == 0 else Mode.RELAY

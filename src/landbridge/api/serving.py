@@ -9,7 +9,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ..cloud import Cloud, CloudError
 from ..errors import LandbridgeError, UsageError
 from .app import application
 from .dispatch import Service, new_request_id, refused
-from .logs import logger
+from .logs import adopting, logger
 from .table import ACTIONS
 
 #: Seconds that calls in flight get at the end, and that an idle connection is kept.
@@ -40,13 +40,21 @@ class Tls:
     key: Path
 
 
-def serve(cloud: Cloud, listen: str, tls: Tls | None, ready: Callable[[str], None]) -> None:
+def serve(
+    cloud: Cloud,
+    listen: str,
+    tls: Tls | None,
+    ready: Callable[[str], None],
+    work: AbstractContextManager[object],
+) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is told the service's URL.
 
+    `work` is what makes calls come true; it is entered once this is the one service.
     `listen` is `ADDRESS:PORT`; port 0 takes a free one. The log goes to stderr. Raises
     UsageError (serve.listen, serve.tls) and LandbridgeError: serve.running, serve.address.
     """
-    service = Service(cloud, ACTIONS, logger(sys.stderr))
+    log = logger(sys.stderr)
+    service = Service(cloud, ACTIONS, log)
     config = uvicorn.Config(
         application(service),
         http=_Protocol,
@@ -63,7 +71,7 @@ def serve(cloud: Cloud, listen: str, tls: Tls | None, ready: Callable[[str], Non
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    with _alone(cloud.folder), listening(listen) as listener:
+    with _alone(cloud.folder), listening(listen) as listener, adopting(log):
         _load(config)
         host, port = listener.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
@@ -71,7 +79,8 @@ def serve(cloud: Cloud, listen: str, tls: Tls | None, ready: Callable[[str], Non
         for number in (signal.SIGTERM, signal.SIGINT):
             # What uvicorn puts back and raises again at its end: then it is no more than noted.
             signal.signal(number, server.handle_exit)
-        server.run(sockets=[listener])
+        with work:
+            server.run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from ..network.choose import Wanted
 from .output import Output
 
 
@@ -45,6 +46,10 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    network: Annotated[
+        Wanted,
+        typer.Option("--network", help="What makes the networks; see docs/network.md."),
+    ] = Wanted.AUTO,
 ) -> None:
     """Serve the API that the vendor's SDKs speak, until SIGTERM or Ctrl-C.
 
@@ -56,15 +61,18 @@ def serve(
     from ..api.client import is_here
     from ..api.serving import Tls
     from ..api.serving import serve as run
-    from ..cloud import Cloud
+    from ..cloud import Cloud, work
     from ..migration.task import Tasks
+    from ..network.daemon import start
 
     output = Output()
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
     if tls is None and not is_here(listen.rpartition(":")[0].strip("[]")):
         output.warn(f"passwords in calls to {listen} can be read on the way; use --tls-cert")
     cloud = Cloud.open(state.absolute() if state else Tasks.default().root)
+    fabric = cloud.folder.parent / "network"
     try:
-        run(cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"))
+        at_work = work.running(cloud, lambda: start(fabric, network.value))
+        run(cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"), at_work)
     finally:
         cloud.close()

@@ -9,6 +9,7 @@ from . import (
     migration,
     parameters,
     places,
+    public,
     whitelists,
 )
 
@@ -22,4 +23,5 @@ ACTIONS = (
     *accounts.ACTIONS,
     *parameters.ACTIONS,
     *migration.ACTIONS,
+    *public.ACTIONS,
 )

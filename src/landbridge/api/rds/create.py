@@ -47,11 +47,6 @@ def _create(call: Call) -> dict[str, Any]:
         description=call["DBInstanceDescription"],
         is_protected=call["DeletionProtection"],
     )
-    if call["DryRun"]:
-        with call.session.begin_nested() as attempt:
-            lifecycle.create(call.session, call.account, order)
-            attempt.rollback()
-        return {"DryRun": True, "DryRunResult": True}
     return _answer(lifecycle.create(call.session, call.account, order))
 
 
@@ -106,10 +101,10 @@ ACTIONS = (
             Param("Category", default="Basic", choices=lifecycle.CATEGORIES),
             _DESCRIPTION,
             Param("DeletionProtection", Kind.BOOLEAN, default=False),
-            Param("DryRun", Kind.BOOLEAN, default=False),
         ),
         writes=True,
         resource="DBInstanceId",
+        dry_run=True,
         errors=(
             *_PLACE_ERRORS,
             "InvalidSecurityIPList.Format",
@@ -118,7 +113,7 @@ ACTIONS = (
         ),
         differences="VSwitchId is required. ConnectionString is the private address: there is no"
         " name service. HighAvailability is one server too. EngineVersion is one whose programs"
-        " this machine has.",
+        " this machine has. A dry run that passes is answered with DryRunOperation.",
     ),
     Action(
         Product.RDS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud.instances import look
+from ...cloud.instances import look, public
 from ...cloud.instances.tables import DBInstance
 from ..action import Action, Call, Product
 from .common import ID, NOT_FOUND, created, facts, find, sold
@@ -39,8 +39,17 @@ def _describe_net_info(call: Call) -> dict[str, Any]:
     return {
         "InstanceNetworkType": "VPC",
         "SecurityIPMode": "normal",
-        "DBInstanceNetInfos": {"DBInstanceNetInfo": [_net_info(instance)]},
+        "DBInstanceNetInfos": {"DBInstanceNetInfo": _net_infos(call, instance)},
     }
+
+
+def _net_infos(call: Call, instance: DBInstance) -> list[dict[str, Any]]:
+    private = _net_info(instance)
+    if (found := public.endpoint(call.session, instance)) is None:
+        return [private]
+    host, port = found
+    where = {"ConnectionString": host, "IPAddress": host, "IPType": "Public", "Port": str(port)}
+    return [private, private | where]
 
 
 def _net_info(instance: DBInstance) -> dict[str, Any]:

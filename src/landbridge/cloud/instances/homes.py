@@ -13,18 +13,25 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 
 from ...postgres.cluster import Cluster
-from ...postgres.distribution import Distribution
+from ...postgres.distribution import Distribution, find
 from ...servers.identity import own_account
 from ..control import Cloud
 
 #: For what needs no program: to find a server's process, to stop it, to connect.
 _NO_PROGRAMS = Distribution("0.0", Path("/"), "none")
+
+
+@cache
+def programs(major: int) -> Distribution:
+    """The programs of a major, looked for once; ServerProgramsMissing."""
+    return find(major)
 
 
 class Homes:

@@ -11,7 +11,6 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...errors import ServerProgramsMissing
-from ...postgres.distribution import find as find_programs
 from ...store import Vault
 from .. import ids, names, regions
 from ..accounts import Account
@@ -19,6 +18,7 @@ from ..errors import CloudError
 from ..ownership import everything, owned
 from ..vpcs import VSwitch
 from . import classes, whitelist
+from .homes import programs
 from .states import KEPT, Role, Status
 from .tables import DBInstance
 
@@ -124,6 +124,7 @@ def create_read_only(
         raise CloudError(
             "InvalidEngineVersion", "region and version of a read-only instance are the primary's"
         )
+    _check_engine(major, "pg_basebackup")
     vswitch = _vswitch_in(session, account, primary, zone_id, vswitch_id)
     _check(storage_gb in _STORAGE, "DBInstanceStorage is 5 to 64000 GB, in steps of 5")
     _check(storage_gb >= primary.storage_gb, "the storage is less than the primary's")
@@ -262,11 +263,14 @@ def _vswitch_in(
     return vswitch
 
 
-def _check_engine(major: int) -> None:
+def _check_engine(major: int, *tools: str) -> None:
+    """CloudError InvalidEngineVersion unless this machine has a server and these programs."""
     if major not in MAJORS:
         raise CloudError("InvalidEngineVersion", f"PostgreSQL {major} is not offered")
     try:
-        find_programs(major)
+        found = programs(major)
+        for tool in tools:
+            found.program(tool)
     except ServerProgramsMissing as missing:
         raise CloudError("InvalidEngineVersion", missing.message, remedy=missing.remedy) from None
 

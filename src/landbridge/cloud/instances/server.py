@@ -10,13 +10,12 @@ from ...errors import LandbridgeError
 from ...network.fabric import Endpoint, Fabric
 from ...network.things import Instance
 from ...postgres.cluster import Cluster
-from ...postgres.distribution import find
 from ...postgres.facts.directory import Occupant, look_at
 from ...postgres.osaccount import OsAccount
 from ...servers import room
 from ...servers.identity import own_account
 from . import roles, standby
-from .homes import Homes, connect, listens
+from .homes import Homes, connect, listens, programs
 from .states import Role
 from .wanted import Settings, Wanted, hba
 
@@ -46,7 +45,7 @@ class House:
         fabric = self._connect()
         endpoint = _endpoint(fabric, wanted.place)
         cluster = Cluster(
-            self.homes.home(wanted.id) / "data", find(wanted.major), endpoint.port,
+            self.homes.home(wanted.id) / "data", programs(wanted.major), endpoint.port,
             account=own_account(self.homes.folder, wanted.number),
         )  # fmt: skip
         self._make(fabric, wanted, cluster)

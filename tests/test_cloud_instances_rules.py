@@ -1,0 +1,162 @@
+"""The rules of instances, without a server: whitelists, accounts, parameters, classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from landbridge.cloud import Cloud, CloudError, accounts, vpcs
+from landbridge.cloud.instances import classes, dbaccounts, lifecycle, parameters, whitelist
+from landbridge.cloud.instances.states import AccountState, AccountType, Status
+from landbridge.cloud.instances.tables import DBInstance
+from landbridge.postgres.distribution import discover
+from landbridge.store.secrets import SealedSecret
+
+MAJOR = max(d.major for d in discover())
+
+
+def _instance(session: Any, name: str = "ann", **more: Any) -> DBInstance:
+    account = accounts.create(session, name)
+    vpc = vpcs.create_vpc(session, account, "cn-hangzhou", cidr="10.10.0.0/16")
+    vswitch = vpcs.create_vswitch(session, vpc, "cn-hangzhou-h", "10.10.1.0/29")
+    order = lifecycle.Order("cn-hangzhou", vswitch.id, MAJOR, "pg.n2.2c.2m", 20, **more)
+    return lifecycle.create(session, account, order)
+
+
+def _refused(code: str, call: Any, *arguments: Any, **more: Any) -> None:
+    with pytest.raises(CloudError) as refusal:
+        call(*arguments, **more)
+    assert refusal.value.code == code
+
+
+def test_addresses_of_a_vswitch_are_given_out_once_and_run_out(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        first = _instance(session)
+        account = accounts.find(session, "ann")
+        order = lifecycle.Order("cn-hangzhou", first.vswitch_id, MAJOR, "pg.n2.2c.2m", 20)
+        places = [first.address]
+        places += [lifecycle.create(session, account, order).address for _ in range(3)]
+        assert places == ["10.10.1.1", "10.10.1.2", "10.10.1.3", "10.10.1.4"]
+        _refused("InsufficientIpAddr.vsw", lifecycle.create, session, account, order)
+
+
+def test_the_vpc_of_an_instance_cannot_be_deleted_from_under_it(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        account = accounts.find(session, "ann")
+        _refused("DependencyViolation", vpcs.delete_vswitch, session, account, instance.vswitch_id)
+
+
+def test_another_accounts_instance_is_not_found(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        other = accounts.create(session, "ben")
+        _refused("InvalidDBInstanceId.NotFound", lifecycle.find, session, other, instance.id)
+
+
+def test_groups_of_a_whitelist_are_covered_appended_deleted_and_merged(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        assert [str(block) for block in instance.whitelist] == ["127.0.0.1/32"]
+        change = whitelist.modify
+        change(session, instance, ["10.20.0.0/17"])
+        change(session, instance, ["10.20.128.0/17", "192.168.0.9"], group="app")
+        assert [str(b) for b in instance.whitelist] == ["10.20.0.0/16", "192.168.0.9/32"]
+        append, delete = whitelist.Mode.APPEND, whitelist.Mode.DELETE
+        change(session, instance, ["192.168.0.8"], group="app", mode=append)
+        change(session, instance, ["10.20.128.0/17"], group="app", mode=delete)
+        app = next(group for group in instance.groups if group.name == "app")
+        assert app.entries == ["192.168.0.9", "192.168.0.8"]
+        last = app.entries
+        bad = "InvalidSecurityIPList.Format"
+        _refused(bad, change, session, instance, last, group="app", mode=delete)
+        _refused(bad, change, session, instance, ["10.0.0.300"])
+        _refused(bad, change, session, instance, ["0.0.0.0/00"])
+        _refused(bad, change, session, instance, ["10.1.1.1/255.255.255.0"])
+        doubled = "InvalidSecurityIPList.Duplicate"
+        _refused(doubled, change, session, instance, last, group="app", mode=append)
+        many = [f"10.{n // 256}.{n % 256}.1" for n in range(1001)]
+        _refused("InvalidSecurityIPList.QuotaExceeded", change, session, instance, many)
+
+
+def test_a_password_of_a_database_account_is_never_kept(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        dbaccounts.create(
+            session, cloud.vault, instance, "mover", "Wanderer-7", type=AccountType.SUPER
+        )
+        row = instance.accounts[0]
+        assert row.verifier_id is not None
+        kept = cloud.vault.reveal(session, row.verifier_id)
+        assert kept.startswith("SCRAM-SHA-256$4096:") and "Wanderer" not in kept
+        before = session.query(SealedSecret).count()
+        dbaccounts.settle(session, cloud.vault, instance.id, "mover", row.order)
+        assert row.state is AccountState.DONE and row.verifier_id is None
+        assert session.query(SealedSecret).count() == before - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "code"),
+    [
+        ("Mover", "Wanderer-7", "InvalidAccountName.Malformed"),
+        ("pgsql", "Wanderer-7", "InvalidAccountName.Malformed"),
+        ("pg_own", "Wanderer-7", "InvalidAccountName.Malformed"),
+        ("mover", "wanderer", "InvalidAccountPassword.Malformed"),
+        ("mover", "Wand-7", "InvalidAccountPassword.Malformed"),
+        ("mover", "Wänderer-7", "InvalidAccountPassword.Malformed"),
+        ("mover", "Wanderer-7'", "InvalidAccountPassword.Malformed"),
+    ],
+)
+def test_names_and_passwords_of_accounts_follow_the_vendors_rules(
+    cloud: Cloud, name: str, password: str, code: str
+) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        _refused(code, dbaccounts.create, session, cloud.vault, instance, name, password)
+
+
+def test_a_later_order_about_an_account_is_not_taken_for_done(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        dbaccounts.create(session, cloud.vault, instance, "app", "Wanderer-7")
+        seen = instance.accounts[0].order
+        dbaccounts.reset(session, cloud.vault, instance, "app", "Wanderer-8")
+        dbaccounts.settle(session, cloud.vault, instance.id, "app", seen)
+        assert instance.accounts[0].state is AccountState.CREATE
+
+
+def test_parameters_are_held_against_their_bounds(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        change = parameters.modify
+        assert not change(session, instance, {"work_mem": "8192", parameters.FORCE_READ_ONLY: "ON"})
+        assert change(session, instance, {"max_connections": "120"})
+        settings = parameters.settings(instance)
+        assert settings["work_mem"] == "8192" and parameters.FORCE_READ_ONLY not in settings
+        assert instance.parameter(parameters.FORCE_READ_ONLY) == "on"
+        for bad in ({"work_mem": "1"}, {"work_mem": "8MB"}, {"fsync": "off"}, {"autovacuum": "x"}):
+            _refused("InvalidParameter", change, session, instance, bad)
+
+
+def test_a_class_says_connections_and_memory() -> None:
+    found = classes.find("pg.n2.2c.2m")
+    assert (found.cpus, found.memory_mb, found.max_connections) == (2, 2048, 200)
+    assert classes.find("pg.n2.small.1").cpus == 1
+    assert classes.find("pg.n4.64c.512m").settings["max_connections"] == 1000
+    _refused("InvalidDBInstanceClass.NotFound", classes.find, "mysql.n2.2c.2m")
+
+
+def test_an_instance_that_a_migration_has_is_left_alone(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        _refused("IncorrectDBInstanceState", lifecycle.occupy, instance, Status.IMPORTING)
+        instance.status = Status.RUNNING
+        lifecycle.occupy(instance, Status.IMPORTING)
+        assert (instance.status.value, instance.status.label) == (
+            "ImportingFromOthers", "Migrating Data In",
+        )  # fmt: skip
+        for call in (lifecycle.restart, lifecycle.delete, lifecycle.require_kept):
+            _refused("IncorrectDBInstanceState", call, instance)
+        lifecycle.release(instance)
+        assert instance.status is Status.RUNNING
