@@ -128,6 +128,8 @@ RDS: _Table = {
 }
 
 OURS: _Table = {
+    "InvalidCurrentConnectionString.NotFound": (404, "There is no such endpoint."),
+    "InvalidOperation.NetTypeExists": (400, "The instance has a public endpoint already."),
     "InvalidTaskId.NotFound": (404, "The assessment or migration does not exist."),
     "OperationDenied.AssessmentNotPassed": (400, "No successful assessment is of this source."),
     "OperationDenied.ConfirmationMissing": (400, "A switchover needs all confirmations."),
