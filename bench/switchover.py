@@ -25,8 +25,6 @@ import argparse
 import contextlib
 import itertools
 import multiprocessing
-import os
-import platform
 import statistics
 import subprocess
 import tempfile
@@ -42,6 +40,9 @@ from typing import Any
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(1, str(Path(__file__).parent.parent))
+
+from bench.machine import machine
 
 from conftest import pytest_configure
 from fix_servers import OWNER_PASSWORD, Servers, Source
@@ -320,25 +321,6 @@ def print_summary(options: argparse.Namespace, runs: dict[str, list[Run]]) -> No
         ours, theirs = (statistics.median(r.gap for r in found) for found in runs.values())
         print(f"ratio of the medians: {ours / theirs:.2f}")
     print(machine())
-
-
-def machine() -> str:
-    """The facts without which the figures say nothing."""
-    model = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    load_average = os.getloadavg()[0]
-    return (
-        f"machine: {os.cpu_count()} cores ({model}), {memory:.0f} GB,"
-        f" {platform.system()} {platform.release()}, Python {platform.python_version()},"
-        f" load average {load_average:.1f}"
-    )
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ class Net:
         assert wait_until(
             lambda: self.fabric.probe(id, target.address, target.port, 2).outcome is Outcome.OK, 30
         ), (self.state.parent / f"{id}.log").read_text()
+        cluster.start()  # It runs: this waits until it accepts connections.
         self._clusters.append(cluster)
         return cluster
 

@@ -28,6 +28,8 @@ from landbridge.postgres.process import wait_until
 
 MBIT = 1_000_000
 ONE_IN_THE_DEFAULT_RUN = ["netns", pytest.param("relay", marks=pytest.mark.slow)]
+#: A client that notices within seconds that its connection is dead.
+_CLIENT = "user=app dbname=postgres tcp_user_timeout=3000"
 #: Commits numbers, every second one, wherever it can, and says which were acknowledged.
 _WRITE = """
 import itertools, psycopg, sys, time
@@ -64,7 +66,7 @@ class Ledger:
         path = self.place.fabric.path(client, server)
         way = f"host={path.host} hostaddr={path.hostaddr} port={path.port}"
         said = self.lab.root / f"written-{client}"
-        command = [sys.executable, "-c", _WRITE, f"{way} user=app dbname=postgres", str(first)]
+        command = [sys.executable, "-c", _WRITE, f"{way} {_CLIENT}", str(first)]
         with said.open("wb") as out:
             child = subprocess.Popen(
                 self.place.fabric.command(client, command), stdout=out, stderr=out,
