@@ -12,8 +12,9 @@ from alibabacloud_tea_openapi import models as openapi
 from alibabacloud_vpc20160428 import models as vpc
 from darabonba.runtime import RuntimeOptions
 
-from coverage_docs import wire_names
+from coverage_docs import SDKS, wire_names
 from fix_api import Tenant
+from landbridge.api.action import Action
 from landbridge.api.table import ACTIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -186,7 +187,11 @@ def test_a_security_token_is_refused_as_none_is_given_out(tenant: Tenant) -> Non
         assert refused.value.code == "InvalidSecurityToken.MismatchWithAccessKey"
 
 
-@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.label)
-def test_parameters_bear_the_names_that_the_sdk_sends(action: Any) -> None:
-    names = {param.name for param in action.parameters}
-    assert names <= wire_names(action), names - wire_names(action)
+_VENDORS = [action for action in ACTIONS if action.product in SDKS]
+
+
+@pytest.mark.parametrize("action", _VENDORS, ids=lambda action: action.label)
+def test_parameters_bear_the_names_that_the_sdk_sends(action: Action) -> None:
+    sent = wire_names(action)
+    for param in action.parameters:
+        assert (param.name not in sent) == param.ours, param.name

@@ -59,6 +59,8 @@ class Param:
     """An object: `Name.Part`, in a list `Name.1.Part`, or JSON. Empty for a plain value."""
     code: str = "InvalidParameter"
     """With which code a value is refused."""
+    ours: bool = False
+    """Whether the vendor's action has no such parameter."""
 
 
 CLIENT_TOKEN = Param("ClientToken")

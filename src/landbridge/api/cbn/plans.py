@@ -195,7 +195,7 @@ ACTIONS = (
         "ModifyCenBandwidthPackageAttribute",
         "Rename a bandwidth plan or describe it anew.",
         _modify,
-        (_ID, *_NAMED, *(Param(area) for area in _AREAS)),
+        (_ID, *_NAMED, *(Param(area, ours=True) for area in _AREAS)),
         writes=True,
         resource="CenBandwidthPackageId",
         errors=(_MISSING, "OperationUnsupported.ModifyArea", *_NAME_ERRORS),

@@ -35,7 +35,6 @@ def _modify(call: Call) -> dict[str, Any]:
         group=call["DBInstanceIPArrayName"],
         mode=whitelist.Mode(call["ModifyMode"]),
         attribute=call["DBInstanceIPArrayAttribute"],
-        close_sessions=call["CloseSessions"],
     )
     return {"TaskId": str(instance.version)}
 
@@ -63,7 +62,7 @@ ACTIONS = (
             Param("DBInstanceIPArrayAttribute", choices=("hidden",)),
             Param("SecurityIPType", default="IPv4", choices=("IPv4",)),
             _TYPE,
-            Param("CloseSessions", Kind.BOOLEAN, default=False),
+            Param("CloseSessions", Kind.BOOLEAN, default=False, ours=True),
         ),
         writes=True,
         resource="DBInstanceId",
@@ -75,7 +74,6 @@ ACTIONS = (
             "InvalidSecurityIPList.QuotaExceeded",
             "InvalidDBInstanceIPArrayName.Format",
         ),
-        differences="CloseSessions is ours: sessions that are not admitted any more are ended;"
-        " without it they stay open.",
+        differences="Open sessions stay open; CloseForeignSessions of our own version ends them.",
     ),
 )
