@@ -180,7 +180,16 @@ def test_the_procedures_network_across_two_accounts_and_regions(ann: Party, bob:
     ).body.v_switches
     assert vswitch.v_switch_id == source[1][0].v_switch_id
 
+    older = v.DescribeGrantRulesToCenRequest(
+        region_id=BJ, instance_id=source[0], instance_type="VPC"
+    )
+    (same,) = ann.vpc.describe_grant_rules_to_cen(older).body.cen_grant_rules.cbn_grant_rule
+    assert (same.cen_instance_id, same.cen_owner_id) == (cen, bob.uid)
+
     far = bob.attach(cen, BJ, source, vpc_owner_id=ann.uid)
+    attribute = v.DescribeVpcAttributeRequest(region_id=BJ, vpc_id=source[0])
+    (joined,) = ann.vpc.describe_vpc_attribute(attribute).body.associated_cens.associated_cen
+    assert (joined.cen_id, joined.cen_owner_id) == (cen, bob.uid)
     bob.attach(cen, HZ, target)
     (seen,) = ann.attachments()  # the VPC's owner sees its own
     assert (seen.transit_router_attachment_id, seen.vpc_owner_id) == (far, ann.uid)

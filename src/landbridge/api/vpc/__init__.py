@@ -1,5 +1,5 @@
 """Virtual Private Cloud."""
 
-from . import places, vpcs, vswitches
+from . import grants, places, vpcs, vswitches
 
-ACTIONS = (*places.ACTIONS, *vpcs.ACTIONS, *vswitches.ACTIONS)
+ACTIONS = (*places.ACTIONS, *vpcs.ACTIONS, *vswitches.ACTIONS, *grants.ACTIONS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ...cloud import CloudError, regions, vpcs
+from ...cloud import CloudError, attachments, regions, vpcs
+from ...cloud.made import State
 from ...cloud.paging import numbered
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import second
@@ -46,7 +47,7 @@ def _describe_attribute(call: Call) -> dict[str, Any]:
     vpc = vpcs.find_vpc(call.session, call.account, call["VpcId"], call["RegionId"])
     return {
         **_facts(vpc),
-        "AssociatedCens": {"AssociatedCen": []},
+        "AssociatedCens": {"AssociatedCen": _associated(call, vpc)},
         "CloudResources": {
             "CloudResourceSetType": [
                 {"ResourceType": "VSwitch", "ResourceCount": len(vpc.vswitches)},
@@ -55,6 +56,18 @@ def _describe_attribute(call: Call) -> dict[str, Any]:
             ]
         },
     }
+
+
+def _associated(call: Call, vpc: vpcs.Vpc) -> list[dict[str, Any]]:
+    return [
+        {
+            "CenId": attachment.cen_id,
+            "CenOwnerId": attachment.owner_uid,
+            "CenStatus": "Attached" if attachment.state is State.STANDING else "Attaching",
+        }
+        for attachment in attachments.visible(call.session, call.account)
+        if attachment.vpc_id == vpc.id and attachment.is_wanted
+    ]
 
 
 def _facts(vpc: vpcs.Vpc) -> dict[str, Any]:
