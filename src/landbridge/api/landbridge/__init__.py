@@ -1,5 +1,5 @@
 """What the vendor's API lacks, under a version of our own."""
 
-from . import assessments, migrations
+from . import assessments, migrations, sessions
 
-ACTIONS = (*assessments.ACTIONS, *migrations.ACTIONS)
+ACTIONS = (*assessments.ACTIONS, *migrations.ACTIONS, *sessions.ACTIONS)

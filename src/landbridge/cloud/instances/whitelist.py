@@ -36,11 +36,10 @@ def modify(
     group: str | None = None,
     mode: Mode = Mode.COVER,
     attribute: str | None = None,
-    close_sessions: bool = False,
 ) -> None:
     """Change one group; an unknown one is made. Counts as soon as the server was told.
 
-    Sessions that are open stay so, unless `close_sessions`. CloudError:
+    Sessions that are open stay so, see `close_strangers`. CloudError:
     InvalidSecurityIPList.Format, .Duplicate, InvalidSecurityIPList.QuotaExceeded,
     InvalidDBInstanceIPArrayName.Format.
     """
@@ -62,7 +61,12 @@ def modify(
         row.attribute = attribute
     _check_quota(instance)
     session.flush()
-    instance.closes_strangers = instance.closes_strangers or close_sessions
+    instance.change()
+
+
+def close_strangers(instance: DBInstance) -> None:
+    """Order that sessions whose address the whitelist does not admit are ended."""
+    instance.closes_strangers = True
     instance.change()
 
 

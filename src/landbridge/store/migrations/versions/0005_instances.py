@@ -8,6 +8,11 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
+    _instances()
+    _what_they_have()
+
+
+def _instances() -> None:
     op.create_table(
         "db_instance",
         sa.Column("number", sa.BigInteger(), nullable=False),
@@ -62,6 +67,8 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_db_instance_vpc_id"), ["vpc_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_db_instance_vswitch_id"), ["vswitch_id"], unique=False)
 
+
+def _what_they_have() -> None:
     op.create_table(
         "db_account",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
