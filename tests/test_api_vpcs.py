@@ -139,7 +139,7 @@ def test_anothers_things_are_as_if_they_were_not(
     def ask(id: str) -> Any:
         given = {p.name: rest[p.name] for p in action.parameters if p.name in rest}
         try:
-            answer = tenant.call(VPC, action.name, **given, **{parameter: id})
+            answer = tenant.call(action.product, action.name, **given, **{parameter: id})
         except CallRefused as refused:
             return refused.id
         return {key: value for key, value in answer.items() if key != "RequestId"}
