@@ -16,6 +16,7 @@ from landbridge.cli.display.lines import entry_line
 from landbridge.cli.display.screen import screen
 from landbridge.cli.display.view import PATH, Mark, View
 from landbridge.cli.output import Mode, Output
+from landbridge.cli.summary import failure
 from landbridge.migration.states import State
 from landbridge.migration.task import Request, Task, Tasks, write_json
 
@@ -186,6 +187,17 @@ def test_undone_switchover_returns_to_synchronizing_and_says_why(task: Task) -> 
     task.journal.append("signal", name="switchover")
     view.update()
     assert view.held is None
+
+
+def test_what_put_an_earlier_switchover_back_is_not_what_failed(task: Task) -> None:
+    task.journal.append("error", id="switchover.time_limit", message="by the guard", remedy=None)
+    task.journal.enter(State.SYNCHRONIZING)
+    task.journal.append("error", id="follow.slot_lost", message="lost", remedy=None)
+    task.journal.enter(State.FAILED)
+    view = View(task)
+    view.update()
+    error = failure(view)
+    assert error is not None and error.id == "follow.slot_lost"
 
 
 @pytest.mark.parametrize("end", [State.FAILED, State.CANCELLED])

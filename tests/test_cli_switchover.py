@@ -144,7 +144,7 @@ def test_ctrl_c_while_the_source_is_away_ends_and_the_next_worker_puts_it_back(
         code, said = ended(working)
         assert code == 130 and "could not be put back yet" in said
     assert task.state is State.FENCING and Attempt.load(task) is not None
-    worker.detach(task)
+    process = worker.detach(task)
     assert wait_until(lambda: task.read_live().get("knocks", 0) > 0, 20)
     undone = cli("switchover", task.id, "--undo", "--json")
     assert undone.object["error"]["id"] == "switchover.undo_pending"
@@ -153,6 +153,9 @@ def test_ctrl_c_while_the_source_is_away_ends_and_the_next_worker_puts_it_back(
     assert wait_until(lambda: task.state is State.SYNCHRONIZING, 20)
     assert fence_settings(source) == ("", "off") and Attempt.load(task) is None
     assert wait_until(lambda: task.read_live().get("caught_up") is True, 30, every=0.05)
+    # A worker whose folder was removed ends by itself.
+    task.folder.rename(task.folder.with_name("gone"))
+    assert wait_until(lambda: not process.alive(), 10)
 
 
 def test_killed_worker_is_noticed_by_whoever_follows_it(

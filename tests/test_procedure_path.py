@@ -343,6 +343,21 @@ def test_nothing_is_undone_after_the_promotion_and_resume_finishes(tmp_path: Pat
     assert world.log == [*THROUGH, "finish"]
 
 
+def test_a_slot_dropped_as_the_switchover_began_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    world.block("finish")
+    working = Worker(task, world)
+    assert wait_until(lambda: world.blocked("finish"), 20)
+    task.journal.note("follow.wal_budget_spent", "all of it", level="alarm", kept=1)
+    for _ in range(2):  # it looks whether it shall stop in between
+        (world.folder / "blocked-finish").unlink()
+        assert wait_until(lambda: world.blocked("finish"), 20)
+    world.unblock("finish")
+    assert working.end() is State.FINISHED
+    assert world.log == THROUGH
+
+
 def test_an_undo_that_fails_leaves_the_state_and_resume_tries_again(tmp_path: Path) -> None:
     task = new_task(tmp_path)
     world = World(task)

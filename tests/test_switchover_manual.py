@@ -16,7 +16,7 @@ from landbridge.cli.display.view import View
 from landbridge.errors import LandbridgeError, MigrationCancelled, SwitchoverUndone
 from landbridge.migration.fence.manual import VENDOR
 from landbridge.migration.states import State
-from landbridge.migration.switchover import SwitchoverResult, switch_over
+from landbridge.migration.switchover import SwitchoverResult, lift_leftovers, switch_over
 from landbridge.migration.task import Task
 from landbridge.migration.worker import declare_fenced
 from landbridge.postgres.process import wait_until
@@ -229,6 +229,11 @@ def test_waiting_for_the_person_ends_with_the_migration(servers: Servers, state_
     switching = Switching(task)
     task.journal.append("signal", name="cancel")
     assert isinstance(switching.end(), MigrationCancelled)
+    # A word that came too late does not count for the next switchover.
+    declare_fenced(task, unverified=True)
+    lift_leftovers(task)
+    for word in ("fenced", "unverified"):
+        assert not (task.folder / "switchover" / word).exists()
 
 
 def test_statements_spare_the_stream(servers: Servers, state_dir: Path) -> None:

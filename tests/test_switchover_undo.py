@@ -15,18 +15,22 @@ import pytest
 from fix_servers import Servers
 from fix_standby import replaying, stopped
 from fix_writers import Writer, writing
-from landbridge.errors import FollowFailed, LandbridgeError, MigrationCancelled
-from landbridge.migration import worker
+from landbridge import lock
+from landbridge.errors import FollowFailed, LandbridgeError, MigrationCancelled, UsageError
+from landbridge.migration import guard, worker
 from landbridge.migration.evidence.document import build
 from landbridge.migration.evidence.page import verdict
 from landbridge.migration.fence.attempt import Attempt
 from landbridge.migration.finish import finish
 from landbridge.migration.follow import guard_slot
+from landbridge.migration.forget import refuse_unless_over
 from landbridge.migration.journal import Journal
+from landbridge.migration.locks import folder
 from landbridge.migration.states import State
 from landbridge.migration.switchover import SwitchoverResult, switch_over
 from landbridge.migration.task import Task
 from landbridge.postgres.process import wait_until
+from procedure_world import new_task
 from test_switchover_crash import (
     begin,
     fence_settings,
@@ -225,6 +229,26 @@ def test_guard_survives_what_is_no_error_of_ours(servers: Servers, state_dir: Pa
         aside.rename(journal)
         assert wait_until(lambda: fence_settings(source) == ("", "off"), 10)
     assert wait_until(lambda: task.state is State.SYNCHRONIZING, 5)
+
+
+def test_guard_keeps_its_folder_and_ends_where_that_was_removed(state_dir: Path) -> None:
+    task = new_task(state_dir)
+    task.journal.enter(State.CANCELLED)
+    held = lock.take(folder(task) / "guard")
+    assert held is not None
+    with pytest.raises(UsageError) as caught:
+        refuse_unless_over(task)
+    assert caught.value.id == "task.not_over" and "guard" in caught.value.message
+    os.close(held)
+    refuse_unless_over(task)
+    task.journal.enter(State.SYNCHRONIZING)
+    Attempt.begin(task)
+    guarding = threading.Thread(target=guard.main, args=(task,), daemon=True)
+    guarding.start()
+    assert wait_until(lambda: guard.is_guarded(task), 10)
+    task.folder.rename(state_dir / "gone")
+    guarding.join(10)
+    assert not guarding.is_alive()
 
 
 def test_source_is_guarded_while_a_person_is_awaited(servers: Servers, state_dir: Path) -> None:

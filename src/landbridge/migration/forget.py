@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .fence.attempt import Attempt
+from .guard import is_guarded
 from .states import is_end
 from .task import Task
 
@@ -19,6 +20,9 @@ def refuse_unless_over(task: Task) -> None:
     elif Attempt.load(task) is not None:
         why = "its guard is still putting the source back"
         remedy = f"Look again with `landbridge show {task.id}`."
+    elif is_guarded(task):
+        why = "its guard has not left yet"
+        remedy = "Call this again in a moment."
     elif task.is_worked_on():
         why = "a process still works on it"
     else:

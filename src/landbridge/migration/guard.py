@@ -37,7 +37,7 @@ def start(task: Task, *, wait: bool = True) -> None:
     Without `wait` it is only started. Raises LandbridgeError (guard.not_started) when it
     does not come up.
     """
-    if _is_guarded(task):
+    if is_guarded(task):
         return
     log = folder(task) / "guard.log"
     process = start_detached(
@@ -46,22 +46,24 @@ def start(task: Task, *, wait: bool = True) -> None:
         environment=clean_environment(),
     )
     if wait:
-        wait_until(lambda: _is_guarded(task) or not process.alive(), 20)
-        if not _is_guarded(task):
+        wait_until(lambda: is_guarded(task) or not process.alive(), 20)
+        if not is_guarded(task):
             raise LandbridgeError(
                 f"the guard of the switchover did not start, see {log}", id="guard.not_started"
             )
 
 
 def main(task: Task) -> None:
-    """Guard the attempt under way until nothing is left to put back."""
+    """Guard the attempt under way until nothing is left to put back, or to put it back with."""
     if (fd := lock.take(folder(task) / "guard", patience=2)) is None:
         return
     busy_since: float | None = None
     pause = _TICK
-    while True:
+    while task.folder.exists():
         try:
-            if _is_due(task):
+            if not _is_due(task):
+                busy_since = None
+            else:
                 with switch_lock(task, patience=0):
                     settle_attempt(task, by="guard")
                     if is_end(task.state):
@@ -92,8 +94,10 @@ def _end_hung(task: Task) -> None:
         attempt.worker_process.send(signal.SIGKILL)
 
 
-def _is_guarded(task: Task) -> bool:
-    return lock.is_taken(folder(task) / "guard")
+def is_guarded(task: Task) -> bool:
+    """Whether a guard lives."""
+    path = task.folder / "switchover" / "guard"
+    return path.exists() and lock.is_taken(path)
 
 
 if __name__ == "__main__":

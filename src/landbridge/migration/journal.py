@@ -97,17 +97,24 @@ class Journal:
         return last
 
     def first_error(self) -> dict[str, Any] | None:
-        """The error that ended the migration: the first after the last good state.
-
-        One that only held it up counts as long as no other has followed.
-        """
+        """The error that ended the migration, or holds it up, as `error_after` has it."""
         found = None
         for entry in self.entries():
-            if entry["kind"] == "error" and (found is None or found.get("held")):
-                found = entry
-            elif entry["kind"] == "state" and entry["state"] not in ("failed", "cancelled"):
-                found = None
+            found = error_after(found, entry)
         return found
+
+
+def error_after(found: dict[str, Any] | None, entry: dict[str, Any]) -> dict[str, Any] | None:
+    """The error that counts once `entry` is written, where `found` did before.
+
+    That is the first after the last good state. One that only held the migration up counts
+    as long as no other has followed.
+    """
+    if entry["kind"] == "error" and (found is None or found.get("held")):
+        return entry
+    if entry["kind"] == "state" and State(entry["state"]) not in (State.FAILED, State.CANCELLED):
+        return None
+    return found
 
 
 def _ends_a_line(fd: int) -> bool:

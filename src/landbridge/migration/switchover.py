@@ -26,7 +26,7 @@ import psycopg
 from ..errors import FollowFailed, LandbridgeError, SwitchoverRefused
 from .fence.attempt import Attempt
 from .fence.guardrails import preflight
-from .fence.manual import wait_for_person
+from .fence.manual import forget_word, wait_for_person
 from .fence.outcome import SwitchoverResult, complete
 from .fence.rail import Guardrail
 from .fence.run import run
@@ -91,6 +91,7 @@ def lift_leftovers(task: Task) -> None:
     """
     with switch_lock(task):
         drop_notice(task)
+        forget_word(task)
         if settle_attempt(task, by="cancellation"):
             raise already_promoted()
 

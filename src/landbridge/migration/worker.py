@@ -34,6 +34,7 @@ _BODY = "migrate"
 #: Seconds between two looks at the journal while the body works.
 _LOOK = 0.1
 _DETACH_PATIENCE = 30.0
+_GONE = "task.gone"
 
 
 def run(
@@ -53,8 +54,8 @@ def run(
 
     In the main thread SIGINT (as KeyboardInterrupt) and SIGTERM (as SystemExit) end it
     at the next stopping point, leaving everything as it stands; a second one ends the
-    process at once. Raises LandbridgeError: task.busy, engine.foreign_value, and
-    `internal` for a defect of ours (the task can be resumed).
+    process at once. Raises LandbridgeError: task.busy, task.gone (its folder was removed),
+    engine.foreign_value, and `internal` for a defect of ours (the task can be resumed).
     """
     if is_end(task.state):
         return task.state
@@ -71,8 +72,12 @@ def run(
                     break
                 if not stay and _is_held(task, seen):
                     break
+                if not task.folder.exists():
+                    raise LandbridgeError(f"the folder of task {task.id} was removed", id=_GONE)
         finally:
-            engine.close()
+            # Without its database no body can be woken: they end with the process.
+            if task.folder.exists():
+                engine.close()
         if engine.defect is not None and not stop.is_set():
             raise LandbridgeError(
                 f"an error inside Landbridge: {type(engine.defect).__name__}",
@@ -284,7 +289,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         state = run(Tasks(Path(os.environ["LANDBRIDGE_STATE"])).get(task_id), stay=True)
     except LandbridgeError as error:
-        print(f"{error.id}: {error.message}", file=sys.stderr)
+        print(f"{error.id}: {error.message}", file=sys.stderr, flush=True)
+        if error.id == _GONE:
+            os._exit(error.exit_code)
         return error.exit_code
     return 0 if state is State.FINISHED else 1
 

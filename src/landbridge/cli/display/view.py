@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from ...migration.journal import error_after
 from ...migration.states import ROW, TABLE, State, is_end
 from ...migration.task import read_json
 from .reader import Reader
@@ -77,7 +78,7 @@ class View:
         self.waiting: dict[str, Any] | None = None
         """The note that says what an undo waits for, while it does."""
         self.error: dict[str, Any] | None = None
-        """The error that ended the migration."""
+        """The error that ended the migration, or holds it up."""
         self.awaited: list[str] = []
         """Statements of a manual fence that a person is asked to run, while that is so."""
         self.live: dict[str, Any] = {}
@@ -101,6 +102,7 @@ class View:
 
     def _take(self, entry: dict[str, Any]) -> None:
         kind = entry["kind"]
+        self.error = error_after(self.error, entry)
         if kind == "state":
             self._enter(State(entry["state"]), datetime.fromisoformat(entry["at"]))
         elif kind == "step":
@@ -122,8 +124,6 @@ class View:
         elif kind == "error" and "held" in entry:
             self.held, self.order = entry, None
             self.notes.append({"level": "alarm", "text": entry["message"], **entry})
-        elif kind == "error" and self.error is None:
-            self.error = entry
 
     def _take_step(self, entry: dict[str, Any]) -> None:
         name = str(entry["name"])

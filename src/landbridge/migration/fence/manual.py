@@ -76,8 +76,7 @@ class ManualFence:
 
     def lift(self) -> None:
         """Say how the person lifts the fence, and forget that it was said to stand."""
-        _signal_file(self.task).unlink(missing_ok=True)
-        _unverified_file(self.task).unlink(missing_ok=True)
+        forget_word(self.task)
         self.task.journal.note(
             "fence.lift_by_hand",
             f"The switchover was put back. {STAYS}",
@@ -161,6 +160,12 @@ def note_fenced(task: Task, *, unverified: bool = False) -> None:
     else:
         _unverified_file(task).unlink(missing_ok=True)
     _signal_file(task).touch()
+
+
+def forget_word(task: Task) -> None:
+    """What was said of the fence does not count for the next switchover."""
+    _signal_file(task).unlink(missing_ok=True)
+    _unverified_file(task).unlink(missing_ok=True)
 
 
 def _signal_file(task: Task) -> Path:

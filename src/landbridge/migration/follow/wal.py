@@ -13,6 +13,7 @@ import psycopg
 
 from ...errors import FollowFailed, LandbridgeError
 from ...postgres.slots import drop_slot
+from ..fence.attempt import Attempt
 from ..journal import Journal
 from ..states import State
 from ..task import Task
@@ -27,6 +28,7 @@ _AHEAD = 3.0
 _EVERY = 0.5
 #: Id of the note that precedes the drop; with it in the journal nobody makes the slot again.
 _SPENT = "follow.wal_budget_spent"
+_NEEDS_NO_SLOT = (State.DRAINED, State.PROMOTED, State.FINISHED)
 
 
 def guard_slot(task: Task, stop: threading.Event) -> None:
@@ -57,7 +59,9 @@ def guard_slot(task: Task, stop: threading.Event) -> None:
                     rate.add(view.moment, view.lsn)
                 pace = max(long.per_second, short.per_second)
                 kept = view.kept
-                if view.slot and kept is not None and guard.must_drop(kept, pace, view.slot):
+                is_spent = view.slot and kept is not None and guard.must_drop(kept, pace, view.slot)
+                # A switchover may have begun since.
+                if is_spent and kept is not None and _is_at_stake(task):
                     _spend(task, source, kept)
             except FollowFailed:
                 raise
@@ -69,14 +73,21 @@ def guard_slot(task: Task, stop: threading.Event) -> None:
 
 
 def _is_at_stake(task: Task) -> bool:
-    """Whether there is a slot, and a source that writes: not behind a fence that we made."""
+    """Whether there is a slot, and a source that may be written: no switchover has begun, or
+    it waits for a person to fence the source."""
     state = task.state
-    awaited = state is State.FENCING and task.request.fence == "manual"
-    return awaited or state in (State.COPYING, State.STARTING, State.SYNCHRONIZING)
+    if state is State.FENCING:
+        return task.request.fence == "manual" and Attempt.load(task) is None
+    return state in (State.COPYING, State.STARTING, State.SYNCHRONIZING)
 
 
 def refuse_spent(task: Task) -> None:
-    """Raise FollowFailed (follow.wal_budget_exceeded) if the slot was dropped for the source."""
+    """Raise FollowFailed (follow.wal_budget_exceeded) if the slot was dropped for the source.
+
+    Not once the destination has every write: it needs the slot no more.
+    """
+    if task.state in _NEEDS_NO_SLOT:
+        return
     for entry in task.journal.entries():
         if entry.get("id") == _SPENT:
             raise FollowFailed(
