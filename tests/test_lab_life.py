@@ -62,6 +62,10 @@ def test_way_opens_piece_by_piece_and_everything_goes_away(lab: LabCli) -> None:
     assert lab.refused("probe")["id"] == "lab.unknown"
 
 
+_REST_SLOW = ["netns", *(pytest.param(m, marks=pytest.mark.slow) for m in ("ordinary", "relay"))]
+
+
+@pytest.mark.parametrize("lab", _REST_SLOW, indirect=True)
 def test_everything_is_built_again_after_a_crash(lab: LabCli) -> None:
     lab.up()
     lab.join()

@@ -15,6 +15,7 @@ from landbridge.network.fabric import Bandwidth, Fabric, Isolation, Outcome
 from landbridge.network.forward import Forwarder
 from landbridge.network.things import Line, Vpc
 from landbridge.postgres.conninfo import Conninfo
+from landbridge.postgres.facts import line
 from test_network_pgwire import reloaded, to
 from test_standby_tls import certificate, switch_tls_on
 
@@ -64,6 +65,20 @@ def test_line_to_a_server_is_measured_as_it_is(servers: Servers, tmp_path: Path)
     assert 0 < found.quality.round_trip < 0.5
     assert plain.quality is not None and plain.quality.tls is None
     assert plain.quality.line.rate and plain.quality.line.rate > 2 * found.quality.line.rate
+
+
+def test_line_that_only_trickles_is_no_line(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_LONGEST", 1.0)
+    source = servers.source(15)
+    thin = Forwarder("127.0.0.1", 0, to(source.port), back=Throttle(20_000))
+    try:
+        found = measure(source.conninfo().with_(port=thin.address[1]))
+    finally:
+        thin.close()
+    assert found.login.outcome is Outcome.OK, "connecting works"
+    assert found.quality is not None and found.quality.line.rate is None, "working does not"
 
 
 def test_what_stands_in_the_way_is_told_apart(servers: Servers) -> None:

@@ -247,7 +247,8 @@ def _outcome(step: Procedure) -> Outcome:
 
 
 def test_packets_pass_exactly_when_the_model_says_so(net: Net) -> None:
-    _walk(net, examples=3, steps=8, same=True)
+    # As an ordinary user it is the same driver: the long walks take it further.
+    _walk(net, examples=1 if net.mode is Mode.ROOTLESS else 3, steps=8, same=True)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import statistics
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,8 @@ def measure(conninfo: Conninfo, budget: float = BUDGET) -> Measured:
     replication = probe_replication(dial, PATIENCE, user=conninfo.user)
     if login.outcome is not Outcome.OK:
         return Measured(login, replication, None)
-    with conninfo.connect() as conn:
+    # A stalled transfer still runs: nothing may be sent at the end, not even a COMMIT.
+    with closing(conninfo.connect()) as conn:
         try:
             quality = Quality(_tls(conn), _round_trip(conn), measure_line(conn, budget=budget))
         except psycopg.Error as error:

@@ -15,6 +15,8 @@ from psycopg import pq, sql
 #: Seconds that the measurement may load the line, and until silence counts as a stall.
 BUDGET = 0.3
 STALL = 5.0
+#: Seconds for one block. 64 kB in more than that is a trickle over which nobody can work.
+_LONGEST = 10.0
 _BLOCK = 256 * 1024
 _FIRST = 64 * 1024
 # Bytes that no buffer on the way swallows at once.
@@ -34,7 +36,7 @@ class Line:
     """What one connection carries from the server to us."""
 
     rate: float | None
-    """Bytes per second, or None if a transfer stalled."""
+    """Bytes per second, or None if a transfer stalled or was no more than a trickle."""
     bytes: int
     """Bytes of the transfer that was measured, or that arrived before the stall."""
     mtu: int | None = None
@@ -84,6 +86,7 @@ def _transfer(conn: psycopg.Connection[Any], size: int) -> tuple[int, float, boo
         _drain(link)
         raise psycopg.OperationalError(message)
     first, total, begin = 0, 0, time.monotonic()
+    until = begin + _LONGEST
     while True:
         length, _ = link.get_copy_data(1)
         if length > 0:
@@ -91,7 +94,8 @@ def _transfer(conn: psycopg.Connection[Any], size: int) -> tuple[int, float, boo
             if not first:
                 first, begin = length, time.monotonic()
         elif length == 0:
-            if not select.select([link.socket], [], [], STALL)[0]:
+            silent = not select.select([link.socket], [], [], STALL)[0]
+            if silent or time.monotonic() > until:
                 return total, time.monotonic() - begin, True
             link.consume_input()
         else:
