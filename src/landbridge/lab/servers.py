@@ -6,28 +6,24 @@ its start goes through the fabric.
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
-from ipaddress import IPv4Address, collapse_addresses
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 
-from ..errors import LandbridgeError, ServerFailed, ServerProgramsMissing
+from ..errors import LandbridgeError, ServerProgramsMissing
 from ..network.fabric import Endpoint, Fabric
-from ..network.things import Instance, admits
 from ..postgres import units
 from ..postgres.cluster import Cluster
 from ..postgres.distribution import Distribution, discover, find
 from ..postgres.facts.directory import Occupant, look_at
 from ..postgres.osaccount import OsAccount
+from ..servers import room
 from .accounts import ensure_accounts
 from .drawing import Light, Seen
 from .plan import Plan
@@ -45,18 +41,6 @@ _SETTINGS: dict[str, str | int] = {
     "shared_buffers": "64MB",
     "max_wal_size": "1GB",
 }
-
-
-@dataclass(frozen=True)
-class Session:
-    """A session of a client that the whitelist does not admit any more."""
-
-    pid: int
-    user: str
-    client: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"pid": self.pid, "user": self.user, "client": self.client}
 
 
 @cache
@@ -151,7 +135,7 @@ class Servers:
         if cluster.process() is not None and listens_anew:
             cluster.stop()
         if cluster.process() is None:
-            self._start(id, cluster)
+            room.start(self.fabric, id, cluster)
             done = "made" if done == "made" else "started"
         self._fill(id, cluster)
         return done
@@ -161,22 +145,6 @@ class Servers:
         cluster.account.make_dir(cluster.data.parent)
         cluster.init()
         cluster.configure({**_SETTINGS, "cluster_name": id})
-
-    def _start(self, id: str, cluster: Cluster) -> None:
-        """Start it at the instance's place."""
-        major = str(cluster.distribution.major)
-        command = [sys.executable, "-P", "-m", "landbridge.lab.server", str(cluster.data), major]
-        done = subprocess.run(
-            self.fabric.command(id, [*command, str(cluster.port)]),
-            capture_output=True, text=True, start_new_session=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            try:
-                error = json.loads(done.stdout)
-                words, error_id = error["message"], error["id"]
-            except (ValueError, KeyError):
-                words, error_id = " ".join(done.stderr.split()) or "no reason given", None
-            raise ServerFailed(f"{id}: {words}", id=error_id)
 
     def _listen(self, cluster: Cluster, endpoint: Endpoint) -> bool:
         """Name the address and port in the configuration; whether they were others."""
@@ -191,7 +159,8 @@ class Servers:
         return changed != text
 
     def _write_hba(self, id: str, cluster: Cluster, endpoint: Endpoint) -> None:
-        cluster.write_hba(hba_lines(self.plan.topology.instances[id], endpoint))
+        whitelist = self.plan.topology.instances[id].whitelist
+        cluster.write_hba(room.hba_lines(whitelist, endpoint))
 
     def _fill(self, id: str, cluster: Cluster) -> None:
         """Accounts and sample data; what refuses writes has them, or shall not get them."""
@@ -202,7 +171,7 @@ class Servers:
         if rows := self.plan.servers[id].rows:
             ensure_sample(cluster, rows)
 
-    def admit(self, id: str, *, close: bool = False) -> list[Session]:
+    def admit(self, id: str, *, close: bool = False) -> list[room.Session]:
         """Make a running server let in whom the whitelist names, and nobody else.
 
         Returns the sessions of clients that it does not admit any more: they stay open, as
@@ -215,25 +184,19 @@ class Servers:
         self._write_hba(id, cluster, endpoint)
         cluster.reload()
         with cluster.connect() as conn:
-            left = list(self._strangers(id, conn))
+            left = self._strangers(id, conn)
             if close:
                 for session in left:
                     conn.execute("SELECT pg_terminate_backend(%s)", [session.pid])
         return left
 
-    def _strangers(self, id: str, conn: psycopg.Connection[Any]) -> Iterator[Session]:
-        admitted = self.plan.topology.instances[id].whitelist
+    def _strangers(self, id: str, conn: psycopg.Connection[Any]) -> list[room.Session]:
         places = {
             self.endpoint(other.id).listen: other.address
             for other in self.plan.topology.instances.values()
         }
-        for pid, user, client in conn.execute(
-            "SELECT pid, usename, host(client_addr) FROM pg_stat_activity"
-            " WHERE client_addr IS NOT NULL"
-        ):
-            where = places.get(client, IPv4Address(client))
-            if not admits(admitted, where):
-                yield Session(pid, user or "", str(where))
+        admitted = self.plan.topology.instances[id].whitelist
+        return list(room.strangers(conn, admitted, lambda c: places.get(c, IPv4Address(c))))
 
     def stop(self, id: str) -> None:
         """Stop the server of an instance."""
@@ -264,18 +227,6 @@ class Servers:
         ids = list(self.plan.topology.instances)
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             return dict(zip(ids, pool.map(action, ids), strict=True))
-
-
-def hba_lines(instance: Instance, endpoint: Endpoint) -> list[str]:
-    """pg_hba lines for a whitelist, as few as can be; or for where a fabric's clients come from."""
-    blocks: Iterable[object] = collapse_addresses(instance.whitelist)
-    if endpoint.decides_whitelist:
-        blocks = endpoint.clients
-    return [
-        f"host {database} all {block} scram-sha-256"
-        for block in blocks
-        for database in ("all", "replication")
-    ]
 
 
 def _light(conn: psycopg.Connection[Any]) -> Light:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 
-from ...errors import LandbridgeError
+from ...errors import LandbridgeError, ServerFailed
 from ...network.fabric import Endpoint, Fabric
 from ...network.things import Instance
 from ...postgres.cluster import Cluster
@@ -76,6 +76,11 @@ class House:
         there = look_at(cluster.data, cluster.account)
         if there.occupant in (Occupant.CLUSTER, Occupant.EMPTY_CLUSTER):
             return
+        if not there.reachable:
+            raise ServerFailed(
+                f"the account of the server cannot get through {there.blocked_at}",
+                id="instance.closed_folder",
+            )
         if there.occupant is not Occupant.NOTHING:
             raise NotYet(f"{cluster.data} holds {there.occupant.value}")
         home, scratch = self.homes.home(wanted.id), cluster.data.with_name("data.new")
