@@ -27,6 +27,7 @@ def synchronizing_task(
     stream_wire: int | None = None,
     fence_as: bool = True,
     settings: dict[str, str | int] | None = None,
+    destination: str = "destination",
     **request: Any,
 ) -> Task:
     """A task in SYNCHRONIZING whose destination streams from `source`.
@@ -36,7 +37,7 @@ def synchronizing_task(
     time_limit, ...).
     """
     port = wire or source.port
-    data, own_port = servers.destination()
+    data, own_port = servers.destination(destination)
     ((system,),) = source.sql("SELECT system_identifier::text FROM pg_control_system()")
     accounts = {"source": source.conninfo().with_(port=port)}
     if fence_as:

@@ -11,11 +11,17 @@ from fix_servers import Servers, Source
 from fix_standby import synchronizing_task, wait_streaming
 from fix_writers import Writer, acked_rows, missing_and_doubled, prepare, writing
 from landbridge.assessment.model import Level
-from landbridge.errors import SwitchoverRefused
+from landbridge.errors import LandbridgeError, SwitchoverRefused
 from landbridge.migration.fence.guardrails import LONG
 from landbridge.migration.states import State
-from landbridge.migration.switchover import Guardrail, preflight, switch_over
+from landbridge.migration.switchover import (
+    Guardrail,
+    SwitchoverResult,
+    preflight,
+    switch_over,
+)
 from landbridge.migration.task import Task
+from landbridge.postgres.process import wait_until
 
 
 def rails(task: Task) -> dict[str, Guardrail]:
@@ -137,3 +143,43 @@ def test_a_fence_without_its_account_is_refused(servers: Servers, state_dir: Pat
     source = servers.source(15)
     task = synchronizing_task(servers, state_dir, source, fence_as=False, fence="sync")
     assert blocking(task) == ["fence.account_missing"]
+
+
+def test_two_migrations_switch_over_at_once_one_is_promoted_and_the_source_waits_for_nobody(
+    servers: Servers, tmp_path: Path
+) -> None:
+    source = servers.source(15)
+    prepare(source)
+    tasks = [
+        synchronizing_task(servers, tmp_path / name, source, destination=name)
+        for name in ("a", "b")
+    ]
+    for task in tasks:
+        wait_streaming(source, task)
+    refused: list[LandbridgeError] = []
+    begin = threading.Barrier(2)
+
+    def switch(task: Task) -> None:
+        begin.wait()
+        try:
+            switch_over(task)
+        except LandbridgeError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=switch, args=(task,)) for task in tasks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [error.id for error in refused] == ["fence.other_switchover"]
+    assert {task.state for task in tasks} == {State.PROMOTED, State.SYNCHRONIZING}
+    assert source.sql("SHOW synchronous_standby_names") == [("",)]
+    (promoted,) = [task for task in tasks if task.state is State.PROMOTED]
+    assert (SwitchoverResult.load(promoted) or pytest.fail()).diverged == []
+
+
+def test_source_that_waits_for_another_migration_is_refused(made: tuple[Source, Task]) -> None:
+    source, task = made
+    source.sql("ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (\"landbridge_m_0badcafe\")'")
+    source.sql("SELECT pg_reload_conf()")
+    assert wait_until(lambda: blocking(task) == ["fence.other_switchover"], 5)

@@ -22,6 +22,7 @@ from ..locks import folder
 from ..task import Task
 from .attempt import Attempt
 from .hba import lock_out, read_rules, server_admits
+from .rivals import OTHER
 from .settings import READ_ONLY, put, remember, show
 from .source import PATIENCE, SourceSide
 
@@ -51,7 +52,14 @@ class LockoutFence:
         control, attempt = self.source.control, self.attempt
         if attempt.hba_file is None or not self._kept.exists():
             path = show(control, "hba_file")
-            _write_private(self._kept, read_server_file(control, path))
+            content = read_server_file(control, path)
+            if BEFORE.encode() in content.splitlines():
+                raise SwitchoverUndone(
+                    "another switchover has closed the source already: its pg_hba.conf is ours",
+                    id=OTHER,
+                    remedy="`landbridge show` of that migration says how to open it again.",
+                )
+            _write_private(self._kept, content)
             attempt.hba_file = path
             attempt.settings = remember(control, (READ_ONLY,))
             attempt.save(self.task)

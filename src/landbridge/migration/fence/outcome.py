@@ -1,13 +1,11 @@
-"""What follows a promotion: the source released, divergence looked for, the result written."""
+"""What follows a promotion: the source released, divergence looked for, the result kept."""
 
 from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
-from enum import Enum
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 import psycopg
 
@@ -15,14 +13,16 @@ from ...errors import LandbridgeError, ServerFailed
 from ...postgres.lsn import Lsn
 from ...postgres.positions import identity, in_recovery
 from ...postgres.process import wait_until
+from ...postgres.units import count
 from ..divergence import branch_of, diverged
 from ..journal import now
-from ..locks import folder, switch_lock
+from ..locks import switch_lock
 from ..states import State
-from ..task import Task, read_json, write_json
+from ..task import Task
 from .attempt import Attempt, Deadline
 from .proof import Proof, nothing_proved
 from .reopen import left, reopening
+from .result import OutageFrom, SwitchoverResult, milliseconds
 from .source import SourceSide
 from .undo import account_of, lift_statements, make_fence
 
@@ -30,69 +30,8 @@ from .undo import account_of, lift_statements, make_fence
 _WITHIN = 30.0
 #: Seconds before a source that did not answer is asked again.
 _AGAIN = 2.0
-
-
-class OutageFrom(Enum):
-    """From when on the write outage is counted."""
-
-    TOLD = "told"
-    """Just before we told the source to refuse writes."""
-    CONFIRMED = "confirmed"
-    """When we saw a person's fence stand; it began earlier, nobody knows when."""
-
-
-@dataclass(frozen=True)
-class SwitchoverResult:
-    """What a completed switchover did; times in UTC, ISO 8601."""
-
-    fence: str
-    fence_lsn: str
-    """Everything that the source ever acknowledged lies before it."""
-    fence_next_xid: int
-    promote_next_xid: int
-    """Next transaction id of the source immediately before the promotion: the same; both 0
-    when somebody else promoted the destination."""
-    system_identifier: str
-    timeline_before: int
-    timeline_after: int
-    started: str
-    fenced: str
-    drained: str
-    promoted: str
-    released: str
-    write_outage_ms: float
-    """From just before the source was told to refuse writes until the destination was seen
-    to accept them; an upper bound when our process died in between. Under the fence `manual`
-    a lower bound: it counts from when the fence was seen to stand."""
-    sessions_terminated: int
-    undo_possible_until: str
-    """The point of no return."""
-    diverged: list[dict[str, Any]] | None = field(default_factory=list)
-    """Commits of the source that the destination does not have: xid, lsn, at. None: not
-    looked for, because the source did not answer."""
-    write_outage_from: str = OutageFrom.TOLD.value
-    """What `write_outage_ms` counts from (OutageFrom)."""
-    proved: dict[str, bool] = field(default_factory=dict)
-    """Name (Proof) -> whether it was looked at and found so; False: it was not looked at."""
-    source_left: str = ""
-    """How the source was left, in a sentence."""
-    reopen: list[dict[str, str]] = field(default_factory=list)
-    """Lines (where: shell or sql; line) that let the source take writes again."""
-
-    @classmethod
-    def load(cls, task: Task) -> Self | None:
-        """The result of the task's completed switchover, if there is one."""
-        raw = read_json(_path(task))
-        return None if raw is None else cls(**raw)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-def milliseconds(begin: str, end: str) -> float:
-    """Milliseconds between two times of the journal."""
-    spent = datetime.fromisoformat(end) - datetime.fromisoformat(begin)
-    return round(spent.total_seconds() * 1000, 1)
+#: Diverged commits that a message names; the result has them all.
+_NAMED = 5
 
 
 def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
@@ -135,7 +74,7 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
         proved=intent["proved"],
     )
     result = _with_rest(result, attempt, rest)
-    write_json(_path(task), result.as_dict())
+    result.save(task)
     if rest is not None:
         attempt.close(task)
     return result
@@ -179,7 +118,7 @@ def rest_late(task: Task) -> list[str]:
                 level="alarm",
                 statements=wanted,
             )
-        write_json(_path(task), _with_rest(result, attempt, rest).as_dict())
+        _with_rest(result, attempt, rest).save(task)
         attempt.close(task)
         return wanted
 
@@ -263,13 +202,16 @@ def _put_to_rest(task: Task, attempt: Attempt, fork: Lsn, timeline: int) -> Rest
     if found:
         task.journal.note(
             "switchover.diverged",
-            f"The source committed {len(found)} transactions after the fork at {fork} that the"
-            " destination does not have; none that waited for the destination was acknowledged.",
+            f"The source committed {count(len(found), 'transaction')} after the fork at {fork} that"
+            " the destination does not have; none that waited for the destination was"
+            f" acknowledged: {_named(found)}.",
             level="alarm",
             diverged=found,
         )
     return Rest(found, released=not kept)
 
 
-def _path(task: Task) -> Any:
-    return folder(task) / "result.json"
+def _named(commits: list[dict[str, Any]]) -> str:
+    named = [f"{c['xid']} at {c['lsn']} ({c['at']})" for c in commits[:_NAMED]]
+    more = len(commits) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")

@@ -9,6 +9,7 @@ from ...postgres.facts.ask import Asker
 from ...postgres.positions import server_major
 from .hba import lock_out, read_rules, server_admits
 from .rail import Guardrail, Rails, View
+from .rivals import LEFT_REMEDY, OTHER, left_by, others_in
 from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, show
 from .source import our_users
 
@@ -58,7 +59,9 @@ def _changeable(view: View, *names: str) -> Rails:
 def sync_settings(view: View) -> Rails:
     yield from _changeable(view, SYNC_NAMES, READ_ONLY)
     others = show(view.conn, SYNC_NAMES)
-    if others:
+    if rivals := others_in(others, view.task):
+        yield Guardrail(OTHER, Level.ERROR, left_by(rivals), remedy=LEFT_REMEDY)
+    elif others:
         yield Guardrail(
             "fence.sync_standbys", Level.INFO,
             f"the source has synchronous standbys of its own ({others}); they are waited for as"

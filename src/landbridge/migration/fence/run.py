@@ -7,16 +7,16 @@ from typing import Any
 
 from ...errors import SwitchoverUndone
 from ...postgres.positions import identity
-from .. import guard
 from ..journal import now
-from ..orders import SwitchOrders
 from ..states import State
 from ..task import Task
-from . import Fence
+from . import Fence, guard
 from .attempt import Attempt, Deadline
+from .orders import SwitchOrders
 from .outcome import end_promotion
 from .promotion import Destination
 from .proof import before_promotion
+from .rivals import claim
 from .source import Patience, SourceSide, Stillness
 from .undo import account_of, make_fence, undo
 
@@ -50,6 +50,7 @@ def _drain(
     task: Task, attempt: Attempt, source: SourceSide, destination: Destination
 ) -> dict[str, Any]:
     """Fence, and drain until the destination has everything; the facts for the record."""
+    claim(source.control, task)
     fence = make_fence(task, attempt, source)
     task.journal.append("step", name="fence", phase="begin", fence=attempt.fence)
     fence.prepare()

@@ -29,6 +29,7 @@ from ...postgres.positions import (
 from ...postgres.process import wait_until
 from ..task import Task
 from .attempt import Deadline
+from .rivals import mark
 from .settings import is_superuser
 
 #: Roles whose sessions are spared where that is safe, as in the vendor's own statement.
@@ -97,6 +98,7 @@ class SourceSide:
         self._fenced: datetime | None = None
         self.ours = our_users(task)
         self.control = deadline.watch(self.fresh())
+        mark(self.control, task)
         # Our own commits must not wait for the standby that they help to make synchronous.
         self.control.execute("SET synchronous_commit = local")
 

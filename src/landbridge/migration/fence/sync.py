@@ -24,6 +24,7 @@ from ..journal import now
 from ..task import Task
 from .attempt import Attempt
 from .overrides import Watch
+from .rivals import LEFT_REMEDY, OTHER, left_by, others_in
 from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, put, reload_conf, remember, require, show
 from .source import PATIENCE, SourceSide
 
@@ -55,6 +56,7 @@ class SyncFence:
         if not attempt.settings:
             attempt.settings = remember(control, (SYNC_NAMES, READ_ONLY, SYNC_COMMIT))
             attempt.sync_names = show(control, SYNC_NAMES)
+            self._refuse_leftovers()
             attempt.save(self.task)
         values: dict[str, str | None] = {SYNC_NAMES: require(self.task.slot, attempt.sync_names)}
         if _server_value(control, SYNC_COMMIT) in _WEAK:
@@ -63,6 +65,13 @@ class SyncFence:
         self._see_a_commit_wait(time.monotonic() + _PREPARE_WITHIN)
         # Written now, which costs two fsyncs, and read with the reload that closes.
         put(control, {READ_ONLY: "on"}, reload=False)
+
+    def _refuse_leftovers(self) -> None:
+        """What another migration left there is nothing to go back to; nor may it be undone."""
+        before = f"{self.attempt.settings[SYNC_NAMES]} {self.attempt.sync_names}"
+        if others := others_in(before, self.task):
+            self.attempt.settings = {}
+            raise SwitchoverUndone(left_by(others), id=OTHER, remedy=LEFT_REMEDY)
 
     def close_writes(self) -> str:
         """Make new transactions read-only, and prove it by a session opened afterwards."""
@@ -131,7 +140,7 @@ class SyncFence:
         return None
 
     def _nobody_came(self) -> bool:
-        """Whether nobody tries to write for a while; all sessions are ended if somebody does."""
+        """Whether nobody tries to write for a while; who does has its session ended, if we may."""
         before = self.source.stillness()
         if before.movers:
             self.source.terminate()

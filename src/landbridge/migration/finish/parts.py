@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from ...errors import LandbridgeError
 from ...postgres.process import wait_until
 from ...postgres.slots import drop_slot_at, drop_statement
 from ..copying.job import CopyJob
 from ..fence.outcome import rest_late
+from ..fence.rivals import STANDBY
+from ..fence.settings import SYNC_NAMES, show
 from ..standby import connection
 from ..standby.configuration import recall, write_final
 from ..standby.lifecycle import dbname
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from ..switchover import SwitchoverResult
 
 Facts = dict[str, Any]
+
+#: Seconds within which the source acts on the reload that released it.
+_RELOADED = 2.0
 
 
 @dataclass(frozen=True)
@@ -191,7 +198,30 @@ def _loaded_at(conn: catalog.Connection) -> Any:
 
 def _source(task: Task) -> Facts:
     """Before the slot is dropped: it keeps the WAL in which later commits are looked for."""
-    return {"statements": [{"database": dbname(task), "sql": s} for s in rest_late(task)]}
+    wanted = rest_late(task) or _standbys_left(task)
+    return {"statements": [{"database": dbname(task), "sql": statement} for statement in wanted]}
+
+
+def _standbys_left(task: Task) -> list[str]:
+    """What takes a migration's destination out of synchronous_standby_names, if one is there.
+
+    It stays where clients kept writing, or where somebody else put it back.
+    """
+    try:
+        with task.conninfo().connect() as conn:
+            if wait_until(lambda: STANDBY.search(show(conn, SYNC_NAMES)) is None, _RELOADED):
+                return []
+    except (LandbridgeError, psycopg.Error):
+        return []  # the slot's part says that the source is away
+    wanted = [f"ALTER SYSTEM RESET {SYNC_NAMES};", "SELECT pg_reload_conf();"]
+    task.journal.note(
+        "finish.standby_names_left",
+        f"{SYNC_NAMES} of the source still names the destination of a migration: who writes there"
+        f" waits forever. Once nobody does, run there: {' '.join(wanted)}",
+        level="warning",
+        statements=wanted,
+    )
+    return wanted
 
 
 def _slot(task: Task) -> Facts:
