@@ -47,7 +47,7 @@ from bench.machine import machine
 from conftest import pytest_configure
 from fix_servers import OWNER_PASSWORD, Servers, Source
 from fix_standby import synchronizing_task, wait_streaming
-from landbridge.migration.fence.outcome import milliseconds
+from landbridge.migration.fence.result import milliseconds
 from landbridge.migration.switchover import SwitchoverResult, switch_over
 from landbridge.migration.task import Task
 

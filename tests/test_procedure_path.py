@@ -26,7 +26,7 @@ from landbridge.errors import (
     SwitchoverRefused,
     SwitchoverUndone,
 )
-from landbridge.migration import worker
+from landbridge.migration import requests, worker
 from landbridge.migration.orders import FOLLOW_FAILED, ORDERS, order
 from landbridge.migration.states import State
 from landbridge.migration.task import Task
@@ -308,8 +308,8 @@ def test_a_second_click_during_the_switchover_counts_for_nothing(tmp_path: Path)
     world.failures["drained"] = [SwitchoverUndone("time limit reached")]
     working = Worker(task, world)
     reaches(task, State.SYNCHRONIZING)
-    worker._ask(task, "switchover")
-    worker._ask(task, "switchover")
+    requests._ask(task, "switchover")
+    requests._ask(task, "switchover")
     assert wait_until(lambda: "undo-drain" in world.log, 20)
     reaches(task, State.SYNCHRONIZING)
     assert wait_until(lambda: world.log[-1] == "follow", 5)

@@ -17,9 +17,10 @@ from fix_standby import replaying, stopped
 from fix_writers import Writer, writing
 from landbridge import lock
 from landbridge.errors import FollowFailed, LandbridgeError, MigrationCancelled, UsageError
-from landbridge.migration import guard, worker
+from landbridge.migration import worker
 from landbridge.migration.evidence.document import build
 from landbridge.migration.evidence.page import verdict
+from landbridge.migration.fence import guard
 from landbridge.migration.fence.attempt import Attempt
 from landbridge.migration.finish import finish
 from landbridge.migration.follow import guard_slot

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from .fence.attempt import Attempt
-from .guard import is_guarded
+from .fence.guard import is_guarded
 from .states import is_end
 from .task import Task
 
@@ -41,7 +41,8 @@ def forget(task: Task) -> list[Path]:
     kept.mkdir(mode=0o700, exist_ok=True)
     for found in task.folder.glob("evidence.*"):
         found.replace(kept / f"{task.id}{found.suffix}")
-    # Out of the list at once; what a kill leaves behind is no task.
-    gone = task.folder.rename(root / f"{task.id}.forgotten")
-    shutil.rmtree(gone)
+    # Out of the list at once; what a kill leaves behind is no task, and removed by the next.
+    task.folder.rename(root / f"{task.id}.forgotten")
+    for gone in root.glob("m-*.forgotten"):
+        shutil.rmtree(gone, ignore_errors=True)
     return sorted(kept.glob(f"{task.id}.*"))

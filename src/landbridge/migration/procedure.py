@@ -24,21 +24,20 @@ from functools import partial
 from ..engine import Context, error_of
 from ..errors import FollowFailed, LandbridgeError, MigrationCancelled, ServerUnreachable
 from ..postgres.slots import drop_statement
-from . import guard as switch_guard
+from .fence import guard as switch_guard
 from .fence.undo import ALREADY_PROMOTED, UNDO_PENDING, leave_to_guard
 from .journal import now
+from .notes import UNDO_BEGUN, UNDO_GIVEN_UP, UNDO_WAITING
 from .orders import CANCEL, FOLLOW_FAILED, RESUME, next_order
 from .states import State
 from .stepping import Stepper, foreign_errors
 from .steps import STEPS, Facts, Step, follow, guard
 from .task import Task
-from .watching import UNDO_BEGUN, Guard, Watch, Watcher, source_awaited
+from .watching import Guard, Watch, Watcher, source_awaited
 
 #: Fact of an error entry: what waits until somebody acts (start, switchover, undo, finish).
 HELD = "held"
 _UNDOING = {State.CANCELLED: "Cancelling", State.FAILED: "Putting back"}
-#: Id of the note that says what an undo waits for.
-UNDO_WAITING = "undo.waiting"
 #: Ids of errors of an undo that another attempt at the same source may not meet.
 _SOURCE_REFUSES = ("slot.not_dropped", UNDO_PENDING)
 _IN_SWITCHOVER = (State.FENCING, State.DRAINED)
@@ -236,7 +235,7 @@ class Procedure:
 
     def _give_up(self, left: LandbridgeError) -> None:
         self.journal.note(
-            "undo.given_up",
+            UNDO_GIVEN_UP,
             f"Not everything could be put back: {left.message}. If the slot"
             f" {self.task.slot} is still on the source, it keeps WAL there until somebody runs:"
             f" {drop_statement(self.task.slot)}",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AssessmentFailed, LandbridgeError, ServerFailed, ServerUnreachable
 from ..postgres.slots import drop_slot_at
-from .orders import SwitchOrders
+from .fence.orders import SwitchOrders, refuse_stale
 from .states import State
 from .task import Task, write_json
 
@@ -158,6 +158,7 @@ def drain(task: Task, control: Control) -> Facts:
     """Compare first if that was asked for, then fence, drain and promote in one go."""
     from .switchover import switch_over
 
+    refuse_stale(task)
     if task.request.verify == "before" and task.state is State.SYNCHRONIZING:
         orders = SwitchOrders(task)
 

@@ -12,7 +12,7 @@
     release    what the fence need not keep; the source stays read-only
 
 Whoever dies on the way is replaced: by the same call made again, or at the deadline by
-the guard (guard.py). What happened is then decided by looking at the destination.
+the guard (fence/guard.py). What happened is then decided by looking at the destination.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ import psycopg
 from ..errors import FollowFailed, LandbridgeError, SwitchoverRefused
 from .fence.attempt import Attempt
 from .fence.guardrails import preflight
-from .fence.manual import forget_word, wait_for_person
-from .fence.outcome import SwitchoverResult, complete
+from .fence.manual import forget_word, wait_for_person, word_given
+from .fence.orders import SwitchOrders
+from .fence.outcome import complete
 from .fence.rail import Guardrail
+from .fence.result import SwitchoverResult
 from .fence.run import run
 from .fence.undo import (
     UNDO_PENDING,
@@ -36,12 +38,11 @@ from .fence.undo import (
     as_undone,
     drop_notice,
     settle_attempt,
+    settle_destination,
     take_notice,
     undo,
-    went_over,
 )
 from .locks import switch_lock
-from .orders import SwitchOrders
 from .states import State
 from .task import Task
 
@@ -64,7 +65,7 @@ def switch_over(task: Task, check_stop: Callable[[], None] = lambda: None) -> Sw
         if (done := SwitchoverResult.load(task)) is not None:
             return done
         attempt = Attempt.load(task)
-        if attempt and went_over(task, attempt):
+        if attempt and settle_destination(task, attempt):
             return complete(task, attempt)
         if attempt:
             attempt.adopt(task)
@@ -77,7 +78,7 @@ def switch_over(task: Task, check_stop: Callable[[], None] = lambda: None) -> Sw
                 raise as_undone(error) from None
             if isinstance(error, LandbridgeError) and error.id == UNDO_PENDING:
                 raise
-            if not went_over(task, attempt):
+            if not settle_destination(task, attempt):
                 undo(task, attempt, error, by="worker")
                 raise as_undone(error) from None
         return complete(task, attempt)
@@ -105,8 +106,8 @@ def _begin(task: Task, check_stop: Callable[[], None]) -> Attempt:
     for rail in preflight(task):
         if rail.blocks:
             raise SwitchoverRefused(rail.text, id=rail.id, remedy=rail.remedy)
-    task.journal.enter(State.FENCING)
     if task.request.fence == "manual":
+        task.journal.enter(State.FENCING)
         with _followed(task) as check_followed:
 
             def check() -> None:
@@ -115,6 +116,7 @@ def _begin(task: Task, check_stop: Callable[[], None]) -> Attempt:
                 check_followed()
 
             wait_for_person(task, check)
+        return Attempt.begin(task, since=word_given(task))
     return Attempt.begin(task)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..engine import Context, facts_of
 from ..errors import FollowFailed, LandbridgeError
 from .journal import now
+from .notes import UNDO_BEGUN
 from .orders import FOLLOW_FAILED, ORDERS, RESUME, SWITCHOVER, order
 from .states import State
 from .stepping import foreign_errors, source_answers
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 Watch = Callable[[Task, threading.Event, "Callable[[Sample], None]"], None]
 #: Runs until the event is set.
 Guard = Callable[[Task, threading.Event], None]
-#: Id of the note that an undo has begun; it goes on until the end.
-UNDO_BEGUN = "undo.begun"
 #: Seconds before watching again after it broke off.
 _AGAIN = 5.0
 #: States in which the destination is on its own.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...migration.notes import FENCE_BY_HAND, WORKER_STARTED
 from ...migration.states import ROW, State
 from .. import units
 from . import details
-from .view import WORKER_STARTED, View
+from .view import View
 
 #: Seconds between two lines of figures while nothing else happens.
 EVERY = 10.0
@@ -33,7 +34,7 @@ def _text(view: View, entry: dict[str, Any]) -> str | None:
         if state is State.PROMOTED:
             return "POINT OF NO RETURN: the destination accepts writes, nothing is undone"
         return ROW[state].label
-    if kind == "note" and entry.get("id") == "fence.by_hand":
+    if kind == "note" and entry.get("id") == FENCE_BY_HAND:
         return _statements(view, entry)
     if kind == "note" and entry.get("id") != WORKER_STARTED:
         level = entry.get("level", "info")

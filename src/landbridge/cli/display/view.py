@@ -9,6 +9,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ...migration.journal import error_after
+from ...migration.notes import (
+    FENCE_BY_HAND,
+    UNDO_GIVEN_UP,
+    UNDO_WAITING,
+    WORKER_STARTED,
+)
 from ...migration.states import ROW, TABLE, State, is_end
 from ...migration.task import read_json
 from .reader import Reader
@@ -18,11 +24,6 @@ if TYPE_CHECKING:
 
 #: The way a migration goes when nothing goes wrong.
 PATH = tuple(row.state for row in TABLE if row.stage is not None)
-
-#: A note for the record, which nobody needs to read while watching.
-WORKER_STARTED = "worker.started"
-#: Notes of a migration that is being put back.
-UNDO_WAITING, UNDO_GIVEN_UP = "undo.waiting", "undo.given_up"
 
 
 class Mark(Enum):
@@ -107,7 +108,7 @@ class View:
             self._enter(State(entry["state"]), datetime.fromisoformat(entry["at"]))
         elif kind == "step":
             self._take_step(entry)
-        elif kind == "note" and entry["id"] == "fence.by_hand":
+        elif kind == "note" and entry["id"] == FENCE_BY_HAND:
             self.awaited = entry["statements"]
         elif kind == "note" and entry["id"] == WORKER_STARTED:
             self.worker = entry.get("pid")

@@ -49,10 +49,13 @@ class Attempt:
     """Path, on the source, of the pg_hba file we replaced; its content is in `hba.original`."""
 
     @classmethod
-    def begin(cls, task: Task) -> Self:
-        """Write down a new attempt; nothing on the source is changed by this."""
-        limit = task.request.time_limit
-        attempt = cls(task.request.fence, now(), time.time() + limit, _myself())
+    def begin(cls, task: Task, *, since: float | None = None) -> Self:
+        """Write down a new attempt; nothing on the source is changed by this.
+
+        The time limit counts from `since` (Unix time), or from now.
+        """
+        deadline = (since or time.time()) + task.request.time_limit
+        attempt = cls(task.request.fence, now(), deadline, _myself())
         attempt.save(task)
         return attempt
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from psycopg import sql
@@ -17,6 +18,8 @@ from ...errors import SwitchoverUndone
 from ...postgres.positions import Connection
 from ..journal import now
 from ..locks import folder
+from ..notes import FENCE_BY_HAND
+from ..states import State
 from ..task import Task
 from .attempt import Attempt
 from .overrides import Watch
@@ -125,7 +128,7 @@ def wait_for_person(task: Task, check: Callable[[], None]) -> None:
     """
     wanted = statements(task)
     if not _signal_file(task).exists():
-        task.journal.note("fence.by_hand", "\n".join(wanted), statements=wanted)
+        task.journal.note(FENCE_BY_HAND, "\n".join(wanted), statements=wanted)
     while not _signal_file(task).exists():
         check()
         time.sleep(0.05)
@@ -160,6 +163,14 @@ def note_fenced(task: Task, *, unverified: bool = False) -> None:
     else:
         _unverified_file(task).unlink(missing_ok=True)
     _signal_file(task).touch()
+
+
+def word_given(task: Task) -> float:
+    """When somebody said that the source is fenced, or, where that was before the switchover
+    began, when it did; Unix time."""
+    states = (e for e in task.journal.entries() if e["kind"] == "state")
+    begun = max((e["at"] for e in states if e["state"] == State.FENCING.value), default=now())
+    return max(_signal_file(task).stat().st_mtime, datetime.fromisoformat(begun).timestamp())
 
 
 def forget_word(task: Task) -> None:

@@ -46,7 +46,7 @@ class Destination:
         with contextlib.suppress(psycopg.Error, ServerFailed):
             if wait_until(lambda: not in_recovery(self._open()), _STUCK, _EVERY):
                 return
-        if not promoted(self.cluster):
+        if not settle_promotion(self.cluster):
             raise SwitchoverUndone(
                 f"the destination did not promote itself: {self.cluster.last_words()}",
                 id="switchover.not_promoted",
@@ -65,8 +65,8 @@ class Destination:
         return self.conn
 
 
-def promoted(cluster: Cluster) -> bool:
-    """Whether the destination is promoted, settled for good.
+def settle_promotion(cluster: Cluster) -> bool:
+    """Make sure whether the destination is promoted; True if it is, now and for good.
 
     Where a promotion may be under way the server is restarted, which takes back what
     has not begun: it looks for the file `promote` only when it is signalled.

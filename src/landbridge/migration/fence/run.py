@@ -26,12 +26,13 @@ def run(task: Task, attempt: Attempt) -> None:
 
     What fails on the source is put back before it is raised, over the session that is open.
     """
-    task.journal.enter(State.FENCING)
     deadline = Deadline(attempt.deadline, SwitchOrders(task).check)
     try:
         deadline.check()
         # A fence of a person's stands already, and the guard could not lift it.
         guard.start(task, wait=attempt.fence != "manual")
+        # Not before: whoever dies in this state leaves a guard that puts an end to it.
+        task.journal.enter(State.FENCING)
         with (
             contextlib.closing(Destination(task.cluster())) as destination,
             contextlib.closing(SourceSide(task, account_of(task, attempt), deadline)) as source,

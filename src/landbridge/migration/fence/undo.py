@@ -21,7 +21,7 @@ from . import Fence
 from .attempt import Attempt, Deadline
 from .lockout import LockoutFence
 from .manual import ManualFence
-from .promotion import promoted
+from .promotion import settle_promotion
 from .settings import READ_ONLY, alter_system
 from .source import SourceSide
 from .sync import SyncFence
@@ -91,13 +91,14 @@ def leave_to_guard(task: Task) -> bool:
     return True
 
 
-def went_over(task: Task, attempt: Attempt) -> bool:
-    """Whether the destination of this attempt is promoted, settled for good.
+def settle_destination(task: Task, attempt: Attempt) -> bool:
+    """Make sure whether this attempt's destination is promoted; True if it is, for good.
 
     Without the line of intent we asked for no promotion, but somebody else may have; the
     server need not stop to see that.
     """
-    return promoted(task.cluster()) if attempt.intent(task) else task.cluster().left_recovery()
+    cluster = task.cluster()
+    return settle_promotion(cluster) if attempt.intent(task) else cluster.left_recovery()
 
 
 def settle_attempt(task: Task, *, by: str) -> bool:
@@ -110,7 +111,7 @@ def settle_attempt(task: Task, *, by: str) -> bool:
     attempt = Attempt.load(task)
     if attempt is None:
         return False
-    if went_over(task, attempt):
+    if settle_destination(task, attempt):
         return True
     late = time.time() > attempt.deadline
     told = SwitchoverUndone(

@@ -1,9 +1,10 @@
-"""Puts the source back when a switchover's process died: `python -m landbridge.migration.guard`.
+"""Puts the source back when a switchover's process died.
 
-A guard is started, detached, before an attempt changes anything. It does nothing as long
-as somebody works on the attempt; at the deadline, or when the migration was given up, it
-looks at the destination and, unless that is promoted, undoes the fence. It tries until it
-succeeds, whatever fails: no source may stay fenced without a destination.
+A guard (`python -m landbridge.migration.fence.guard`) is started, detached, before an attempt
+changes anything. It does nothing as long as somebody works on the attempt; at the deadline, or
+when the migration was given up, it looks at the destination and, unless that is promoted, undoes
+the fence. It tries until it succeeds, whatever fails: no source may stay fenced without a
+destination.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ import sys
 import time
 from pathlib import Path
 
-from .. import lock
-from ..errors import LandbridgeError
-from ..postgres.osaccount import clean_environment
-from ..postgres.process import start_detached, wait_until
-from .fence.attempt import Attempt
-from .fence.undo import settle_attempt
-from .journal import now
-from .locks import folder, switch_lock
-from .states import is_end
-from .task import Task
+from ... import lock
+from ...errors import LandbridgeError
+from ...postgres.osaccount import clean_environment
+from ...postgres.process import start_detached, wait_until
+from ..journal import now
+from ..locks import folder, switch_lock
+from ..states import is_end
+from ..task import Task
+from .attempt import Attempt
+from .undo import settle_attempt
 
 #: Seconds that others may hold the lock past the deadline; putting back takes up to 40.
 _HUNG = 120.0
@@ -41,7 +42,7 @@ def start(task: Task, *, wait: bool = True) -> None:
         return
     log = folder(task) / "guard.log"
     process = start_detached(
-        [sys.executable, "-m", "landbridge.migration.guard", task.folder],
+        [sys.executable, "-m", "landbridge.migration.fence.guard", task.folder],
         output=log,
         environment=clean_environment(),
     )
