@@ -221,8 +221,9 @@ def occupy(instance: DBInstance, status: Status) -> None:
 def release(instance: DBInstance) -> None:
     """Give an instance back; its server is looked after again, and given what is wanted."""
     assert instance.status in (Status.MAINTAINING, Status.IMPORTING)
+    if instance.status is Status.IMPORTING:
+        instance.change()
     instance.status = Status.RUNNING
-    instance.change()
 
 
 def require(instance: DBInstance, *states: Status) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ...assessment.model import Report
 from ...migration import states
 from ...migration import task as records
 from ...migration.states import ROW, Replication, Stage, State
+from ...postgres.cluster import Cluster
+from ...postgres.osaccount import OsAccount
+from ..instances.homes import programs
 from . import detail, replication
 from .tables import Assessment, Migration, Order
 
@@ -132,10 +136,18 @@ class Progress:
             if chapter == wanted and (text := _said(entry)):
                 yield entry["at"], text
 
+    def _cluster(self) -> Cluster:
+        assert self.record is not None
+        request = self.record.request
+        return Cluster(
+            Path(request.data), programs(request.major), request.port,
+            superuser=request.superuser, account=OsAccount.numbered(request.os_account),
+        )  # fmt: skip
+
     def info(self, row: Migration) -> str:
         """ReplicationInfo; what the server says of its stream while it follows."""
         follows = self.state in (State.STARTING, State.SYNCHRONIZING, State.FENCING, State.DRAINED)
-        standby = replication.read(self.record.cluster()) if follows and self.record else None
+        standby = replication.read(self._cluster()) if follows and self.record else None
         lag = self.live.get("lag_seconds") if standby else None
         is_synced = self.is_promoted or bool(standby and self.live.get("caught_up"))
         return replication.info(standby, lag, synced=is_synced)

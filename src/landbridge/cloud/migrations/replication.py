@@ -6,11 +6,11 @@ It is pg_stat_wal_receiver of the destination's server, and how far it has repla
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from ...errors import LandbridgeError
@@ -18,6 +18,7 @@ from ...postgres.cluster import Cluster
 
 #: What a connection string may show.
 _SHOWN = ("user", "host", "port", "application_name", "sslmode")
+_PAIR = re.compile(r"(?:^|(?<= ))(\w+)=(\S*)")
 #: Name in ReplicationInfo -> what the query answers under it.
 _NAMES = {
     "Status": "status",
@@ -77,8 +78,9 @@ def conninfo(text: str) -> str:
     """
     if not text:
         return ""
-    given = conninfo_to_dict(text)
-    shown = {name: given[name] for name in _SHOWN if given.get(name) is not None}
+    # Values with spaces are not quoted there, so it is no connection string to be parsed.
+    given = dict(_PAIR.findall(text))
+    shown = {name: given[name] for name in _SHOWN if name in given}
     user = shown.pop("user", "")
     rest = [f"{name}={value}" for name, value in shown.items()]
     return " ".join([f"user={user}", "password=********", "dbname=replication", *rest])
