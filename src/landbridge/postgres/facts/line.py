@@ -79,7 +79,8 @@ def _transfer(conn: psycopg.Connection[Any], size: int) -> tuple[int, float, boo
         size=sql.Literal(block), hashes=sql.Literal(block // 16), rows=sql.Literal(size // block)
     )
     link.send_query(query.as_bytes(conn))
-    _await_result(link)
+    if not _answers(link):
+        return 0, STALL, True
     result = link.get_result()
     if result is None or result.status != pq.ExecStatus.COPY_OUT:
         message = result.get_error_message() if result else "no answer"
@@ -105,11 +106,13 @@ def _transfer(conn: psycopg.Connection[Any], size: int) -> tuple[int, float, boo
     return total - first, seconds, False
 
 
-def _await_result(link: pq.abc.PGconn) -> None:
+def _answers(link: pq.abc.PGconn) -> bool:
+    """Wait for the begin of an answer; False if the line is silent."""
     while link.is_busy():
         if not select.select([link.socket], [], [], STALL)[0]:
-            raise psycopg.OperationalError("no answer while measuring the line")
+            return False
         link.consume_input()
+    return True
 
 
 def _drain(link: pq.abc.PGconn) -> None:
