@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 
 from ...errors import LandbridgeError
+from ...migration.fence.source import SETTLE
 from ...postgres.cluster import Cluster
 from .homes import connect
 
@@ -31,6 +32,7 @@ SELECT pg_terminate_backend(a.pid)
 FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
 WHERE a.backend_xid IS NOT NULL AND a.backend_type = 'client backend' AND NOT r.rolsuper
   AND NOT (%s AND a.query ~* '^\\s*(drop|truncate)\\s[^;]*;?\\s*$')
+  AND NOT (a.query = %s AND a.query_start = a.xact_start)
 """
 
 
@@ -83,7 +85,8 @@ class Guard:
             try:
                 if id not in self._connections:
                     self._connections[id] = connect(post.cluster)
-                ended = self._connections[id].execute(_END_WRITERS, [post.may_free]).fetchall()
+                known = [post.may_free, SETTLE]  # a switchover's own message is no write
+                ended = self._connections[id].execute(_END_WRITERS, known).fetchall()
                 if ended:
                     _log.info("%s: %d sessions of writers ended", id, len(ended))
             except (LandbridgeError, psycopg.Error):  # restarting, or gone: again at the next look

@@ -34,6 +34,8 @@ from .settings import is_superuser
 
 #: Roles whose sessions are spared where that is safe, as in the vendor's own statement.
 SERVICE_ROLES = ("replicator", "monitor", "pgsql", "aurora")
+#: A transaction of its own that writes nothing but a message into WAL; it does take an id.
+SETTLE: LiteralString = "SELECT pg_logical_emit_message(true, 'landbridge', 'fence')"
 #: Seconds a source may take, once fenced, until nobody writes to it any more.
 PATIENCE = 2.0
 #: Sessions that are not ours; `client` ones are those that a switchover ends.
@@ -172,7 +174,7 @@ class SourceSide:
         themselves; the commit of a message of ours takes them along at once.
         """
         try:
-            self.control.execute("SELECT pg_logical_emit_message(true, 'landbridge', 'fence')")
+            self.control.execute(SETTLE)
         except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
             self.wait_flushed()
         return self.stillness()
