@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from fix_standby import replaying, stopped, synchronizing_task, wait_streaming
 from fix_wire import Wire
 from fix_writers import Writer, acked_rows, missing_and_doubled, prepare, writing
 from landbridge.errors import LandbridgeError, SwitchoverUndone
+from landbridge.migration.fence.guard import is_guarded
 from landbridge.migration.states import State
+from landbridge.migration.steps import Control, drain
 from landbridge.migration.switchover import lift_leftovers, switch_over
-from landbridge.migration.task import Task
+from landbridge.migration.task import Request, Task, Tasks
 from landbridge.postgres.process import wait_until
 
 SWITCH = (
@@ -200,3 +203,26 @@ def test_lift_leftovers_puts_a_crashed_attempt_back(servers: Servers, state_dir:
         assert fence_settings(source) == ("", "off")
         assert task.state is State.SYNCHRONIZING
         lift_leftovers(task)
+
+
+def test_worker_killed_as_it_begins_to_fence_leaves_a_guard(
+    servers: Servers, state_dir: Path
+) -> None:
+    source, task = make(servers, state_dir, time_limit=4.0)
+    process = begin(task)
+    kill_when(process, written(task, '"fencing"'))
+    assert is_guarded(task)
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING and not is_guarded(task), 20)
+    assert fence_settings(source) == ("", "off")
+
+
+def test_order_that_nobody_took_up_in_time_is_not_carried_out(state_dir: Path) -> None:
+    task = Tasks(state_dir).create(
+        Request({}, "/nowhere", 1, 15, "pgsql", "1", fence="sync", time_limit=8.0), {}
+    )
+    old = (datetime.now(UTC) - timedelta(seconds=25)).isoformat(timespec="microseconds")
+    task.journal.append("signal", name="switchover", at=old)
+    with pytest.raises(SwitchoverUndone) as caught:
+        drain(task, Control(lambda: None, lambda: False))
+    assert caught.value.id == "switchover.time_limit"
+    assert "25" in caught.value.message

@@ -23,7 +23,7 @@ from landbridge.postgres.process import wait_until
 
 #: The switchover's last question to the source before it waits for the destination.
 DRAINING = (
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'landbridge switchover'"
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'landbridge switchover m-%'"
     " AND query LIKE '%pg_prepared_xacts%' AND state = 'idle'"
 )
 

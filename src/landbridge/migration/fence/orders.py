@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from ...errors import MigrationCancelled, SwitchoverUndone
+from ...postgres.units import duration
 from ..orders import CANCEL, SWITCHOVER, UNDO, is_cancel
 from ..task import Task
-from .attempt import standing_intent
+from .attempt import Attempt, standing_intent
 from .manual import STAYS
+
+#: Seconds beyond the time limit in which a worker may come up that carries an order out.
+_TAKEN_UP_WITHIN = 10.0
 
 
 class SwitchOrders:
