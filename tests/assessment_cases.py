@@ -43,6 +43,7 @@ from landbridge.postgres.facts.databases import (
 )
 from landbridge.postgres.facts.directory import Occupant
 from landbridge.postgres.facts.line import Line
+from landbridge.postgres.facts.names import ForeignName
 from landbridge.postgres.facts.neighbours import Neighbour, Relation
 from landbridge.postgres.facts.tls import Tls
 from landbridge.postgres.refusal import Refusal
@@ -378,6 +379,8 @@ COLLATION = (
 CONTENT = (
     Case("content.unlogged", W, _app(unlogged=(Unlogged("public.cache", 3 * MB, "app"),)),
          "app.public.cache (3 MB)", "ALTER TABLE public.cache SET LOGGED;"),
+    Case("content.names", E, _set(source__foreign_names=(ForeignName("ROLE", 16385, "r\\xe9"),)),
+         "role r\\xe9", "RENAME TO role_16385"),
     Case("content.foreign_servers", W, _app(foreign_servers=(_HOME,)), "home in app (localhost)",
          'ALTER SERVER "home" OPTIONS (SET host'),
     Case("content.foreign_servers", INFO, _app(foreign_servers=(_AWAY,)), "reports.example",

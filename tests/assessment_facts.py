@@ -163,6 +163,7 @@ def _source() -> SourceFacts:
         account=Account("migrator", False, True, True, True),
         roles=(Role("migrator", False, True, True), Role("app", False, True, False)),
         overrides=(),
+        foreign_names=(),
         databases=(database(),),
         contents=(contents(),),
         tablespaces=(Tablespace("fast", "/disks/fast", 10 * GB),),

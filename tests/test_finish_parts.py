@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from assessment_facts import healthy
 from fix_following import CHEAP, notes, promoted, started
 from fix_servers import Servers, Source, fill
+from landbridge.assessment.checks import content
+from landbridge.assessment.model import Level
 from landbridge.errors import LandbridgeError
 from landbridge.migration.copying import CopyJob
 from landbridge.migration.finish import finish
 from landbridge.migration.standby import reconfigure, start_standby, undo_standby
 from landbridge.migration.task import Task
+from landbridge.postgres.facts.names import read_shared_names
+from landbridge.postgres.facts.read import open_asker, read_source
 from landbridge.postgres.process import wait_until
 
 
@@ -24,6 +30,34 @@ def running(task: Task, name: str) -> str:
     with task.cluster().connect() as conn:
         (value,) = conn.execute("SELECT current_setting(%s)", [name]).fetchone() or ("",)
     return str(value)
+
+
+def test_name_that_is_not_utf8_is_an_error_before_and_does_not_stop_the_finish(
+    servers: Servers, state_dir: Path
+) -> None:
+    source = servers.source(10, encoding="SQL_ASCII")
+    with source.connect(client_encoding="SQL_ASCII") as conn:
+        for statement in (
+            b'CREATE ROLE "r\xe9"',
+            b'CREATE TABLE "t\xe9" ()',
+            b'CREATE DATABASE "d\xe9"',
+        ):
+            conn.execute(statement)
+    with source.admin().connect() as conn:
+        facts = read_source(source.admin(), open_asker(conn))
+    (found,) = content.names(replace(healthy(), source=facts))
+    assert found.level is Level.ERROR
+    task = started(servers, source, state_dir)
+    done = finish(task, promoted(task))
+    assert done.slot_dropped and slots(source) == []
+    assert not (task.folder / "secrets").exists()
+    assert "check_collations" in [part["part"] for part in done.left]
+    assert "finish.part_left" in notes(task)
+    with source.connect(client_encoding="SQL_ASCII") as conn:
+        for fix in found.fixes:
+            conn.execute(fix.lines[0].encode())
+    with source.admin().connect() as conn:
+        assert read_shared_names(open_asker(conn)) == ()
 
 
 @pytest.mark.parametrize("major", [10, 12, 15, 18])

@@ -154,6 +154,8 @@ CHECKS: tuple[Check, ...] = (
           collation.outdated, ("source.databases",), _DOC + "ALTER DATABASE, REFRESH"),
     Check("content.unlogged", G.CONTENT, "Unlogged tables", content.unlogged, ("source",),
           "measured: 1000 rows before, none after the promotion"),
+    Check("content.names", G.CONTENT, "Encoding of names", content.names,
+          ("source.foreign_names",), "measured: invalid byte sequence for encoding UTF8"),
     Check("content.foreign_servers", G.CONTENT, "Foreign servers", content.foreign_servers,
           ("source",), _DOC + "CREATE SERVER"),
     Check("content.pages", G.CONTENT, "Damaged pages", content.pages, ("source.databases",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...postgres.facts.databases import ForeignServer
+from ...postgres.facts.names import ForeignName
 from ...postgres.units import count, size
 from ..facts import Facts
 from ..lines import hba_fix, ident, source_sql
@@ -71,6 +72,42 @@ def unlogged(facts: Facts) -> Iterator[Verdict]:
         *(source_sql(f"ALTER TABLE {u.name} SET LOGGED;", database=u.database) for u in found),
         tables=[{"database": u.database, "name": u.name, "size": u.size} for u in found],
     )
+
+
+def names(facts: Facts) -> Iterator[Verdict]:
+    """Names that nothing of ours, which speaks UTF-8, could put in order or compare."""
+    of = source(facts)
+    found = [*(of.foreign_names or ()), *(n for c in of.contents for n in c.foreign_names)]
+    if not found:
+        yield passed("all names are UTF-8")
+        return
+    yield error(
+        "Names that are not UTF-8 stop the clean-up after the switchover and every comparison: "
+        + listing(f"{n.kind.lower()} {n.shown}" for n in found)
+        + ".",
+        "Rename them on the source, and tell its clients; the lines find them by number. A role"
+        " with an MD5 password needs a new one afterwards.",
+        *(source_sql(_rename(n), database=n.database) for n in found),
+        names=[n.shown for n in found],
+    )
+
+
+#: Kind -> how its name is found by number.
+_NAMED = {
+    "DATABASE": "(SELECT datname FROM pg_database WHERE oid = {})",
+    "ROLE": "(SELECT rolname FROM pg_roles WHERE oid = {})",
+    "TABLESPACE": "(SELECT spcname FROM pg_tablespace WHERE oid = {})",
+    "SCHEMA": "(SELECT nspname FROM pg_namespace WHERE oid = {})",
+}
+
+
+def _rename(name: ForeignName) -> str:
+    """One line; the name itself never leaves the server, so its bytes do not matter."""
+    # A regclass is quoted as it is.
+    place = "%I" if name.kind in _NAMED else "%s"
+    old = _NAMED.get(name.kind, "{}::regclass").format(name.oid)
+    alter = f"'ALTER {name.kind} {place} RENAME TO {name.kind.lower()}_{name.oid}', {old}"
+    return f"DO $$ BEGIN EXECUTE format({alter}); END $$;"
 
 
 def foreign_servers(facts: Facts) -> Iterator[Verdict]:

@@ -21,7 +21,7 @@ from ..standby.lifecycle import dbname
 from ..standby.roles import read_only_overrides, roles_by_login
 from ..task import Task
 from . import catalog
-from .collations import check_collations
+from .collations import CollationReport, check_collations
 
 if TYPE_CHECKING:
     from ..switchover import SwitchoverResult
@@ -50,6 +50,8 @@ class FinishResult:
     """where ("source" or "destination"), database, sql: what remains to be run."""
     set_aside: str | None
     """Folder of the empty cluster that stood where the destination stands now."""
+    left: list[Facts]
+    """part, reason, remedy: parts that cannot be done, because of what the cluster holds."""
 
     def as_dict(self) -> Facts:
         return asdict(self)
@@ -60,7 +62,9 @@ def finish(task: Task, result: SwitchoverResult) -> FinishResult:
 
     Each part is a journalled step: run again after a crash, or a second time, what has
     ended is not repeated. A source that no longer answers does not stand in the way; what
-    is left to do there is noted. Raises ServerFailed if the destination does not answer.
+    is left to do there is noted. Nor does one part stand in the way of the others: raises the
+    first error that may pass, when all have been tried (ServerFailed if the destination does
+    not answer); what will fail again is left to a person.
     """
     parts = _Parts(task)
     subscriptions = parts.do("disable_subscriptions", _subscriptions)
@@ -70,6 +74,7 @@ def finish(task: Task, result: SwitchoverResult) -> FinishResult:
     slot = parts.do("drop_slot", _slot)
     parts.do("remove_secrets", _secrets)
     collations = parts.do("check_collations", _collations)
+    parts.raise_first()
     aside = CopyJob(task).aside
     return FinishResult(
         subscriptions_disabled=subscriptions["subscriptions"],
@@ -84,7 +89,30 @@ def finish(task: Task, result: SwitchoverResult) -> FinishResult:
             *({"where": "destination", **s} for s in collations["statements"]),
         ],
         set_aside=str(aside) if aside.exists() else None,
+        left=parts.left,
     )
+
+
+#: Part -> its facts where it could not be done, and what to do instead.
+_UNDONE: dict[str, tuple[Facts, str]] = {
+    "disable_subscriptions": (
+        {"subscriptions": []},
+        "Look into pg_subscription on the destination, and ALTER SUBSCRIPTION ... DISABLE there.",
+    ),
+    "lift_read_only": (
+        {"lifted": [], "statements": []},
+        "Look into pg_db_role_setting on the destination for default_transaction_read_only.",
+    ),
+    "final_configuration": ({"pending_restart": []}, "Look into postgresql.conf there."),
+    "release_source": ({"statements": []}, f"Run on the source: ALTER SYSTEM RESET {SYNC_NAMES};"),
+    "drop_slot": ({"dropped": False, "statements": []}, "Drop our slot on the source."),
+    "remove_secrets": ({"removed": []}, "Remove the folder `secrets` of the task."),
+    "check_collations": (
+        asdict(CollationReport()),
+        "Compare collation versions on the destination yourself (ALTER DATABASE ... REFRESH"
+        " COLLATION VERSION warns where they differ), and REINDEX where they do.",
+    ),
+}
 
 
 class _Parts:
@@ -92,6 +120,8 @@ class _Parts:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        self._first: Exception | None = None
+        self.left: list[Facts] = []
         self._ended = {
             entry["name"]: entry["facts"]
             for entry in task.journal.entries()
@@ -99,13 +129,41 @@ class _Parts:
         }
 
     def do(self, name: str, work: Callable[[Task], Facts]) -> Facts:
-        """The part's facts, from the journal if it has ended before."""
+        """The part's facts, from the journal if it ended before; those of nothing if it fails."""
         if name in self._ended:
-            return dict(self._ended[name])
+            return self._known(name, dict(self._ended[name]))
         self._task.journal.append("step", name=name, phase="begin")
-        facts = work(self._task)
+        try:
+            facts = work(self._task)
+        except (LandbridgeError, psycopg.OperationalError, OSError) as error:
+            # It may pass, or somebody may put it right: the step is tried again.
+            self._first = self._first or error
+            self._task.journal.append("step", name=name, phase="failed", reason=_said(error))
+            return dict(_UNDONE[name][0])
+        except (psycopg.Error, UnicodeError) as error:
+            facts = {**_UNDONE[name][0], "left": _said(error)}
         self._task.journal.append("step", name=name, phase="end", facts=facts)
+        if "left" in facts:
+            self._task.journal.note(
+                "finish.part_left",
+                f"{name.replace('_', ' ')} could not be done: {facts['left']}. {_UNDONE[name][1]}",
+                level="alarm",
+            )
+        return self._known(name, facts)
+
+    def raise_first(self) -> None:
+        """Raise the first error after which the step is to be tried again."""
+        if self._first is not None:
+            raise self._first
+
+    def _known(self, name: str, facts: Facts) -> Facts:
+        if reason := facts.pop("left", None):
+            self.left.append({"part": name, "reason": reason, "remedy": _UNDONE[name][1]})
         return facts
+
+
+def _said(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _subscriptions(task: Task) -> Facts:

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from .ask import Asker, first_line
 from .collations import Collation, TextIndex, read_collations, read_text_indexes
+from .names import ForeignName, read_inner_names
 
 #: Seconds that the indexes of all databases may be looked at.
 AMCHECK_SECONDS = 2.0
@@ -113,6 +114,7 @@ class Contents:
     collations: tuple[Collation, ...] = ()
     text_indexes: tuple[TextIndex, ...] = ()
     indexes: IndexHealth | None = None
+    foreign_names: tuple[ForeignName, ...] = ()
 
 
 def read_databases(ask: Asker) -> tuple[Database, ...] | None:
@@ -207,6 +209,7 @@ def read_contents(ask: Asker, database: str, amcheck_until: float) -> Contents:
         collations=used,
         text_indexes=read_text_indexes(ask, database, used),
         indexes=_check_indexes(ask, database, amcheck_until),
+        foreign_names=read_inner_names(ask, database),
     )  # fmt: skip
 
 

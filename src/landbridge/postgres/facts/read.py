@@ -29,6 +29,7 @@ from .databases import (
     read_databases,
     read_tablespaces,
 )
+from .names import read_shared_names
 from .server import read_server
 from .source import SourceFacts
 from .tls import auth_method, read_tls
@@ -46,6 +47,7 @@ def read_source(conninfo: Conninfo, ask: Asker) -> SourceFacts:
         account=read_account(ask),
         roles=read_roles(ask),
         overrides=read_overrides(ask),
+        foreign_names=read_shared_names(ask),
         databases=names,
         tablespaces=read_tablespaces(ask),
         sessions=read_sessions(ask),

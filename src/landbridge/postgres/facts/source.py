@@ -17,6 +17,7 @@ from .activity import (
 )  # fmt: skip
 from .collations import Order
 from .databases import Contents, Database, Tablespace
+from .names import ForeignName
 from .server import ServerFacts
 from .tls import Tls
 
@@ -29,6 +30,8 @@ class SourceFacts:
     account: Account | None = None
     roles: tuple[Role, ...] | None = None
     overrides: tuple[Override, ...] | None = None
+    foreign_names: tuple[ForeignName, ...] | None = None
+    """In the shared catalogs; those inside a database are with its contents."""
     databases: tuple[Database, ...] | None = None
     contents: tuple[Contents, ...] = ()
     tablespaces: tuple[Tablespace, ...] | None = None
