@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from landbridge.migration.standby import reconfigure, start_standby, undo_standb
 from landbridge.migration.task import Task
 from landbridge.postgres.facts.names import read_shared_names
 from landbridge.postgres.facts.read import open_asker, read_source
-from landbridge.postgres.process import wait_until
+from landbridge.postgres.process import start_detached, wait_until
 
 
 def slots(source: Source) -> list[str]:
@@ -90,8 +91,9 @@ def test_finish_leaves_nothing_of_ours_and_may_be_repeated(
         conn.execute("INSERT INTO items VALUES (-1, 'mine')")
 
 
+@pytest.mark.parametrize("what", [KeyboardInterrupt, OSError])
 def test_interrupted_finish_goes_on_where_it_stopped(
-    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch, what: type[BaseException]
 ) -> None:
     source = servers.source(15)
     task = started(servers, source, state_dir)
@@ -99,9 +101,9 @@ def test_interrupted_finish_goes_on_where_it_stopped(
     with monkeypatch.context() as broken:
         broken.setattr(
             "landbridge.migration.finish.parts.drop_slot_at",
-            lambda *a: (_ for _ in ()).throw(KeyboardInterrupt),
+            lambda *a: (_ for _ in ()).throw(what),
         )
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(what):
             finish(task, result)
     assert slots(source) == [task.slot]
     assert finish(task, result).slot_dropped
@@ -192,3 +194,26 @@ def test_read_only_defaults_of_a_fence_are_lifted_and_older_ones_kept(
     with task.cluster().connect() as conn:
         kept = conn.execute("SELECT setrole::regrole::text FROM pg_db_role_setting").fetchall()
     assert kept == [("reports",)]
+
+
+def test_server_in_a_folder_of_an_odd_name_starts_without_our_folder_in_tmp(
+    servers: Servers, state_dir: Path
+) -> None:
+    source = servers.source(15)
+    odd = 'it\'s "new", ä'
+    (servers.root / odd).mkdir(mode=0o755)
+    task = started(servers, source, state_dir, name=f"{odd}/15")
+    cluster = task.cluster()
+    data = cluster.data
+    temporary = cluster.socket_dir
+    assert temporary.parent != data.parent
+    finish(task, promoted(task))
+    cluster.stop()
+    shutil.rmtree(temporary)
+    process = start_detached(
+        [cluster.distribution.program("postgres"), "-D", data], output=cluster.log,
+        environment=cluster.distribution.environment, account=cluster.account,
+    )  # fmt: skip
+    assert wait_until(lambda: (data / f".s.PGSQL.{cluster.port}").exists(), 20), process
+    assert running(task, "unix_socket_directories") == "."
+    assert not temporary.exists()

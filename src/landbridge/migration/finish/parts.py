@@ -72,8 +72,10 @@ def finish(task: Task, result: SwitchoverResult) -> FinishResult:
     configuration = parts.do("final_configuration", _configuration)
     rest = parts.do("release_source", _source)
     slot = parts.do("drop_slot", _slot)
-    parts.do("remove_secrets", _secrets)
     collations = parts.do("check_collations", _collations)
+    parts.raise_first()
+    # Last: what is tried again needs them.
+    parts.do("remove_secrets", _secrets)
     parts.raise_first()
     aside = CopyJob(task).aside
     return FinishResult(
