@@ -34,6 +34,7 @@ from alibabacloud_sts20150401.client import Client as StsClient
 from alibabacloud_tea_openapi.models import Config
 from alibabacloud_vpc20160428 import models as vpc
 from alibabacloud_vpc20160428.client import Client as VpcClient
+from darabonba.exceptions import DaraException
 
 BEIJING, HANGZHOU = "cn-beijing", "cn-hangzhou"
 #: The privileged account of the source; it reads the data that are migrated.
@@ -52,7 +53,7 @@ def say(text: str) -> None:
     print(f"{time.monotonic() - STARTED:7.1f} s  {text}", flush=True)
 
 
-def wait_for(what: str, done: Callable[[], Any], seconds: float = 300) -> Any:
+def wait_for(what: str, done: Callable[[], Any], seconds: float = 120) -> Any:
     """Ask until `done` gives something; ends the program when it does not."""
     end = time.monotonic() + seconds
     while not (found := done()):
@@ -114,7 +115,17 @@ class Site:
             )
         ).body.v_switch_id
 
-    def order_instance(self, version: str) -> None:
+    def order_newest(self) -> str:
+        """Order the newest PostgreSQL that is offered, and say which that is."""
+        for major in range(18, 9, -1):
+            try:
+                return self.order_instance(f"{major}.0")
+            except DaraException as refused:
+                if refused.code != "InvalidEngineVersion":
+                    raise
+        sys.exit("no PostgreSQL is offered")
+
+    def order_instance(self, version: str) -> str:
         self.instance = self.owner.rds.create_dbinstance(
             rds.CreateDBInstanceRequest(
                 region_id=self.region, engine="PostgreSQL", engine_version=version,
@@ -124,6 +135,7 @@ class Site:
                 vpcid=self.vpc_id, v_switch_id=self.vswitch_id, zone_id=self.zone,
             )
         ).body.dbinstance_id  # fmt: skip
+        return version
 
     def status(self) -> str:
         body = self.owner.rds.describe_dbinstance_attribute(
@@ -398,6 +410,8 @@ class Migration:
             if found.migrate_stage not in seen:
                 seen.append(found.migrate_stage)
                 say(f"B: stage {found.migrate_stage}, replication {found.replication_state}")
+            if found.migrate_stage == "increment" and "switch" in seen:
+                sys.exit(f"the switchover was put back: {found.detail.splitlines()[-1]}")
             is_far = found.migrate_stage == stage
             return found if is_far and replication in (None, found.replication_state) else None
 
@@ -440,7 +454,7 @@ def missing(target: tuple[str, int], writer: Writer) -> tuple[int, int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--endpoint", default="127.0.0.1:8450", help="HOST:PORT of the API")
-    parser.add_argument("--engine-version", default="15.0", help="PostgreSQL of both instances")
+    parser.add_argument("--engine-version", help="PostgreSQL of both, like 15.0; else the newest")
     chosen = parser.parse_args()
     for name in list(os.environ):
         if name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
@@ -451,9 +465,10 @@ def main() -> int:
     b = Account.create(f"example-b-{mark}", chosen.endpoint)
     say(f"accounts A {a.uid} and B {b.uid}")
     source, target = Site(a, BEIJING, "10.10.0.0/16"), Site(b, HANGZHOU, "10.20.0.0/16")
+    version = chosen.engine_version
     for site in (source, target):
         site.build_network()
-        site.order_instance(chosen.engine_version)
+        version = site.order_newest() if version is None else site.order_instance(version)
         say(f"{site.owner.name[8].upper()}: {site.instance} ordered in {site.region}")
     for site in (source, target):
         site.until_running()

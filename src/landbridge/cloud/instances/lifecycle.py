@@ -15,6 +15,7 @@ from ...store import Vault
 from .. import ids, names, regions
 from ..accounts import Account
 from ..errors import CloudError
+from ..migrations import guards
 from ..ownership import everything, owned
 from ..vpcs import VSwitch
 from . import classes, whitelist
@@ -185,8 +186,9 @@ def describe(instance: DBInstance, description: str) -> None:
 
 
 def restart(instance: DBInstance) -> None:
-    """Order a restart. CloudError IncorrectDBInstanceState."""
+    """Order a restart. CloudError IncorrectDBInstanceState, also while data leave it."""
     require(instance, Status.RUNNING)
+    guards.refuse_while_source(instance, "restarted")
     instance.status = Status.REBOOTING
 
 
@@ -196,6 +198,7 @@ def delete(instance: DBInstance) -> None:
     CloudError: OperationDenied.DeletionProtection, DependencyViolation (it has read-only
     instances), IncorrectDBInstanceState (a migration works on it).
     """
+    guards.refuse_while_source(instance, "deleted")
     if instance.is_protected:
         raise CloudError("OperationDenied.DeletionProtection")
     if instance.replicas:
@@ -235,6 +238,12 @@ def require(instance: DBInstance, *states: Status) -> None:
 def require_kept(instance: DBInstance) -> None:
     """CloudError IncorrectDBInstanceState unless its server is there and ours."""
     require(instance, *KEPT)
+
+
+def taken(session: Session, vswitch: VSwitch) -> set[str]:
+    """The addresses of a vSwitch that instances have."""
+    wanted = select(DBInstance.address).where(DBInstance.vswitch_id == vswitch.id)
+    return set(session.scalars(wanted))
 
 
 def _vswitch(session: Session, account: Account, order: Order) -> VSwitch:
@@ -294,12 +303,10 @@ def _next_number(session: Session) -> int:
 def _address(session: Session, vswitch: VSwitch, wanted: str | None) -> str:
     """A free address of the vSwitch; the first and the last three are the network's own."""
     block = IPv4Network(vswitch.cidr)
-    taken = set(
-        session.scalars(select(DBInstance.address).where(DBInstance.vswitch_id == vswitch.id))
-    )
+    used = taken(session, vswitch)
     usable = range(1, block.num_addresses - 3)
     if wanted is None:
-        free = (str(block[n]) for n in usable if str(block[n]) not in taken)
+        free = (str(block[n]) for n in usable if str(block[n]) not in used)
         if (found := next(free, None)) is None:
             raise CloudError("InsufficientIpAddr.vsw", f"{vswitch.id} has no free address")
         return found
@@ -307,6 +314,6 @@ def _address(session: Session, vswitch: VSwitch, wanted: str | None) -> str:
         place = IPv4Address(wanted)
     except ValueError:
         place = IPv4Address(0)
-    if int(place) - int(block[0]) not in usable or str(place) in taken:
+    if int(place) - int(block[0]) not in usable or str(place) in used:
         raise CloudError("InvalidPrivateIpAddress", f"{wanted} is taken, or not of {vswitch.id}")
     return str(place)

@@ -6,9 +6,10 @@ A source that is not ours is only watched: see `migration.follow.disturbance`.
 from __future__ import annotations
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from ..errors import CloudError
+from ..ownership import Owned
 from .tables import Migration
 
 
@@ -19,12 +20,15 @@ def active(session: Session, destination: str) -> Migration | None:
     )
 
 
-def refuse_while_source(session: Session, instance: str, what: str) -> None:
+def refuse_while_source(instance: Owned, what: str) -> None:
     """CloudError IncorrectDBInstanceState while data are migrated out of an instance."""
-    if _from(session, instance) is not None:
+    session = object_session(instance)
+    assert session is not None
+    query = select(Migration).where(Migration.source_id == instance.id, Migration.is_active)
+    if session.scalar(query) is not None:
         raise CloudError(
             "IncorrectDBInstanceState",
-            f"data are migrated from {instance}: it cannot be {what} until that is over",
+            f"data are migrated from {instance.id}: it cannot be {what} until that is over",
         )
 
 
@@ -50,9 +54,3 @@ def refuse_second(
             "OperationDenied.SourceInMigration",
             "source or destination takes part in another migration the other way round",
         )
-
-
-def _from(session: Session, source: str) -> Migration | None:
-    return session.scalar(
-        select(Migration).where(Migration.source_id == source, Migration.is_active)
-    )

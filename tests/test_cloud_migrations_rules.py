@@ -1,0 +1,313 @@
+"""What may be assessed and migrated, decided over rows; no server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from fix_servers import majors
+from landbridge.assessment.model import Level, Report
+from landbridge.cloud import Cloud, CloudError, Secret, accounts, attachments, cens, grants, vpcs
+from landbridge.cloud.accounts import Account
+from landbridge.cloud.attachments import Attachment, ZoneMapping
+from landbridge.cloud.cens import Cen
+from landbridge.cloud.instances import lifecycle
+from landbridge.cloud.instances.states import Role, Status
+from landbridge.cloud.instances.tables import DBInstance
+from landbridge.cloud.migrations import assessments, migrations, rules, settle
+from landbridge.cloud.migrations.progress import Progress
+from landbridge.cloud.migrations.search import wanted
+from landbridge.cloud.migrations.source import Source, is_of_the_machine, locate
+from landbridge.cloud.migrations.tables import Assessment, Migration, Order, Verdict
+from landbridge.migration.states import State
+
+HZ = "cn-hangzhou"
+PASSWORD = Secret("Kiebitz-3_ruft")
+
+
+@dataclass
+class World:
+    """Ann has the source, Ben the destination; nothing joins them. One open transaction."""
+
+    cloud: Cloud
+    session: Session
+    data: Path
+    ann: Account = field(init=False)
+    ben: Account = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ann = accounts.create(self.session, "ann")
+        self.ben = accounts.create(self.session, "ben")
+        self.source = self.instance(self.ann, "10.10")
+        self.target = self.instance(self.ben, "10.20")
+
+    def instance(self, owner: Account, block: str) -> DBInstance:
+        """A running instance in a VPC of its own."""
+        vpc = vpcs.create_vpc(self.session, owner, HZ, cidr=f"{block}.0.0/16")
+        vswitch = vpcs.create_vswitch(self.session, vpc, "cn-hangzhou-h", f"{block}.1.0/24")
+        order = lifecycle.Order(HZ, vswitch.id, max(majors()), "pg.n2.1c.1m", 20)
+        made = lifecycle.create(self.session, owner, order)
+        made.status, made.applied = Status.RUNNING, made.version
+        self.session.flush()
+        return made
+
+    def place(self, **other: Any) -> Source:
+        given = {
+            "category": "aliyunRDS", "address": self.source.address, "port": 5432,
+            "account": "mover", "password": PASSWORD,
+        }  # fmt: skip
+        return Source.checked(**{**given, **other})
+
+    def assess(self, source: Source | None = None, *, passes: bool = True) -> Assessment:
+        """An assessment that is over."""
+        row = assessments.create(
+            self.session, self.cloud.vault, self.ben, self.target.id, source or self.place()
+        )
+        level = Level.OK if passes else Level.ERROR
+        found = [rules._finding("cloud.empty", level, rules.Group.DESTINATION, "t", "c")]
+        assessments.settle(self.session, self.cloud.vault, row.id, settle.report(found))
+        return row
+
+    def migrate(self, source: Source | None = None, target: DBInstance | None = None) -> Migration:
+        return migrations.create(
+            self.session, self.cloud.vault, self.ben, (target or self.target).id,
+            source or self.place(), self.data,
+        )  # fmt: skip
+
+    def join(self) -> None:
+        """Both VPCs in one CEN of Ben's."""
+        cen = cens.create(self.session, self.ben, "joined")
+        self._stand(Cen)
+        grants.give(
+            self.session, self.ann, vpc_id=self.source.vpc_id, cen_id=cen.id,
+            cen_owner_uid=self.ben.uid,
+        )  # fmt: skip
+        for instance in (self.source, self.target):
+            attachments.create(
+                self.session, self.ben, vpc_id=instance.vpc_id, cen_id=cen.id, region=HZ,
+                zones=[ZoneMapping(instance.zone_id, instance.vswitch_id)],
+                vpc_owner_uid=instance.owner_uid,
+            )  # fmt: skip
+        self._stand(Attachment)
+
+    def _stand(self, kind: type[Any]) -> None:
+        from landbridge.cloud.fabric import MADE
+
+        for each in MADE:
+            for row in self.session.query(each):
+                row.standing = row.version
+        self.session.flush()
+
+
+@pytest.fixture
+def world(cloud: Cloud, tmp_path: Path) -> Any:
+    with cloud.database.write() as session:
+        yield World(cloud, session, tmp_path / "data")
+
+
+def refused(code: str, call: Callable[[], Any]) -> str:
+    with pytest.raises(CloudError) as refusal:
+        call()
+    assert refusal.value.code == code
+    return refusal.value.message
+
+
+def test_the_destination_is_maintained_while_assessed_and_migrating_data_in_afterwards(
+    world: World,
+) -> None:
+    row = assessments.create(
+        world.session, world.cloud.vault, world.ben, world.target.id, world.place()
+    )
+    assert world.target.status is Status.MAINTAINING
+    assert world.target.status.label == "Maintaining Instance"
+    assert len(row.id) == 9 and len(row.name) == 11 and row.verdict is Verdict.RUNNING
+    assert row.password_id is not None and assessments.text(row) == ""
+    assessments.settle(world.session, world.cloud.vault, row.id, settle.report([]))
+    assert (world.target.status, row.password_id) == (Status.RUNNING, None)
+    task = world.migrate()
+    assert world.target.status.label == "Migrating Data In"
+    assert task.assessment_id == row.id and len(task.name) == 36
+
+
+def test_only_a_running_primary_on_cloud_disks_is_a_destination(world: World) -> None:
+    target = world.target
+    target.role = Role.READ_ONLY
+    refused("IncorrectDBInstanceType", world.assess)
+    target.role, target.storage_type = Role.PRIMARY, lifecycle.LOCAL_SSD
+    refused("OperationDenied.LocalStorage", world.assess)
+    target.storage_type = "cloud_essd"
+    for status in Status:
+        if status is not Status.RUNNING:
+            target.status = status
+            refused("IncorrectDBInstanceState", world.assess)
+    target.status = Status.RUNNING
+    world.assess()
+
+
+def test_a_migration_goes_by_the_latest_assessment_of_just_this_source(world: World) -> None:
+    refused("OperationDenied.AssessmentNotPassed", world.migrate)
+    world.assess()
+    for other in ({"address": "10.10.1.99"}, {"port": 5433}, {"account": "other"}):
+        refused(
+            "OperationDenied.AssessmentNotPassed", lambda o=other: world.migrate(world.place(**o))
+        )
+    world.assess(passes=False)
+    assert "Failed" in refused("OperationDenied.AssessmentNotPassed", world.migrate)
+    passed = world.assess()
+    assert world.migrate().assessment_id == passed.id
+
+
+def test_one_task_at_a_time_for_a_destination_and_for_a_source(world: World) -> None:
+    other = world.instance(world.ben, "10.30")
+    world.join()
+    world.assess()
+    first = world.migrate()
+    refused("IncorrectDBInstanceState", world.migrate)
+    refused("IncorrectDBInstanceState", world.assess)
+    assert first.source_id == world.source.id
+
+    world.target, target = other, world.target
+    near = world.place(address=target.address)  # the destination of another migration
+    world.assess(near)
+    refused("OperationDenied.AssessmentNotPassed", world.migrate)
+    target.status = Status.RUNNING
+    far = world.place()
+    world.assess(far)
+    refused("OperationDenied.SourceInMigration", lambda: world.migrate(far))
+
+
+def test_a_destination_that_was_filled_after_its_assessment_is_refused(world: World) -> None:
+    world.assess()
+    relation = world.data / "base" / "5" / "16384"
+    relation.parent.mkdir(parents=True)
+    for file in (relation, world.data / "PG_VERSION", world.data / "postmaster.pid"):
+        file.write_text("15")
+    said = refused("OperationDenied.DestinationNotEmpty", world.migrate)
+    assert "base/5/16384" in said
+    relation.unlink()
+    world.migrate()
+
+
+def test_the_source_is_neither_restarted_nor_deleted_meanwhile(world: World) -> None:
+    world.join()
+    world.assess()
+    row = world.migrate()
+    for call in (lifecycle.restart, lifecycle.delete):
+        refused("IncorrectDBInstanceState", lambda c=call: c(world.source))
+    settle.ended(world.session, world.cloud.vault, row.id, finished=False, words="cancelled")
+    lifecycle.restart(world.source)
+
+
+def test_an_address_leads_to_an_instance_only_where_the_network_does(world: World) -> None:
+    source, target = world.source, world.target
+    twin = world.instance(world.ann, "10.10")
+    assert twin.address == source.address
+
+    def found(port: int = 5432) -> str | None:
+        row = locate(world.session, target, source.address, port)
+        return row.id if row else None
+
+    assert found() is None
+    world.join()
+    assert (found(), found(5433)) == (source.id, None)
+    assert locate(world.session, target, "db.example", 5432) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/var/run/postgresql", "127.0.0.1", "::1", "localhost", "a,b", "169.254.169.254", "0.0.0.0",
+     "-x", "db host=other", "224.0.0.1", "::ffff:127.0.0.1"],
+)  # fmt: skip
+def test_a_source_is_another_host(world: World, address: str) -> None:
+    refused("InvalidParameter", lambda: world.place(address=address))
+
+
+def test_kinds_of_sources_have_two_generations_of_names(world: World) -> None:
+    for given, known in (("ecsonvpc", "ecsOnVpc"), ("IDCONVPC", "idcOnVpc"), ("other", "other")):
+        assert world.place(category=given).category == known
+    refused("InvalidSourceCategory", lambda: world.place(category="mysql"))
+    assert not is_of_the_machine("10.0.0.1") and is_of_the_machine("fe80::1%eth0")
+
+
+def test_storage_that_is_too_small_is_an_error_and_a_tight_one_a_warning(tmp_path: Path) -> None:
+    gigabyte = 1 << 30
+
+    def level(size: int) -> Level:
+        empty, storage = rules.findings(tmp_path / "none", 10, {"size": size})
+        assert empty.level is Level.OK
+        return storage.level
+
+    assert level(11 * gigabyte) is Level.ERROR
+    assert level(9 * gigabyte) is Level.WARNING
+    assert level(8 * gigabyte) is Level.OK
+    (only,) = rules.findings(tmp_path / "none", 10, {})
+    assert only.id == "cloud.empty"
+
+
+def test_a_switchover_begins_in_the_stage_increment_alone(world: World) -> None:
+    world.assess()
+    row = world.migrate()
+    for state in State:
+        progress = Progress(state=state, is_begun=True)
+        if state is State.SYNCHRONIZING:
+            continue
+        refused("IncorrectDBInstanceState", lambda p=progress: migrations.switch(row, p))
+    ready = Progress(state=State.SYNCHRONIZING, is_begun=True)
+    migrations.switch(row, ready)
+    assert row.order is Order.SWITCH
+    refused("IncorrectDBInstanceState", lambda: migrations.switch(row, ready, forced=True))
+    settle.passed_on(world.session, row.id, Order.SWITCH)
+    migrations.switch(row, ready, forced=True)
+    assert row.order is Order.FORCED_SWITCH
+
+
+def test_a_migration_is_put_away_when_it_is_over_and_cancelled_only_before(world: World) -> None:
+    world.assess()
+    row = world.migrate()
+    for call in (migrations.close, lambda r: migrations.delete(world.session, r)):
+        refused("IncorrectDBInstanceState", lambda c=call: c(row))
+    promoted = Progress(state=State.PROMOTED, is_begun=True)
+    refused("IncorrectDBInstanceState", lambda: migrations.cancel(row, promoted))
+    migrations.cancel(row, Progress())
+    assert row.order is Order.CANCEL
+    settle.ended(world.session, world.cloud.vault, row.id, finished=False, words="cancelled")
+    assert (world.target.status, row.password_id) == (Status.RUNNING, None)
+    migrations.close(row)
+
+    def listed(**only: Any) -> list[Any]:
+        query = wanted(world.session, world.ben, Migration, world.target.id, **only)
+        return list(world.session.scalars(query))
+
+    assert listed() == [] and listed(id=int(row.id)) == [row]
+    migrations.delete(world.session, row)
+    assert listed(id=int(row.id)) == []
+
+
+def test_after_a_success_the_accounts_are_those_that_came_with_the_data(world: World) -> None:
+    from landbridge.cloud.instances import dbaccounts
+
+    dbaccounts.create(world.session, world.cloud.vault, world.target, "before", PASSWORD.reveal())
+    world.target.applied = world.target.version
+    world.assess()
+    row = world.migrate()
+    settle.ended(world.session, world.cloud.vault, row.id, finished=True)
+    assert world.target.accounts == [] and world.target.status is Status.REBOOTING
+
+
+def test_others_tasks_are_as_if_there_were_none(world: World) -> None:
+    passed = world.assess()
+    row = world.migrate()
+    for find, id in ((assessments.find, passed.id), (migrations.find, row.id)):
+        assert find(world.session, world.ben, int(id)).id == id
+        refused("InvalidTaskId.NotFound", lambda f=find, i=id: f(world.session, world.ann, int(i)))
+    for call in (
+        lambda: migrations.under_way(world.session, world.ann, world.target.id),
+        lambda: wanted(world.session, world.ann, Migration, world.target.id),
+    ):
+        refused("InvalidDBInstanceId.NotFound", call)
+    assert Report.from_dict(passed.report or {}).findings

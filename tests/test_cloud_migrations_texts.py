@@ -1,0 +1,225 @@
+"""Detail and ReplicationInfo: the vendor's grammar, from what really was found."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landbridge.assessment.model import Finding, Group, Level, Report
+from landbridge.cloud.migrations import detail, replication
+from landbridge.cloud.migrations.progress import Progress, status
+from landbridge.cloud.migrations.series import Series
+from landbridge.cloud.migrations.tables import Assessment, Migration, Order
+from landbridge.migration.states import Replication, Stage, State
+from landbridge.migration.task import Tasks
+
+SOURCE = {"address": "10.10.1.5", "port": "5432", "account": "mover"}
+
+
+def finding(id: str, level: Level, cause: str = "because", group: Group = Group.WAL) -> Finding:
+    return Finding(id, level, id.title(), cause, "do something", (), {}, group)
+
+
+def report(*findings: Finding) -> Report:
+    return Report(findings, (), "", "", {}, {})
+
+
+def test_an_assessment_reads_like_the_vendors() -> None:
+    found = report(
+        finding("cloud.empty", Level.OK),
+        finding("connect.address", Level.OK),
+        finding("connect.port", Level.OK),
+        finding("version.major", Level.INFO),
+        finding("collation.version", Level.WARNING, "glibc 2.28 here,\n  2.36 there."),
+    )
+    assert detail.assessed(found, SOURCE).splitlines() == [
+        "[Check rds empty]",
+        "Check rds databases: success",
+        "[Check source connectivity]",
+        "Check ip connectable: success",
+        "Check port connectable: success",
+        "[Check source version]",
+        "Check major version consistent: success",
+        "[Check source glibc version]",
+        "Check source glibc version compatible: warning(warning:source glibc version is not"
+        " compatible with rds pg. glibc 2.28 here, 2.36 there.)",
+        "*Migrate check success*",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("id", "said"),
+    [
+        ("cloud.empty", "postgres not empty, check if any table exists"),
+        ("connect.address", "10.10.1.5 is unapproachable"),
+        ("connect.port", "5432 is unapproachable"),
+        ("connect.login", "cannot connect to source database by mover"),
+        ("connect.createrole", "mover has no createrole privilege"),
+    ],
+)
+def test_errors_are_said_in_the_vendors_words(id: str, said: str) -> None:
+    lines = detail.assessed(report(finding(id, Level.ERROR)), SOURCE).splitlines()
+    assert lines[1].endswith(f": error(error:{said}. because)")
+    assert lines[-1] == "*Migrate check failure*"
+
+
+def test_of_several_findings_of_a_line_the_worst_is_told() -> None:
+    found = report(
+        finding("wal.level", Level.OK), finding("wal.slots", Level.ERROR, "none is free"),
+        finding("wal.senders", Level.WARNING),
+    )  # fmt: skip
+    assert "Check wal keep size large enough: error(error:none is free)" in detail.assessed(
+        found, SOURCE
+    )
+
+
+def test_no_error_is_left_out_though_the_vendor_has_no_line_for_it() -> None:
+    found = report(
+        finding("transactions.prepared", Level.ERROR, "two of them", Group.ACTIVITY),
+        finding("auth.hba", Level.INFO, "nobody", Group.SECURITY),
+    )
+    assert detail.assessed(found, SOURCE).splitlines() == [
+        "[Check activity]", "Transactions.Prepared: error(error:two of them)",
+        "*Migrate check failure*",
+    ]  # fmt: skip
+
+
+def test_every_id_of_a_line_is_a_check_of_ours() -> None:
+    from landbridge.assessment.registry import CHECKS
+
+    known = {check.id for check in CHECKS} | {"cloud.empty", "cloud.storage"}
+    ids = [id for lines in detail.CHECKS.values() for line in lines for id in line.ids]
+    assert set(ids) <= known
+    assert len(ids) == len(set(ids))
+
+
+def test_replication_info_is_of_texts_and_without_the_password() -> None:
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    standby = {
+        "status": "streaming", "receive_start_lsn": "0/5000000", "receive_start_tli": 1,
+        "received_lsn": "0/5016158", "received_tli": 1, "latest_end_time": at, "is_slave": True,
+        "conninfo": "user=mover password=s3cret passfile=/x/y host=10.10.1.5 port=5432"
+        " options=-c wal_sender_timeout=5s application_name=landbridge_m",
+    }  # fmt: skip
+    told = json.loads(replication.info(standby, 0.25, synced=False))
+    assert set(map(type, told.values())) == {str}
+    assert (told["Status"], told["ReceiveStartTli"], told["IsSlave"]) == ("streaming", "1", "true")
+    assert (told["ReplayLag"], told["Synced"]) == ("0.250", "false")
+    assert told["LatestEndTime"] == "2026-01-31T12:00:00.000+00:00"
+    assert told["Conninfo"] == (
+        "user=mover password=******** dbname=replication host=10.10.1.5 port=5432"
+        " application_name=landbridge_m"
+    )
+    nothing = json.loads(replication.info(None, None, synced=True))
+    assert set(nothing) == set(told)
+    assert (nothing["Status"], nothing["IsSlave"], nothing["Synced"]) == ("", "false", "true")
+
+
+class Record:
+    """A migration's record, written as the work itself writes it."""
+
+    def __init__(self, root: Path) -> None:
+        self.tasks = Tasks(root)
+        folder = root / "tasks" / "m-1"
+        folder.mkdir(parents=True)
+        self.row = Migration(id="1", task="m-1", is_active=True, order=Order.NONE, trouble="",
+                             address="10.10.1.5", port=5432, account="mover")  # fmt: skip
+        self.journal = self.seen().record.journal  # type: ignore[union-attr]
+
+    def seen(self) -> Progress:
+        return Progress.of(self.tasks, self.row)
+
+    def text(self) -> list[str]:
+        passed = Assessment(report=report(finding("cloud.empty", Level.OK)).as_dict())
+        return self.seen().text(self.row, passed).splitlines()
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record(tmp_path)
+
+
+_WAY = (State.ASSESSING, State.COPYING, State.STARTING, State.SYNCHRONIZING, State.FENCING,
+        State.DRAINED, State.PROMOTED, State.FINISHED)  # fmt: skip
+
+
+def test_stages_and_replication_come_from_the_table_of_states(record: Record) -> None:
+    told = []
+    for state in _WAY:
+        record.journal.enter(state)
+        seen = record.seen()
+        told.append((seen.stage, seen.replication))
+    assert [stage for stage, _ in told] == [
+        Stage.PRECHECK, Stage.BASEBACKUP, Stage.STARTUP, Stage.INCREMENT, Stage.SWITCH,
+        Stage.SWITCH, Stage.SWITCH, Stage.SUCCESS,
+    ]  # fmt: skip
+    assert told[0][1] is Replication.UNSTARTED and told[-1][1] is Replication.FINISH
+    assert record.seen().switched_at is not None and record.seen().is_promoted
+
+
+def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
+    record.journal.enter(State.SYNCHRONIZING)
+    assert record.seen().replication is Replication.CATCHUP
+    record.seen().record.write_live(state="disconnect")  # type: ignore[union-attr]
+    assert record.seen().replication is Replication.DISCONNECT
+    assert status(record.row, record.seen()) == "ReadyToSwitch"
+    record.row.order = Order.SWITCH
+    assert status(record.row, record.seen()) == "Switching"
+
+
+def test_a_migration_that_came_to_nothing_keeps_its_last_stage(record: Record) -> None:
+    for state in (State.ASSESSING, State.COPYING):
+        record.journal.enter(state)
+    record.journal.append("error", id="copy.failed", message="the disk is full", remedy="room!")
+    record.journal.enter(State.FAILED)
+    seen = record.seen()
+    assert (seen.stage, seen.replication) == (Stage.BASEBACKUP, Replication.DISCONNECT)
+    assert seen.error is not None and seen.error["id"] == "copy.failed"
+    assert any(line.endswith("--- the disk is full room!") for line in record.text())
+    record.row.is_active = False
+    assert status(record.row, seen) == "Failed"
+
+
+def test_the_detail_of_a_migration_tells_its_checks_and_then_its_course(record: Record) -> None:
+    record.journal.enter(State.ASSESSING)
+    record.journal.note("worker.started", "Process 1 works on the task.")
+    record.journal.enter(State.COPYING)
+    record.journal.enter(State.SYNCHRONIZING)
+    record.journal.note("follow.source_restarted", "The source\nwas restarted.", level="warning")
+    text = record.text()
+    assert text[:2] == ["[Check rds empty]", "Check rds databases: success"]
+    begun, followed = text.index("[Start RDS instance]"), text.index("[Synchronize data]")
+    assert begun == 2 and followed == 5
+    assert text[3].endswith(" --- Checking prerequisites") and text[3].startswith("20")
+    assert text[6].endswith(" --- Incremental synchronization")
+    assert text[7].endswith(" --- The source was restarted.")
+    assert "Process" not in "\n".join(text)
+
+
+def test_before_anything_was_begun_it_is_in_precheck() -> None:
+    row = Migration(id="1", task=None, is_active=True, order=Order.NONE)
+    seen = Progress.of(Tasks(Path("/nonexistent")), row)
+    assert (seen.stage, seen.replication, seen.error) == (
+        Stage.PRECHECK, Replication.UNSTARTED, None,
+    )  # fmt: skip
+    row.is_active = False
+    assert Progress.of(Tasks(Path("/nonexistent")), row).state is State.FAILED
+
+
+def test_a_course_is_kept_once_a_second_and_told_in_as_many_figures_as_wanted(
+    tmp_path: Path,
+) -> None:
+    series = Series(tmp_path)
+    for second in range(10):
+        for part in (1, 5):
+            live: dict[str, Any] = {
+                "at": f"2026-01-31T12:00:0{second}.{part}+00:00", "lag_bytes": second, "pid": 1,
+            }  # fmt: skip
+            series.add(live)
+    assert [point["lag_bytes"] for point in series.read(100)] == list(range(10))
+    assert [point["lag_bytes"] for point in series.read(3)] == [1, 5, 9]
+    assert "pid" not in series.read(1)[0]
