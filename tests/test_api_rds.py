@@ -74,9 +74,7 @@ class World:
         def is_running() -> bool:
             return bool(self.attribute(id).dbinstance_status == "Running")
 
-        assert wait_until(is_running, 60, 0.1), (
-            self.running.log.read_text(), self.attribute(id).to_map(),
-        )  # fmt: skip
+        assert wait_until(is_running, 60, 0.1), self.attribute(id).to_map()
         return self.attribute(id)
 
     def until(self, condition: Callable[[], bool]) -> None:
@@ -162,6 +160,12 @@ def test_an_instance_comes_up_and_says_what_it_is(world: World, ids: tuple[str, 
     assert row.current_kernel_version.startswith(f"{MAJOR}.")
     body = world.call("DescribeDBInstanceNetInfo", dbinstance_id=first)
     (info,) = body.dbinstance_net_infos.dbinstance_net_info
+    from alibabacloud_vpc20160428 import models
+
+    listed = world.tenant.vpc().describe_vswitches(
+        models.DescribeVSwitchesRequest(vpc_id=world.vpc)
+    )
+    assert listed.body.v_switches.v_switch[0].available_ip_address_count == 252 - len(ids)
     assert (info.ipaddress, info.iptype, info.vpcid) == ("10.10.1.1", "Private", world.vpc)
     (group,) = info.security_ipgroups.security_ipgroup
     assert (group.security_ipgroup_name, group.security_ips) == ("default", "127.0.0.1")

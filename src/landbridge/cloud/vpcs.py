@@ -71,7 +71,7 @@ class VSwitch(Owned, Base):
 
     @property
     def free_addresses(self) -> int:
-        """How many addresses nothing has taken yet."""
+        """How many addresses it has for instances."""
         return IPv4Network(self.cidr).num_addresses - _KEPT
 
     def as_thing(self) -> things.Vswitch:

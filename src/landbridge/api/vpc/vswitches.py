@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...cloud import CloudError, vpcs
+from ...cloud.instances import lifecycle
 from ...cloud.paging import numbered
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import second
@@ -39,10 +40,11 @@ def _describe(call: Call) -> dict[str, Any]:
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
     if call["IsDefault"]:
         page = replace(page, rows=(), total=0)
-    return {"VSwitches": {"VSwitch": [_facts(v) for v in page.rows]}, **paged(page)}
+    return {"VSwitches": {"VSwitch": [_facts(call, v) for v in page.rows]}, **paged(page)}
 
 
-def _facts(vswitch: vpcs.VSwitch) -> dict[str, Any]:
+def _facts(call: Call, vswitch: vpcs.VSwitch) -> dict[str, Any]:
+    used = len(lifecycle.taken(call.session, vswitch))
     return {
         "VSwitchId": vswitch.id,
         "VSwitchName": vswitch.name,
@@ -52,7 +54,7 @@ def _facts(vswitch: vpcs.VSwitch) -> dict[str, Any]:
         "CidrBlock": vswitch.cidr,
         "OwnerId": vswitch.owner_uid,
         "Status": "Available",
-        "AvailableIpAddressCount": vswitch.free_addresses,
+        "AvailableIpAddressCount": vswitch.free_addresses - used,
         "CreationTime": second(vswitch.created_at),
         "IsDefault": False,
         "RouteTable": {"RouteTableId": vswitch.vpc.route_table_id, "RouteTableType": "System"},

@@ -6,7 +6,7 @@
     └── pgm-...             mode 0700, of the server's own account: its sandbox
         ├── data            the data directory
         ├── data.landbridge pg_hba.conf, server.log, the private socket
-        ├── data.new        a data directory that is being made; begun anew after a crash
+        ├── data.new.*      a data directory that is being made; begun anew after a crash
         └── replicator.pgpass   of a standby
 """
 

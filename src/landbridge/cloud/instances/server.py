@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets as random
 import shutil
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
@@ -76,17 +77,14 @@ class House:
         there = look_at(cluster.data, cluster.account)
         if there.occupant in (Occupant.CLUSTER, Occupant.EMPTY_CLUSTER):
             return
-        if not there.reachable:
-            raise ServerFailed(
-                f"the account of the server cannot get through {there.blocked_at}",
-                id="instance.closed_folder",
-            )
         if there.occupant is not Occupant.NOTHING:
             raise NotYet(f"{cluster.data} holds {there.occupant.value}")
-        home, scratch = self.homes.home(wanted.id), cluster.data.with_name("data.new")
-        self.homes.folder.mkdir(parents=True, exist_ok=True)
-        self.homes.folder.chmod(0o711)
-        shutil.rmtree(scratch, ignore_errors=True)
+        self._open_way(cluster.account)
+        home = self.homes.home(wanted.id)
+        for left in home.glob("data.new.*"):
+            shutil.rmtree(left, ignore_errors=True)
+        # A name of its own: who was killed may have left a program that still writes.
+        scratch = cluster.data.with_name(f"data.new.{random.token_hex(4)}")
         if wanted.role is Role.READ_ONLY:
             cluster.account.make_dir(home)
             standby.copy(fabric, wanted, cluster, scratch)
@@ -100,6 +98,18 @@ class House:
         cluster.account.own(home)
         cluster.account.own_tree(scratch)
         scratch.rename(cluster.data)
+
+    def _open_way(self, account: OsAccount) -> None:
+        """Let the servers' accounts through to their folders."""
+        folder = self.homes.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o711)
+        if not account.can_execute(folder):
+            raise ServerFailed(
+                f"the accounts of the servers cannot get through to {folder}",
+                id="instance.closed_folder",
+                remedy="Make it and the folders above it passable: chmod o+x.",
+            )
 
     def _configure(
         self, fabric: Fabric, wanted: Wanted, cluster: Cluster, endpoint: Endpoint
