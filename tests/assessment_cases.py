@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from assessment_facts import (
@@ -233,6 +234,8 @@ DESTINATION = (
     Case("destination.access", E,
          _set(destination__directory__writable=False, destination__directory__blocked_at="/srv"),
          "may not write to /srv", "ls -ld /srv", why="not writable"),
+    Case("destination.path", W, _set(plan__data=Path("/srv/it's/15")), "over TCP", why="odd"),
+    Case("destination.path", W, _set(plan__data=Path('/srv/"new"/15')), "pg_ctl", why="quotes"),
     Case("destination.disk", E, _set(destination__directory__free=50 * GB), "50 GB free",
          "df -h /srv/new"),
     Case("destination.disk", E,

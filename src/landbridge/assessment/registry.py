@@ -100,6 +100,8 @@ CHECKS: tuple[Check, ...] = (
           "the destination's server has to listen"),
     Check("destination.access", G.DESTINATION, "Permissions of the directories", destination.access,
           (), "server programs run as an unprivileged account"),
+    Check("destination.path", G.DESTINATION, "Name of the data directory", destination.path,
+          (), _DOC + "unix_socket_directories; measured: pg_ctl start"),
     Check("destination.disk", G.DESTINATION, "Disk space", destination.disk,
           ("source.databases",), "measured: a copy without room fails at its end"),
     Check("destination.tablespaces", G.DESTINATION, "Tablespaces",

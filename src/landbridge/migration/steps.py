@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,8 @@ def undo_copy(task: Task) -> None:
         drop_slot_at(task.conninfo(), task.slot)
         return
     CopyJob(task).undo()
+    with suppress(OSError):  # one in /tmp, where the server never came up
+        task.cluster().socket_dir.rmdir()
 
 
 def start(task: Task, control: Control) -> Facts:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,21 @@ class Cluster:
         folder of its own where that path is too long for a socket (107 bytes),
         or has characters that separate a list of folders or hosts.
         """
-        if re.fullmatch(r"[\w./-]{1,90}", str(self.side), re.ASCII):
+        if has_plain_name(self.data):
             return self.side
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"landbridge-{self.account.uid}-{digest}"
+
+    @property
+    def lasting_socket(self) -> dict[str, str | int]:
+        """Settings of a socket that is there after a boot too, whatever the path is called.
+
+        Where `socket_dir` is in /tmp that is the data directory itself, named relative to
+        itself (documentation, "unix_socket_directories"); only `connect` finds it.
+        """
+        if self.socket_dir == self.side:
+            return {}
+        return {"unix_socket_directories": ".", "unix_socket_permissions": "0700"}
 
     def init(
         self, *, checksums: bool = True, locale: str = "C.UTF-8", encoding: str = "UTF8"
@@ -232,16 +244,30 @@ class Cluster:
     def connect(self, dbname: str = "postgres", **more: Any) -> psycopg.Connection[Any]:
         """An autocommit superuser connection through the private socket."""
         try:
-            return psycopg.connect(
-                host=str(self.socket_dir), port=self.port, user=self.superuser, dbname=dbname,
-                autocommit=True, **{"application_name": "landbridge", "client_encoding": "UTF8"}
-                | more,
-            )  # fmt: skip
+            with self._socket_host() as host:
+                return psycopg.connect(
+                    host=host, port=self.port, user=self.superuser, dbname=dbname,
+                    autocommit=True,
+                    **{"application_name": "landbridge", "client_encoding": "UTF8"} | more,
+                )  # fmt: skip
         except psycopg.Error as error:
             raise ServerFailed(
                 f"cannot connect to the server on {self.data}: {' '.join(str(error).split())}",
                 id="server.no_connection",
             ) from None
+
+    @contextlib.contextmanager
+    def _socket_host(self) -> Iterator[str]:
+        """Where the socket is, as a path short and plain enough for libpq."""
+        name = f".s.PGSQL.{self.port}"
+        if (self.socket_dir / name).exists() or not (self.data / name).exists():
+            yield str(self.socket_dir)
+            return
+        fd = os.open(self.data, os.O_PATH | os.O_DIRECTORY)
+        try:
+            yield f"/proc/self/fd/{fd}"
+        finally:
+            os.close(fd)
 
     def last_words(self, begin: int = 0) -> str:
         """The server's last FATAL or PANIC message after byte `begin` of its log, or its tail."""
@@ -297,6 +323,13 @@ class Cluster:
                 f"{path} exists and belongs to somebody else", id="server.socket_dir_taken"
             )
         path.chmod(0o700)
+
+
+def has_plain_name(data: Path) -> bool:
+    """Whether a socket in the folder beside a data directory can be named: short enough, and
+    without what separates a list of folders or hosts."""
+    side = f"{data.absolute()}.landbridge"
+    return re.fullmatch(r"[\w./-]{1,90}", side, re.ASCII) is not None
 
 
 def quote(value: str | int) -> str:

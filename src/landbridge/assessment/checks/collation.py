@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ...postgres.facts.collations import Collation, LocalOrder, TextIndex
@@ -112,7 +113,10 @@ def locale(facts: Facts) -> Iterator[Verdict]:
             "Make the locale.",
             Fix(
                 "shell", "destination",
-                (f"localedef -i {language} -f {encoding or 'UTF-8'} {name}",),
+                (
+                    f"localedef -i {shlex.quote(language)} -f {encoding or 'UTF-8'}"
+                    f" {shlex.quote(name)}",
+                ),
             ),
             locale=name, databases=where,
         )  # fmt: skip

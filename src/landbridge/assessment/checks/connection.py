@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ...postgres import refusal as refusals
@@ -19,11 +20,12 @@ def address(facts: Facts) -> Iterator[Verdict]:
     if attempt.ok:
         yield passed(f"{facts.address} answers")
         return
+    host = facts.address.rpartition(":")[0]
     yield error(
         f"{facts.address} does not answer: {attempt.message} (after {attempt.seconds:.1f} s).",
         "Check the name, the route between the two networks and any firewall that drops"
         " packets; on the destination's host, `ping` and `ip route get` show where it ends.",
-        Fix("shell", "destination", (f"ip route get {facts.address.rpartition(':')[0]}",)),
+        Fix("shell", "destination", (f"ip route get {shlex.quote(host)}",)),
         message=attempt.message,
     )
 

@@ -6,11 +6,12 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from ...postgres.cluster import has_plain_name
 from ...postgres.facts.directory import Directory, Occupant
 from ...postgres.facts.neighbours import Neighbour
 from ...postgres.units import size
 from ..facts import Facts, Port
-from ..model import Fix, Verdict, error, info, passed
+from ..model import Fix, Verdict, error, info, passed, warning
 from ._of import server, source
 
 #: One factor for all: tables and indexes grow while they are copied, and a disk that is
@@ -159,6 +160,27 @@ def access(facts: Facts) -> Iterator[Verdict]:
         )
     if fine:
         yield passed(f"{facts.destination.directory.path} can be made and filled")
+
+
+def path(facts: Facts) -> Iterator[Verdict]:
+    """What a data directory of an odd name or a long path costs afterwards."""
+    data = facts.plan.data
+    if odd := sorted(set(str(data)) & set('"$`\\\n')):
+        yield warning(
+            f"pg_ctl cannot start a server in {data}: it puts the path between double quotes and"
+            f" hands it to a shell, to which {' '.join(odd)} means something.",
+            "Name another directory, or start it without pg_ctl (postgres -D).",
+        )
+    if not has_plain_name(data):
+        yield warning(
+            f"No socket can be named in {data}.landbridge: it is longer than 90 bytes or has"
+            " unusual characters. Until the switchover the socket is in /tmp; from the next start"
+            " on it is in the data directory, where psql does not find it, and the server is"
+            " reached over TCP.",
+            "Name a shorter, plainer directory, such as /srv/postgres/15.",
+        )
+    elif not odd:
+        yield passed(f"{data} is short and plain enough for a socket")
 
 
 def disk(facts: Facts) -> Iterator[Verdict]:

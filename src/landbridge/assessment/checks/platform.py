@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 
 from ...postgres.facts.timezones import newest_known
@@ -99,7 +100,7 @@ def checksums(facts: Facts) -> Iterator[Verdict]:
             Fix(
                 "shell",
                 "destination",
-                (f"pg_checksums --enable -D {facts.destination.directory.path}",),
+                (f"pg_checksums --enable -D {shlex.quote(facts.destination.directory.path)}",),
             ),
         )
     else:

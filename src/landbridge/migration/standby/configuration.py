@@ -127,7 +127,7 @@ def write_final(task: Task) -> None:
     cluster = task.cluster()
     automatic = cluster.data / "postgresql.auto.conf"
     altered = automatic.read_text()
-    cluster.configure(final_settings(task), hba_lines(task.request))
+    cluster.configure(final_settings(task) | cluster.lasting_socket, hba_lines(task.request))
     cluster.account.write(automatic, altered)
     for name in _RECOVERY_FILES:
         (cluster.data / name).unlink(missing_ok=True)
