@@ -117,6 +117,9 @@ class LabCli:
         )
 
     def end(self) -> None:
+        if (self.root / "tasks").exists():  # `lab down` refuses while one is under way.
+            self.crash()
+            shutil.rmtree(self.root / "tasks")
         if self.folder.exists():
             self.call("down")
         self.crash()
