@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from fix_servers import Servers, Source, fill
 from fix_wire import Wire
 from landbridge.errors import FollowFailed
 from landbridge.migration.follow import Sample, guard_slot
+from landbridge.migration.standby import undo_standby
 from landbridge.migration.states import Replication
 from landbridge.migration.task import Task
 from landbridge.postgres.process import wait_until
@@ -50,6 +52,24 @@ def write_wal(source: Source, megabytes: int) -> None:
         source.sql("INSERT INTO items VALUES (-1, 'x')")
         source.sql("DELETE FROM items WHERE id = -1")
         source.sql("SELECT pg_switch_wal()")
+
+
+def test_destination_and_slot_both_gone_ends_the_migration(
+    servers: Servers, state_dir: Path
+) -> None:
+    source = servers.source(15)
+    task = started(servers, source, state_dir)
+    cluster = task.cluster()
+    cluster.stop("immediate")
+    shutil.rmtree(cluster.data)
+    with Following(task) as following:
+        assert wait_until(lambda: "follow.destination_gone" in notes(task), 10)
+        assert following.failure is None
+        take_slot_away(source, task)
+        error = following.failed()
+    assert isinstance(error, FollowFailed) and error.id == "follow.destination_gone"
+    assert "follow.standby_died" not in notes(task)
+    undo_standby(task)
 
 
 @pytest.mark.parametrize("major", [10, 15])

@@ -16,7 +16,7 @@ from ..standby.lifecycle import dbname
 from ..states import State
 from ..task import Task
 from .disturbance import notice
-from .local import LocalView, LocalWatch
+from .local import LocalView, LocalWatch, is_gone
 from .measure import Measure
 from .sample import Sample
 from .slot import recreate_slot, slot_lost, wal_is_there
@@ -154,6 +154,7 @@ class Follower:
         if view.slot is None or view.slot.wal_status == "lost":
             refuse_spent(self.task)
             if position is None:
+                self._refuse_gone()
                 return
             recreate_slot(conn, slot, position)
             self.task.journal.note(
@@ -167,6 +168,16 @@ class Follower:
             self._help_to_reconnect(view, conn)
         else:
             self._down_since = None
+
+    def _refuse_gone(self) -> None:
+        """Raise FollowFailed when there is neither a slot nor a destination to make one for."""
+        if is_gone(self.task.cluster()):
+            raise FollowFailed(
+                f"the slot {self.task.slot} is gone from the source, and the data directory"
+                f" {self.task.request.data} from here: nothing is left that could follow",
+                id="follow.destination_gone",
+                remedy="Begin another migration.",
+            )
 
     def _help_to_reconnect(self, view: SourceView, conn: psycopg.Connection[tuple[bool]]) -> None:
         """The standby is up and has no stream although we reach the source."""

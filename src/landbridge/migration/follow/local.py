@@ -83,5 +83,10 @@ class LocalWatch:
         )  # fmt: skip
 
 
+def is_gone(cluster: Cluster) -> bool:
+    """Whether there is no data directory any more: removed, or its disk is not mounted."""
+    return not (cluster.data / "global/pg_control").exists()
+
+
 def _lsn(text: str | None) -> Lsn | None:
     return None if text is None else Lsn.parse(text)

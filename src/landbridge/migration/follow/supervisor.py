@@ -19,7 +19,7 @@ from ..standby.hold import is_held, left_held, release
 from ..standby.lifecycle import dbname, raise_floors, reconfigure
 from ..standby.settings import keep_subscriptions_still
 from ..task import Task
-from .local import LocalView
+from .local import LocalView, is_gone
 
 #: Seconds before each further attempt to start a standby that died; the last one repeats.
 _DELAYS = (0.0, 1.0, 2.0, 5.0, 10.0)
@@ -99,6 +99,14 @@ class Supervisor:
 
     def _revive(self) -> None:
         """Start the standby again, later each time, and say once why it died."""
+        if is_gone(self._cluster):
+            self._note_once(
+                "follow.destination_gone",
+                f"There is no data directory in {self._cluster.data} any more. If its disk is not"
+                " mounted, mount it: it goes on by itself. If it was removed, give the migration"
+                f" up: landbridge cancel {self._task.id}",
+            )
+            return
         words = self._words()
         if not self._disk_full(words):
             self._note_once("follow.standby_died", f"The destination's server died: {words}")

@@ -120,7 +120,7 @@ def undo_standby(task: Task) -> None:
     if not ours:
         return
     cluster.stop("immediate")
-    if not is_partial(cluster.data):
+    if cluster.data.exists() and not is_partial(cluster.data):
         # What is left when we die in the midst shall neither start nor pass for promoted.
         Destination(cluster.data, task.id, task.folder / "copy", task.request.os_account).unseal()
     for folder in (cluster.data, cluster.side, cluster.socket_dir):
