@@ -1,0 +1,180 @@
+"""A migration between two accounts through the vendor's SDK, on real servers and networks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fix_api import Running
+from fix_migration import MOVER, PASSWORD, Two, two_sites
+from landbridge.api.client import CallRefused
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+_EXAMPLE = Path(__file__).parent.parent / "examples/two_accounts.py"
+_TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE usename not in ('replicator', 'monitor', 'pgsql', 'aurora')"
+    " AND pid != pg_backend_pid()"
+)
+
+
+@pytest.fixture
+def two(without_proxy: None) -> Iterator[Two]:
+    with two_sites() as made:
+        yield made
+
+
+def test_a_whole_migration_between_two_accounts(two: Two) -> None:
+    a, b = two.a, two.b
+    _, refused = two.assess()  # the whitelist of the source lacks the destination
+    assert "Check database connectable: error(error:" in refused
+    assert PASSWORD not in refused and refused.endswith("*Migrate check failure*")
+    b.refused("OperationDenied.AssessmentNotPassed", "CreateCloudMigrationTask", **two.whence())
+
+    a.admit(b.cidr)
+    a.until("Running")
+    id, passed = two.assess()
+    assert passed.endswith("*Migrate check success*"), passed
+    assert b.ours("DescribeAssessment", TaskId=id)["Status"] == "Successful"
+
+    task = two.begin()
+    assert b.status() == "ImportingFromOthers"
+    b.refused("IncorrectDBInstanceState", "ActivateMigrationTargetInstance",
+              dbinstance_name=b.id)  # fmt: skip
+    b.refused("IncorrectDBInstanceState", "CreateCloudMigrationTask", **two.whence())
+    a.refused("IncorrectDBInstanceState", "RestartDBInstance", dbinstance_id=a.id)
+    seen = two.until(lambda it: it.replication_state == "streaming")
+    assert (seen.migrate_stage, seen.source_password) == ("increment", "********")
+    info = json.loads(seen.replication_info)
+    assert (info["Status"], info["IsSlave"]) == ("streaming", "true") and info["ReplayLsn"]
+    assert f"user={MOVER} password=********" in info["Conninfo"]
+
+    with pytest.raises(CallRefused) as unconfirmed:
+        b.ours("SwitchOverMigration", TaskId=task, ConfirmWritesStopped="true")
+    assert unconfirmed.value.id == "OperationDenied.ConfirmationMissing"
+    a.set(rds_force_trans_ro_non_sup="on")
+    with two.server(a) as conn:
+        wait_for_setting(conn)
+        conn.execute(_TERMINATE)
+    b.rds("ActivateMigrationTargetInstance", dbinstance_name=b.id, switch_time_mode="0")
+    done = two.until(lambda it: it.migrate_stage == "success")
+    assert done.replication_state == "finish" and done.switch_time.endswith("Z")
+    assert "[Synchronize data]" in done.detail
+    b.until("Running")
+    with two.server(b) as conn:
+        assert conn.execute("SELECT count(*), sum(n) FROM orders").fetchone() == (1000, 500500)
+        assert conn.execute("SHOW cluster_name").fetchone() == (b.id,)
+    evidence = b.ours("DescribeMigrationEvidence", TaskId=task)["Evidence"]
+    assert evidence["task"]["state"] == "finished" and PASSWORD not in json.dumps(evidence)
+    assert b.ours("DescribeMigrationSeries", TaskId=task, MaxPoints=5)["Points"]
+    b.ours("CloseMigration", TaskId=task)
+    assert not _listed(two)
+
+
+def wait_for_setting(conn: object) -> None:
+    from landbridge.postgres.process import wait_until
+
+    def is_on() -> bool:
+        row = conn.execute(  # type: ignore[attr-defined]
+            "SELECT count(*) FROM pg_settings WHERE name = 'default_transaction_read_only'"
+            " AND setting = 'on'"
+        ).fetchone()
+        return bool(row == (1,))
+
+    assert wait_until(is_on, 20, 0.05)
+
+
+def _listed(two: Two) -> list[object]:
+    body = two.b.rds(
+        "DescribeCloudMigrationResult", dbinstance_name=two.b.id, page_number=1, page_size=30
+    )
+    return list(body.items)
+
+
+@pytest.mark.slow
+def test_a_service_that_is_killed_in_every_phase_goes_on(two: Two) -> None:
+    two.a.admit(two.b.cidr)
+    two.b.rds("CreateCloudMigrationPrecheckTask", **two.whence())
+    two.again()  # while it assesses
+    two.b.until("Running")
+    two.begin()
+    two.again()  # before or while it begins
+    two.until(lambda it: it.migrate_stage != "precheck")
+    two.again()
+    two.until(lambda it: it.replication_state == "streaming")
+    two.again()
+    two.a.set(rds_force_trans_ro_non_sup="on")
+    with two.server(two.a) as conn:
+        wait_for_setting(conn)
+        conn.execute(_TERMINATE)
+    two.b.rds("ActivateMigrationTargetInstance", dbinstance_name=two.b.id)
+    two.again()  # the order was given, and perhaps passed on
+    two.until(lambda it: it.migrate_stage == "success")
+    two.b.until("Running")
+    with two.server(two.b) as conn:
+        assert conn.execute("SELECT count(*) FROM orders").fetchone() == (1000,)
+
+
+@pytest.mark.slow
+def test_a_switchover_of_a_source_that_accepts_writes_is_put_back_and_all_can_be_cancelled(
+    two: Two,
+) -> None:
+    two.a.admit(two.b.cidr)
+    two.assess()
+    task = two.begin()
+    two.until(lambda it: it.replication_state == "streaming")
+    two.b.rds("ActivateMigrationTargetInstance", dbinstance_name=two.b.id)
+    back = two.until(lambda it: "is not on for the whole server" in it.detail)
+    assert back.migrate_stage == "increment"
+    shown = two.b.ours("DescribeMigration", TaskId=task)
+    assert shown["Error"]["id"] == "fence.not_effective" and shown["Status"] == "ReadyToSwitch"
+    with two.server(two.a) as conn:
+        conn.execute("INSERT INTO orders VALUES (0)")
+
+    two.b.ours("CancelMigration", TaskId=task)
+    two.b.until("Running")
+    shown = two.b.ours("DescribeMigration", TaskId=task)
+    assert shown["Status"] == "Cancelled"
+    with two.server(two.a) as conn:
+        assert conn.execute("SELECT count(*) FROM pg_replication_slots").fetchone() == (0,)
+    with two.server(two.b) as conn:
+        tables = conn.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        assert tables.fetchone() == (0,)
+    two.b.ours("DeleteMigration", TaskId=task)
+    assert two.assess()[1].endswith("*Migrate check success*")
+
+
+@pytest.mark.slow
+def test_forced_it_switches_over_although_the_source_would_accept_writes(two: Two) -> None:
+    two.a.admit(two.b.cidr)
+    two.assess()
+    two.begin()
+    two.until(lambda it: it.replication_state == "streaming")
+    two.b.rds("ActivateMigrationTargetInstance", dbinstance_name=two.b.id, force_switch="1")
+    done = two.until(lambda it: it.migrate_stage == "success")
+    assert "somebody's word alone" in done.detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("driver", ["auto", "relay"])
+def test_the_example_loses_nothing(tmp_path: Path, without_proxy: None, driver: str) -> None:
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    running = Running(tmp_path, "--network", driver)
+    try:
+        done = subprocess.run(
+            [sys.executable, _EXAMPLE, "--endpoint", running.endpoint], capture_output=True,
+            text=True, env={**os.environ, "LANDBRIDGE_STATE": str(tmp_path)}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "0 missing" in done.stdout
+    finally:
+        running.kill()
+        running.clean()
