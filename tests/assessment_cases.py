@@ -308,6 +308,8 @@ SETTINGS = (
     Case("settings.tls", W,
          _both(_guc("ssl", "on"), _guc("ssl_cert_file", "/etc/ssl/server.crt")),
          "sslmode=require will fail", "--set ssl=on"),
+    Case("settings.tls", E, _set(plan__settings={"ssl": "on"}), "no certificate",
+         "ssl_cert_file=", why="no file"),
     Case("settings.left", INFO,
          _guc("log_directory", "/var/log/pg", origin="configuration file", boot="log",
               category="Reporting and Logging / Where to Log"),

@@ -67,6 +67,8 @@ def test_version_is_said(cli: Cli) -> None:
         (["migrate", CLOSED, "--to", "/x", "--set", "work_mem"], "--set"),
         (["assess", CLOSED, "--to", "/x", "--set", "work mem=1"], "work mem"),
         (["assess", CLOSED, "--to", "/x", "--set", "Port=1"], "port"),
+        (["migrate", CLOSED, "--to", "/x", "--set", "primary_conninfo=host=x"], "primary_conninfo"),
+        (["migrate", CLOSED, "--to", ""], "--to"),
         (["assess", CLOSED.replace("=1 ", "=5x101 "), "--to", "/x"], "5x101"),
         (["assess", CLOSED.replace("=1 ", "=99999 "), "--to", "/x"], "99999"),
         (["migrate", CLOSED, "--to", "/x", "--waive", "destination.prot"], "destination.prot"),

@@ -132,6 +132,10 @@ def _refused_settings(plan: DestinationPlan) -> dict[str, str]:
         ]
         if gone:
             refused[name] = f"these programs have no library {', '.join(gone)}"
+    for name in ("ssl_cert_file", "ssl_key_file", "ssl_ca_file", "ssl_crl_file"):
+        file = Path(plan.settings.get(name, ""))
+        if file.is_absolute() and not file.is_file():
+            refused[name] = f"this host has no file {file}"
     return refused
 
 

@@ -97,10 +97,18 @@ SourceArgument = Annotated[
 TaskArgument = Annotated[
     str, typer.Argument(metavar="ID", help="Task id, or its beginning.", show_default=False)
 ]
+
+
+def _directory(text: str) -> Path:
+    if not text.strip():
+        raise UsageError("invalid value for --to: it names no directory")
+    return Path(text)
+
+
 To = Annotated[
     Path,
     typer.Option(
-        "--to", metavar="DIR", readable=False,
+        "--to", metavar="DIR", parser=_directory,
         help="Data directory of the destination, on this host.",
         show_default=False, rich_help_panel=DESTINATION,
     ),
@@ -252,8 +260,13 @@ def pairs(values: Iterable[str] | None, option: str) -> dict[str, str]:
 _OURS = {
     "port": "--port", "listen_addresses": "--listen", "hba_file": "--hba-file",
     "ident_file": None, "data_directory": None, "config_file": None,
-    "unix_socket_directories": None,
+    "unix_socket_directories": None, "hot_standby": None, "archive_command": "--archive-command",
+    "archive_mode": "--archive-command", "archive_cleanup_command": None, "restore_command": None,
+    "standby_mode": None, "promote_trigger_file": None, "trigger_file": None,
+    "synchronous_standby_names": None, "default_transaction_read_only": None,
 }  # fmt: skip
+#: Beginnings of those that make a server a standby.
+_STANDBYS = ("primary_", "recovery_")
 
 
 def settings(values: Iterable[str] | None) -> dict[str, str]:
@@ -266,8 +279,8 @@ def settings(values: Iterable[str] | None) -> dict[str, str]:
     for name in found:
         if not re.fullmatch(r"[a-z_][a-z0-9_$]*(\.[a-z_][a-z0-9_$]*)*", name):
             raise UsageError(f"invalid value for --set: {name!r} is not the name of a setting")
-        if name in _OURS:
-            other = _OURS[name]
+        if name in _OURS or name.startswith(_STANDBYS):
+            other = _OURS.get(name)
             raise UsageError(
                 f"invalid value for --set: {name} is Landbridge's to set",
                 remedy=f"Use {other}." if other else None,

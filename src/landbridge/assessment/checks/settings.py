@@ -125,9 +125,26 @@ def _within(file: str, folder: str) -> bool:
     return PurePosixPath(folder) in PurePosixPath(file).parents
 
 
+#: What ssl = on may be written as.
+_ON = ("on", "true", "yes", "1")
+_WITH_CERTIFICATE = (
+    "landbridge migrate ... --set ssl=on --set ssl_cert_file=/path/server.crt"
+    " --set ssl_key_file=/path/server.key",
+)
+
+
 def tls(facts: Facts) -> Iterator[Verdict]:
-    of = server(facts)
-    if of.value("ssl") != "on" or facts.plan.settings.get("ssl") == "on":
+    of, given = server(facts), facts.plan.settings
+    carried = of.value("ssl") == "on" and not of.value("ssl_cert_file").startswith("/")
+    if given.get("ssl") in _ON and "ssl_cert_file" not in given and not carried:
+        yield error(
+            "ssl is to be on, but no certificate is given for the destination, and none comes"
+            " over with the source's data directory: the server would not start.",
+            "Name both files, or leave out --set ssl=on.",
+            Fix("shell", "destination", _WITH_CERTIFICATE),
+        )
+        return
+    if of.value("ssl") != "on" or given.get("ssl") in _ON:
         yield passed("the destination offers what the source offers")
         return
     used = {n: of.value(n) for n in ("ssl_cert_file", "ssl_key_file", "ssl_ca_file") if of.value(n)}
@@ -140,10 +157,7 @@ def tls(facts: Facts) -> Iterator[Verdict]:
         Fix(
             "shell",
             "destination",
-            (
-                "landbridge migrate ... --set ssl=on --set ssl_cert_file=/path/server.crt"
-                " --set ssl_key_file=/path/server.key",
-            ),
+            _WITH_CERTIFICATE,
         ),
         source=used,
     )
