@@ -25,6 +25,11 @@ from . import (
     verify,
 )
 from .account import account
+from .control.cen import cen
+from .control.instance import instance
+from .control.migration import migration
+from .control.vpc import vpc
+from .control.whitelist import whitelist
 from .demo import command as demo
 from .lab.group import lab
 
@@ -60,7 +65,8 @@ for _panel, _name, _function in (
     (_MORE, "engines", engines.engines),
 ):
     _app.command(_name, rich_help_panel=_panel)(_function)
-_app.add_typer(account, rich_help_panel=_CONTROL)
+for _group in (account, vpc, cen, instance, whitelist, migration):
+    _app.add_typer(_group, rich_help_panel=_CONTROL)
 _app.add_typer(lab, rich_help_panel=_MORE)
 
 

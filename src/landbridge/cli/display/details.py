@@ -95,6 +95,11 @@ def _synchronizing(view: View, live: dict[str, Any]) -> str:
     if "verify" in view.running:
         done = f", {live['tables_done']} of {live['tables_total']}" if "tables_done" in live else ""
         return f"tables are being compared{done}"
+    return lag_words(live)
+
+
+def lag_words(live: dict[str, Any]) -> str:
+    """How far the destination is behind; empty while unknown."""
     if live.get("lag_bytes") is None:
         return ""
     lag = f"lag {units.size(live['lag_bytes'])}"

@@ -1,0 +1,92 @@
+"""Orders to a migration: switch over, give up, put away."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ....errors import SwitchoverUndone
+from ...questions import agreed, confirmed
+from ..api import Api
+from ..verbs import Wait, Yes, verb
+from .group import TaskArgument, migration
+from .migrations import FINISHED, READY, conclude, described, follow
+
+
+def _confirmation(name: str, help: str) -> Any:
+    return typer.Option(f"--{name}", metavar="", help=f"Confirmed: {help}")
+
+
+@verb(migration)
+def switchover(
+    api: Api,
+    task: TaskArgument,
+    writes_stopped: Annotated[
+        bool, _confirmation("writes-stopped", "nothing writes to the source any more.")
+    ] = False,
+    lag_accepted: Annotated[
+        bool, _confirmation("lag-accepted", "it has caught up, or what it lacks may take time.")
+    ] = False,
+    repointing: Annotated[
+        bool, _confirmation("repointing", "the applications are going to use the destination.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", metavar="",
+            help="Also while the source accepts writes, if nobody else is connected to it.",
+        ),
+    ] = False,
+    wait: Wait = False,
+) -> None:  # fmt: skip
+    """Switch over to the destination. On a terminal each missing confirmation is asked for."""
+    given = {
+        "ConfirmWritesStopped": writes_stopped,
+        "ConfirmLag": lag_accepted,
+        "ConfirmRepointing": repointing,
+    }
+    if api.out.can_ask:
+        for name, sentence in described(api, task)["Confirmations"].items():
+            if not confirmed(api.out, sentence, "yes", yes=given.get(name, False)):
+                api.out.show("Nothing was done.")
+                return
+            given[name] = True
+    answer = api.call("landbridge", "SwitchOverMigration", TaskId=task, Force=force, **given)
+    if not wait:
+        api.done(answer, f"Switching over. Follow it: landbridge migration watch {task}")
+        return
+    row = follow(api, task, FINISHED, READY)
+    if row["Status"] == READY:
+        error = row["Error"] or {}
+        raise SwitchoverUndone(
+            error.get("message") or "the switchover was put back; the source is writable as before",
+            id=error.get("id"), remedy=error.get("remedy"),
+        )  # fmt: skip
+    conclude(api, row)
+
+
+@verb(migration)
+def cancel(api: Api, task: TaskArgument, yes: Yes = False, wait: Wait = False) -> None:
+    """Give a migration up and put everything back."""
+    said = f"Migration {task} is given up; the source stays as it is."
+    if not agreed(api.out, said, "cancel", yes=yes):
+        return
+    answer = api.call("landbridge", "CancelMigration", TaskId=task)
+    if wait:
+        follow(api, task, "Cancelled")
+    api.done(answer, f"{task} is {'' if wait else 'being '}cancelled.")
+
+
+@verb(migration)
+def close(api: Api, task: TaskArgument) -> None:
+    """Put a migration away that is over: it is not listed any more."""
+    answer = api.call("landbridge", "CloseMigration", TaskId=task)
+    api.done(answer, f"{task} is put away.")
+
+
+@verb(migration)
+def delete(api: Api, task: TaskArgument) -> None:
+    """Forget a migration that is over; the operator keeps its record."""
+    answer = api.call("landbridge", "DeleteMigration", TaskId=task)
+    api.done(answer, f"{task} is forgotten.")
