@@ -23,12 +23,15 @@ def show_plan(request: Request, accounts: dict[str, Conninfo], out: Output) -> i
 
     report = examine(accounts["source"], destination_plan(request), accounts.get("fence_as"))
     steps = planned(request, report)
+    blocking = sorted({finding.id for finding in report.unwaived(request.waive)})
     out.result(
         {"assessment": report.as_dict(), "steps": steps},
         render_terminal(report), "", _table(steps),
-        "Nothing was changed. Without --plan this command does it.",
+        "Nothing was changed. "
+        + (f"The migration would end at its assessment: {', '.join(blocking)}." if blocking
+           else "Without --plan this command does it."),
     )  # fmt: skip
-    return AssessmentFailed.exit_code if report.unwaived(request.waive) else 0
+    return AssessmentFailed.exit_code if blocking else 0
 
 
 def planned(request: Request, report: Report) -> list[dict[str, str]]:
