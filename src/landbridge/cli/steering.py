@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import SwitchoverUndone
+from ..errors import LandbridgeError, SwitchoverUndone
 from ..migration import worker
 from .display.view import View
 from .running import Condition, run_here
@@ -29,10 +29,16 @@ def say_fenced(view: View, out: Output, *, unverified: bool) -> View:
 
     `unverified`: that nobody writes to it any more, although it would accept that. Returns
     when the migration is finished; raises LandbridgeError (switchover.not_fencing) where
-    none waits for that, SwitchoverUndone as `switch` does.
+    none waits for that, (fence.not_effective) where it is not so and the switchover waits on,
+    SwitchoverUndone as `switch` does.
     """
+    view.update()
+    before = view.not_fenced
     worker.declare_fenced(view.task, unverified=unverified)
-    return _see_through(view, out, lambda v: v.held is not None)
+    view = _see_through(view, out, lambda v: v.held is not None or v.not_fenced is not before)
+    if not view.is_over and (why := view.not_fenced) is not before and why is not None:
+        raise LandbridgeError(why["message"], id=why["id"], remedy=why["remedy"])
+    return view
 
 
 def undo(view: View, out: Output) -> View:

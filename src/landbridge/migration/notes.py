@@ -6,6 +6,8 @@ from __future__ import annotations
 WORKER_STARTED = "worker.started"
 #: A person is asked to fence the source: statements.
 FENCE_BY_HAND = "fence.by_hand"
+#: A person's word that the source is fenced was not true: error (as it is in JSON).
+FENCE_NOT_SEEN = "fence.not_seen"
 #: An undo has begun, which goes on until the end.
 UNDO_BEGUN = "undo.begun"
 #: What an undo waits for: waiting, slot, statement.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...migration.journal import error_after
 from ...migration.notes import (
     FENCE_BY_HAND,
+    FENCE_NOT_SEEN,
     UNDO_GIVEN_UP,
     UNDO_WAITING,
     WORKER_STARTED,
@@ -82,6 +83,8 @@ class View:
         """The error that ended the migration, or holds it up."""
         self.awaited: list[str] = []
         """Statements of a manual fence that a person is asked to run, while that is so."""
+        self.not_fenced: dict[str, Any] | None = None
+        """Why a person's last word that the source is fenced was not taken."""
         self.live: dict[str, Any] = {}
         self.lags: deque[int] = deque(maxlen=60)
         """Lag in bytes, newest last, one for each new set of figures."""
@@ -116,6 +119,8 @@ class View:
             self.notes.append(entry)
             if entry["id"] == UNDO_WAITING:
                 self.waiting = entry
+            elif entry["id"] == FENCE_NOT_SEEN:
+                self.not_fenced = entry["error"]
         elif kind == "signal":
             # What waits to be put back is put back no sooner for being asked again.
             if entry["name"] != "undo":

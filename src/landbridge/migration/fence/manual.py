@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import psycopg
 from psycopg import sql
 
-from ...errors import SwitchoverUndone
+from ...errors import LandbridgeError, SwitchoverUndone
 from ...postgres.positions import Connection
 from ..journal import now
 from ..locks import folder
-from ..notes import FENCE_BY_HAND
+from ..notes import FENCE_BY_HAND, FENCE_NOT_SEEN
 from ..states import State
 from ..task import Task
-from .attempt import Attempt
+from .attempt import Attempt, Deadline
 from .overrides import Watch
 from .settings import READ_ONLY
 from .source import SERVICE_ROLES, SourceSide, who
 
 #: Seconds for which the source, fenced by a person already, is watched for writes.
 _OBSERVE = 0.25
+#: Seconds that a look at a source which is said to be fenced may take.
+_LOOK_WITHIN = 10.0
 #: ApsaraDB's own parameter: all transactions of non-superusers are read-only.
 VENDOR = "rds_force_trans_ro_non_sup"
 #: What lifts the fence that `statements` raise, and that in words.
@@ -59,7 +63,7 @@ class ManualFence:
         """
         with self.source.fresh() as conn:
             since = self.source.note_fenced(conn)
-            refused = self._refuses_writes(conn, "fence.not_effective")
+            refused = _refuses_writes(self.source, conn, "fence.not_effective")
             confirmed = now()
         self.is_proved = refused
         if not refused:
@@ -75,7 +79,7 @@ class ManualFence:
 
     def check(self) -> None:
         """Raise SwitchoverUndone (fence.broken) when it stands no more; it is not ours to keep."""
-        self._refuses_writes(self.source.control, "fence.broken")
+        _refuses_writes(self.source, self.source.control, "fence.broken")
 
     def lift(self) -> None:
         """Say how the person lifts the fence, and forget that it was said to stand."""
@@ -90,48 +94,76 @@ class ManualFence:
     def release(self) -> None:
         """Nothing of ours is on the source."""
 
-    def _refuses_writes(self, conn: Connection, id: str) -> bool:
-        """Whether the source is read-only for everybody, or the person answers for it.
-
-        Raises SwitchoverUndone (`id`) when neither is so, or others are connected to a
-        source that is not read-only.
-        """
-        # What is set for one role or one database says nothing about the others.
-        row = conn.execute(
-            "SELECT count(*) FROM pg_settings WHERE name = ANY(%s) AND setting = 'on'"
-            " AND source NOT IN ('database', 'user', 'database user', 'client', 'session')",
-            [[READ_ONLY, VENDOR]],
-        ).fetchone()
-        if row != (0,):
-            return True
-        if not _unverified_file(self.task).exists():
-            raise SwitchoverUndone(
-                f"new sessions on the source may write: {READ_ONLY} is not on for the whole"
-                " server (a setting of one role or database does not count)",
-                id=id,
-                remedy="Run the statements of the fence. Where the applications are stopped and"
-                f" stay so: `landbridge switchover {self.task.id} --fenced --unverified`.",
-            )
-        if others := self.source.others():
-            raise SwitchoverUndone(
-                f"new sessions on the source may write, and others are connected: {who(others)}",
-                id=id,
-                remedy="Stop these too, or run the statements of the fence.",
-            )
-        return False
-
 
 def wait_for_person(task: Task, check: Callable[[], None]) -> None:
     """Show the statements of the fence and wait until somebody says that they were run.
 
-    Nothing has been changed so far and no time limit runs. Raises whatever `check` raises.
+    Where that turns out to be untrue it is said what is still open, and waited on. Nothing
+    has been changed so far and no time limit runs. Raises whatever `check` raises.
     """
     wanted = statements(task)
-    if not _signal_file(task).exists():
-        task.journal.note(FENCE_BY_HAND, "\n".join(wanted), statements=wanted)
-    while not _signal_file(task).exists():
-        check()
-        time.sleep(0.05)
+    if _signal_file(task).exists():
+        return  # said with the order: there is nobody whom we wait for
+    task.journal.note(FENCE_BY_HAND, "\n".join(wanted), statements=wanted)
+    while True:
+        while not _signal_file(task).exists():
+            check()
+            time.sleep(0.05)
+        if (open_still := _still_open(task)) is None:
+            return
+        forget_word(task)
+        task.journal.note(
+            FENCE_NOT_SEEN,
+            f"Not fenced yet: {open_still.message}. Nothing was changed; the switchover waits on.",
+            level="alarm",
+            error=open_still.as_dict(),
+        )
+
+
+def _refuses_writes(source: SourceSide, conn: Connection, id: str) -> bool:
+    """Whether the source is read-only for everybody, or the person answers for it.
+
+    Raises SwitchoverUndone (`id`) when neither is so, or others are connected to a
+    source that is not read-only.
+    """
+    # What is set for one role or one database says nothing about the others.
+    row = conn.execute(
+        "SELECT count(*) FROM pg_settings WHERE name = ANY(%s) AND setting = 'on'"
+        " AND source NOT IN ('database', 'user', 'database user', 'client', 'session')",
+        [[READ_ONLY, VENDOR]],
+    ).fetchone()
+    if row != (0,):
+        return True
+    if not _unverified_file(source.task).exists():
+        raise SwitchoverUndone(
+            f"new sessions on the source may write: {READ_ONLY} is not on for the whole"
+            " server (a setting of one role or database does not count)",
+            id=id,
+            remedy="Run the statements of the fence. Where the applications are stopped and"
+            f" stay so: `landbridge switchover {source.task.id} --fenced --unverified`.",
+        )
+    if others := source.others():
+        raise SwitchoverUndone(
+            f"new sessions on the source may write, and others are connected: {who(others)}",
+            id=id,
+            remedy="Stop these too, or run the statements of the fence.",
+        )
+    return False
+
+
+def _still_open(task: Task) -> SwitchoverUndone | None:
+    """What a word that was given overlooks; None where nothing is found, or nobody answers."""
+    deadline = Deadline(time.time() + _LOOK_WITHIN)
+    try:
+        with closing(SourceSide(task, task.conninfo(), deadline)) as source:
+            _refuses_writes(source, source.control, "fence.not_effective")
+    except SwitchoverUndone as error:
+        return error
+    except (LandbridgeError, psycopg.Error):
+        return None  # the switchover looks again, and says so
+    finally:
+        deadline.disarm()
+    return None
 
 
 def statements(task: Task) -> list[str]:
