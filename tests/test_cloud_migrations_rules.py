@@ -276,7 +276,7 @@ def test_a_migration_is_put_away_when_it_is_over_and_cancelled_only_before(world
     migrations.cancel(row, Progress())
     assert row.order is Order.CANCEL
     settle.ended(world.session, world.cloud.vault, row.id, finished=False, words="cancelled")
-    assert (world.target.status, row.password_id) == (Status.RUNNING, None)
+    assert (world.target.status, row.password_id) == (Status.REBOOTING, None)
     migrations.close(row)
 
     def listed(**only: Any) -> list[Any]:

@@ -44,10 +44,10 @@ def passed_on(session: Session, id: str, order: Order) -> None:
 
 
 def ended(session: Session, vault: Vault, id: str, *, finished: bool, words: str = "") -> None:
-    """A migration is over: its destination is an instance like others again.
+    """A migration is over: its destination is an instance like others once it was restarted.
 
-    After a success the database accounts are those that came with the data, and the server
-    is started once more, in its sandbox.
+    Its server was started outside the sandbox, or, where nothing came of it, is not up.
+    After a success the database accounts are those that came with the data.
     """
     row = session.get_one(Migration, id)
     row.is_active, row.order, row.trouble = False, Order.NONE, words
@@ -57,10 +57,10 @@ def ended(session: Session, vault: Vault, id: str, *, finished: bool, words: str
     if instance is None or instance.status is not Status.IMPORTING:
         return
     lifecycle.release(instance)
+    instance.status = Status.REBOOTING
     if finished:
         verifiers = [account.verifier_id for account in instance.accounts]
         instance.accounts.clear()
-        instance.status = Status.REBOOTING
         session.flush()
         for verifier in filter(None, verifiers):
             vault.forget(session, verifier)
