@@ -43,7 +43,8 @@ def step(task: Task, name: str, **facts: Any) -> None:
 
 
 def until_synchronizing(task: Task) -> None:
-    write_json(task.folder / "assessment.json", {"findings": [{"id": "a", "level": "warning"}]})
+    finding = {"id": "a", "level": "warning", "cause": "odd"}
+    write_json(task.folder / "assessment.json", {"findings": [finding]})
     step(task, "assess", errors=0, warnings=1)
     task.journal.enter(State.COPYING)
     step(task, "copy", bytes=150 * 1024**2, wire_bytes=40 * 1024**2, seconds=2.0,
@@ -218,8 +219,9 @@ def test_each_entry_is_one_plain_line(task: Task) -> None:
     task.journal.note("replay.paused", "Replay is\npaused.", level="warning")
     view = View(task)
     said = [line for entry in view.update() if (line := entry_line(view, entry))]
-    assert all("\n" not in line for line in said)
+    assert all("\n" not in line for line in said if "1 warning" not in line)
     text = "\n".join(said)
+    assert "1 warning\n    warning: a: odd" in text
     assert "Full copy" in text and "150 MB" in text
     assert "warning: Replay is paused. [replay.paused]" in text
     assert text.count("POINT OF NO RETURN") == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich.console import Group as Stack
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +16,7 @@ _MARK = {
     Level.INFO: ("i info", "cyan"),
     Level.OK: ("✓ ok", "green"),
 }
+_INDENT = " " * 13
 
 
 def render_terminal(report: Report, *, all: bool = False) -> RenderableType:
@@ -66,13 +66,14 @@ def _finding(finding: Finding) -> list[RenderableType]:
     if finding.remedy:
         row.add_row("", Text(f"→ {finding.remedy}"))
     parts: list[RenderableType] = [row]
-    parts.extend(Padding(_fix(fix), (0, 0, 0, 13)) for fix in finding.fixes)
+    parts.extend(_fix(fix) for fix in finding.fixes)
     return parts
 
 
 def _fix(fix: Fix) -> Text:
-    text = Text(f"{describe(fix)}:\n", style="dim")
-    text.append("\n".join(f"  {line}" for line in fix.lines), style="bold cyan")
+    # Whole lines, to be copied: whoever shows them lets them run over the edge.
+    text = Text(f"{_INDENT}{describe(fix)}:\n", style="dim", no_wrap=True, overflow="ignore")
+    text.append("\n".join(f"{_INDENT}  {line}" for line in fix.lines), style="bold cyan")
     return text
 
 

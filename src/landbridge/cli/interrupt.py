@@ -58,11 +58,11 @@ def broken_off(view: View) -> Interrupted:
     if view.held is not None:
         said = f"interrupted: {view.held['message']}"
     if view.order == "cancel" or view.waiting is not None:
-        give_up = f"    Give it up: landbridge cancel {id}" if view.waiting else ""
+        give_up = f"\n  Give it up: landbridge cancel {id}" if view.waiting else ""
         lines.append(f"Go on putting back: landbridge resume {id}{give_up}")
     else:
         again = ", which switches over again" if _would_switch(view) else ""
-        give_up = "" if view.state is State.PROMOTED else f"    Give up: landbridge cancel {id}"
+        give_up = "" if view.state is State.PROMOTED else f"\n  Give up: landbridge cancel {id}"
         lines.append(f"Go on: landbridge resume {id}{again}{give_up}")
     return Interrupted(said, remedy="\n  ".join(lines))
 

@@ -152,13 +152,23 @@ def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
         unlike = wish.unlike(task.request)
         out.show(f"Going on with {task.id}, with the options that it was begun with.\n")
         if unlike:
-            out.warn(f"not changed by this call: {', '.join(unlike)}")
+            out.warn(f"not changed by this call: {', '.join(unlike)}{_to_change(task, unlike)}")
     else:
         accounts = wish.accounts(out)
         task = create_task(everything, wish.request(accounts), **accounts)
     if detach:
         return run_detached(task, out)
     return conclude(run_here(task, out, moments=_questions(task, out, ask)), out)
+
+
+def _to_change(task: Task, options: list[str]) -> str:
+    """How a port and settings are changed all the same, where they are meant."""
+    if not {"--port", "--set"} & set(options):
+        return ""
+    return (
+        f" (port {task.request.port}, as it was begun; while its destination cannot be started,"
+        f" `landbridge resume {task.id} --port N --set NAME=VALUE` changes these)"
+    )
 
 
 def _questions(task: Task, out: Output, ask: bool) -> list[Moment]:

@@ -88,7 +88,7 @@ class Output:
             with _written():
                 for part in renderables:
                     # Sentences may hold paths and commands, which must not be torn apart.
-                    self.console.print(part, soft_wrap=isinstance(part, str | Text))
+                    self.console.print(part, soft_wrap=isinstance(part, str | Text), crop=False)
 
     def line(self, text: str) -> None:
         """One plain line for a person, flushed at once and never wrapped."""
@@ -121,8 +121,8 @@ class Output:
             self.event("error", **error.as_dict())
         else:
             print(f"landbridge: {error.message} [{error.id}]", file=sys.stderr)
-            if error.remedy:
-                print(f"  {error.remedy}", file=sys.stderr)
+            for line in (error.remedy or "").splitlines():
+                print(f"  {line.strip()}", file=sys.stderr)
             sys.stderr.flush()
 
 

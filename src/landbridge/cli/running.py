@@ -129,12 +129,13 @@ def watch(view: View, out: Output, until: Condition = lambda view: False) -> Non
     meanwhile = ""
     if view.state is not State.PROMOTED and (at := view.put_back_at) is not None:
         meanwhile = (
-            f" Unless somebody does, the guard puts the source back at {at.astimezone():%H:%M:%S}."
+            "\nUnless somebody does, the guard puts the source back at"
+            f" {at.astimezone():%H:%M:%S}."
         )
     raise LandbridgeError(
         f"nobody works on task {view.task.id} any more: {view.label}",
         id="worker.gone",
-        remedy=f"{view.guarantee}\n  Go on: landbridge resume {view.task.id}{meanwhile}",
+        remedy=f"{view.guarantee}\nGo on: landbridge resume {view.task.id}{meanwhile}",
     )
 
 

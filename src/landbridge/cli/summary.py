@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from ..errors import AssessmentFailed, LandbridgeError
 from ..migration.states import State
 from . import units
-from .display.details import unwatched
+from .display.details import assessment_warnings, unwatched
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,6 +64,8 @@ def closing(view: View) -> Text:
     evidence = view.task.folder / "evidence.html"
     if evidence.exists():
         lines.append(f"Evidence: {evidence} (and .json)")
+    lines += _to_be_run(view)
+    lines += _warnings(view)
     return Text("\n".join(lines))
 
 
@@ -87,7 +90,8 @@ def _next(view: View) -> str:
     give_up = f"\nGive it up: landbridge cancel {id}" if view.waiting else ""
     if not view.task.is_worked_on():
         left = "" if view.waiting else f" {unwatched(view)}".rstrip()
-        return f"\nNobody works on it now.{left} Go on: landbridge resume {id}{give_up}"
+        alone = f"\nNobody works on it now.{left}{_guard(view)}"
+        return f"{alone}\nGo on: landbridge resume {id}{give_up}"
     if view.waiting is not None:
         return f" It goes on by itself as soon as the source answers.{give_up}"
     if view.awaited:
@@ -102,12 +106,41 @@ def _next(view: View) -> str:
     return ""
 
 
+def _guard(view: View) -> str:
+    """Whether somebody puts the source back that a switchover without a worker has fenced."""
+    if view.state is State.PROMOTED or view.deadline is None:
+        return ""
+    if view.put_back_at is None:
+        return "\nIts guard is dead too: nobody puts the source back until somebody goes on."
+    return f"\nThe guard puts the source back at {view.put_back_at.astimezone():%H:%M:%S}."
+
+
+def _to_be_run(view: View) -> list[str]:
+    """Statements that are left to a person: of a manual fence, of the clean-up."""
+    if view.awaited:
+        return ["Run on the source:", *(f"  {statement}" for statement in view.awaited)]
+    left = view.steps.get("finish", {})
+    lines = [f"Not done: {part['part']}: {part['reason']}. {part['remedy']}"
+             for part in left.get("left", ())]  # fmt: skip
+    for step in left.get("statements", ()):
+        where = f"Left to be run on the {step['where']}, in database {step['database']}:"
+        lines += ([] if where in lines else [where]) + [f"  {step['sql']}"]
+    return lines
+
+
+def _warnings(view: View) -> list[str]:
+    """The warnings of the assessment, one a line."""
+    found = assessment_warnings(view)
+    return ["Warnings of the assessment:", *(f"  {line}" for line in found)] if found else []
+
+
 def _finished(view: View) -> list[str]:
     """Where the cluster lives, how the source was left, and the lines that open it again."""
     from ..migration.fence.reopen import DIVERGE
 
     request, result = view.request, view.switchover
     lines = [f"Finished. The cluster lives in {request.data} on port {request.port}."]
+    lines += _serving(view)
     if result.get("source_left"):
         lines.append(result["source_left"])
     if reopen := result.get("reopen"):
@@ -117,3 +150,21 @@ def _finished(view: View) -> list[str]:
         places = {"shell": "shell", "sql": "SQL  "}
         lines += [f"  {places[step['where']]}  {step['line']}" for step in reopen]
     return lines
+
+
+def _serving(view: View) -> list[str]:
+    """How the new server is stopped and started, as the account it belongs to."""
+    try:
+        cluster = view.task.cluster()
+        program = shlex.quote(str(cluster.distribution.program("pg_ctl")))
+    except LandbridgeError:  # its programs are gone from this host
+        return []
+    account = cluster.account
+    who = f"#{account.uid}" if account.name.isdigit() else account.name
+    as_whom = f"sudo -u {shlex.quote(who)} " if account.switch else ""
+    data, log = shlex.quote(str(cluster.data)), shlex.quote(str(cluster.log))
+    return [
+        f"  stop   {as_whom}{program} -D {data} -m fast stop",
+        f"  start  {as_whom}{program} -D {data} -l {log} start",
+        "It does not start by itself after a boot; docs/switchover.md has a systemd unit.",
+    ]

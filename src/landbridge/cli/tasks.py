@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ def tasks(json: JsonFlag = False) -> None:
 
     out = Output(Mode.of(json))
     everything = Tasks.default()
+    if "LANDBRIDGE_STATE" in os.environ and not everything.root.is_dir():
+        out.warn(f"LANDBRIDGE_STATE names no folder (yet): {everything.root}")
     views = []
     for task in everything.all():
         with suppress(FileNotFoundError):  # forgotten meanwhile

@@ -85,7 +85,7 @@ class Procedure:
                     raise
                 error.remedy = (
                     f"{error.remedy or 'Put that right.'} The copy is kept, and the source keeps"
-                    f" WAL for it. Start it then: landbridge resume {id}"
+                    f" WAL for it. Start it then:\nlandbridge resume {id}"
                 )
                 since = self._hold(ctx, error, "start")
             order = next_order(ctx, since, always=(CANCEL, FOLLOW_FAILED))

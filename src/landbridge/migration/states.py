@@ -49,7 +49,8 @@ class State(Enum):
     )
     CANCELLED = (
         "cancelled",
-        "Slot dropped, no partial copy that could be mistaken for data, source writable as before.",
+        "Slot dropped (unless that was given up, which the end says), no partial copy that could be"
+        " mistaken for data, source writable as before.",
     )
     FAILED = (
         "failed",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import psycopg
 
 from ..engine import Context, facts_of
 from ..errors import FollowFailed, LandbridgeError, MigrationCancelled
 from ..postgres.process import wait_until
+from ..postgres.units import size
 from .fence.undo import ALREADY_PROMOTED
 from .orders import cancel_asked
 from .states import TABLE, State
@@ -151,13 +155,30 @@ def source_answers(task: Task) -> bool:
     return True
 
 
+def said_by_system(error: OSError) -> str:
+    """The system's words, of which file, and how much room is left where none is.
+
+    >>> said_by_system(OSError(13, "Permission denied", "/srv/x"))
+    'Permission denied: /srv/x'
+    """
+    words = error.strerror or str(error) or type(error).__name__
+    if not error.filename:
+        return words
+    words += f": {error.filename}"
+    if error.errno == errno.ENOSPC:
+        with suppress(OSError):
+            free = shutil.disk_usage(Path(error.filename).parent).free
+            words += f" ({size(free)} free there)"
+    return words
+
+
 @contextmanager
 def foreign_errors(where: str) -> Iterator[None]:
     """A server that broke off, or a file that cannot be written, as an error of ours."""
     try:
         yield
     except (psycopg.Error, OSError) as error:
-        text = " ".join(str(error).split())
+        text = said_by_system(error) if isinstance(error, OSError) else " ".join(str(error).split())
         raise LandbridgeError(
             f"{where}: {text or type(error).__name__}", id=f"{where}.interrupted", retryable=True
         ) from error

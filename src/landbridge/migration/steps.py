@@ -73,7 +73,7 @@ def assess(task: Task, control: Control) -> Facts:
     if standing:
         raise AssessmentFailed(
             "the assessment found errors: " + "; ".join(f"{f.id}: {f.title}" for f in standing),
-            remedy="`landbridge show` lists each with the lines that repair it.",
+            remedy=f"Each with the lines that repair it:\nlandbridge show {task.id}",
         )
     return {
         "errors": len(report.errors),

@@ -97,8 +97,10 @@ class Conninfo:
             found = {k: str(v) for k, v in conninfo_to_dict(text).items() if v is not None}
         except psycopg.Error:
             # libpq's message may quote a piece of the string, and with it the password.
+            unknown = _unknown_keywords(text)
             raise UsageError(
-                "the connection string cannot be read",
+                "the connection string cannot be read"
+                + (f": libpq knows no {', '.join(unknown)}" if unknown else ""),
                 id="conninfo.invalid",
                 remedy="Use 'host=... port=... user=... dbname=...' or"
                 " 'postgresql://user@host:port/dbname'; put the password into PGPASSWORD"
@@ -234,3 +236,20 @@ def _os_user() -> str:
     import getpass
 
     return getpass.getuser()
+
+
+def _unknown_keywords(text: str) -> list[str]:
+    """Keywords before `=` that libpq does not have; never a value, which may be a password.
+
+    Only where the whole string is of plain `keyword=value` words, and none a password:
+    elsewhere a piece of a value may look like a keyword.
+
+    >>> _unknown_keywords("host=db bogus=1"), _unknown_keywords("password=a b=c")
+    (['bogus'], [])
+    """
+    words = text.split()
+    plain = re.compile(r"[a-z_]+=[^'\\=]*")
+    if "pass" in text.lower() or not all(plain.fullmatch(word) for word in words):
+        return []
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    return [name for name in (word.partition("=")[0] for word in words) if name not in known]

@@ -46,13 +46,19 @@ def summary(result: dict[str, Any]) -> RenderableType:
         ("load", _load(result)),
         ("tables", _tables(result)),
         ("examined", _examined(result)),
-        ("evidence", Text(result["evidence"]["path"].removesuffix("json") + "html", "cyan")),
+        ("evidence", _evidence(result)),
     ):
         grid.add_row(name, sentence)
     passed = result["passed"]
     title = " Nothing was lost " if passed else " Something is missing or different "
     style = "green" if passed else "red"
     return Panel(grid, title=Text(title, f"bold {style}"), border_style=style, padding=(1, 2))
+
+
+def _evidence(result: dict[str, Any]) -> Text:
+    """Folded where it is too long: a path is to be copied whole."""
+    path = result["evidence"]["path"].removesuffix("json") + "html"
+    return Text(path, "cyan", overflow="fold")
 
 
 def _moved(result: dict[str, Any]) -> Text:

@@ -10,6 +10,9 @@ from ...migration.states import State
 from .. import units
 from .view import View
 
+#: Bytes per second below which a source is as good as idle; hours of a year.
+_WORTH_SAYING, _YEAR = 1024, 365 * 24.0
+
 
 def phase_detail(view: View, state: State) -> str:
     """What there is to say about one phase; empty before it begins."""
@@ -45,6 +48,12 @@ def _assessing(view: View, _live: dict[str, Any]) -> str:
     checks = units.count(len({finding.get("id") for finding in findings}), "check")
     errors = units.count(levels.count("error"), "error")
     return f"{checks}: {errors}, {units.count(levels.count('warning'), 'warning')}"
+
+
+def assessment_warnings(view: View) -> list[str]:
+    """Each warning of the assessment: its id, and what was found."""
+    findings = (view.attachment("assessment") or {}).get("findings", ())
+    return [f"{f['id']}: {f['cause']}" for f in findings if f.get("level") == "warning"]
 
 
 def _copying(view: View, live: dict[str, Any]) -> str:
@@ -184,11 +193,11 @@ def wal_kept(live: dict[str, Any]) -> str:
     text = units.size(live["wal_kept_bytes"])
     if live.get("wal_budget_bytes"):
         text += f" of {units.size(live['wal_budget_bytes'])}"
-    if live.get("wal_rate"):
+    if (live.get("wal_rate") or 0) >= _WORTH_SAYING:
         text += f", source writes {units.rate(live['wal_rate'])}"
-    if live.get("wal_hours_left") is not None:
-        left = units.duration(live["wal_hours_left"] * 3600)
-        text += f", which a cut line would fill in {left}"
+        if (hours := live.get("wal_hours_left")) is not None:
+            left = "more than a year" if hours > _YEAR else units.duration(hours * 3600)
+            text += f", which a cut line would fill in {left}"
     return text
 
 

@@ -31,7 +31,7 @@ def follow(
     `extra` is drawn below it, on a terminal only. KeyboardInterrupt passes through.
     """
     with _live(out) as live:
-        last_line = time.monotonic()
+        last_line, figures = time.monotonic(), ""
         while True:
             reached = until(view)
             before, entries = view.live, view.update()
@@ -43,7 +43,9 @@ def follow(
                 last_line = time.monotonic()
             elif time.monotonic() - last_line >= lines.EVERY:
                 last_line = time.monotonic()
-                if line := lines.figures_line(view):
+                line = lines.figures_line(view)
+                if line and line.partition(" ")[2] != figures:
+                    figures = line.partition(" ")[2]
                     out.line(line)
             if reached:
                 return

@@ -65,6 +65,8 @@ def _step_text(view: View, entry: dict[str, Any]) -> str | None:
         differences = units.count(int(entry.get("differences", 0)), "difference")
         return f"  {tables} compared at {entry.get('lsn')}: {differences}"
     detail = details.phase_detail(view, _STEPS[name]) if name in _STEPS else ""
+    if name == "assess":
+        detail = "\n    warning: ".join((detail, *details.assessment_warnings(view)))
     return f"  {detail}" if detail else None
 
 
@@ -79,6 +81,8 @@ def figures_line(view: View) -> str | None:
         and view.waiting is None
         and (wal := details.wal_kept(view.live))
     ):
+        # While nothing lags, the milliseconds of it are no news.
+        detail = "caught up" if view.live.get("caught_up") else detail
         detail += f"; WAL kept on the source: {wal}"
     at = view.live.get("at")
     return f"{details.clock(at)}    {detail}" if at else None

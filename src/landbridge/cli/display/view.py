@@ -232,7 +232,14 @@ class View:
 
     @property
     def put_back_at(self) -> datetime | None:
-        """When the guard puts the source back that an attempt has fenced, if there is one."""
+        """When the guard puts the source back that an attempt has fenced; None without one."""
+        from ...migration.fence.guard import is_guarded
+
+        return self.deadline if is_guarded(self.task) else None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When the attempt under way is over, if there is one."""
         attempt = read_json(self.task.folder / "switchover" / "attempt.json")
         return datetime.fromtimestamp(attempt["deadline"], UTC) if attempt else None
 

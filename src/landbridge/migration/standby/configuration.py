@@ -58,14 +58,15 @@ def standby_settings(task: Task, extra: Mapping[str, str | int] | None = None) -
         settings[name] = max(floor, int(asked)) if asked.isdigit() else floor
     if "max_logical_replication_workers" in choice.later:
         settings["max_logical_replication_workers"] = 0
-    return settings | {
-        "hot_standby": "on",
+    # What is the default already is left out: taking it out after the promotion would need a
+    # restart, and the server's log would complain of that.
+    timeline = {"recovery_target_timeline": "latest"} if request.major < 12 else {}
+    return settings | timeline | {
         "lc_messages": "C",
         # Readers shall not hold up the replay, and with it the switchover.
         "max_standby_streaming_delay": "1s",
         "primary_conninfo": connection.primary_conninfo(task, task.cluster()),
         "primary_slot_name": task.slot,
-        "recovery_target_timeline": "latest",
         "wal_receiver_status_interval": "1s",
         "wal_receiver_timeout": "5s",
         # People may terminate all sessions by hand, repeatedly: a second kill of the stream
