@@ -55,7 +55,7 @@ def _finding(finding: Finding) -> list[RenderableType]:
     mark, style = _MARK[finding.level]
     row = Table.grid(padding=(0, 1))
     row.add_column(width=10, no_wrap=True)
-    row.add_column()
+    row.add_column(overflow="fold")
     if finding.level is Level.OK:
         said = Text.assemble((finding.id, "bold"), (f"  {finding.cause}", "dim"))
         row.add_row(Text(mark, style=style), said)

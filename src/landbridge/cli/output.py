@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -87,8 +90,10 @@ class Output:
         if self.mode is Mode.HUMAN:
             with _written():
                 for part in renderables:
-                    # Sentences may hold paths and commands, which must not be torn apart.
-                    self.console.print(part, soft_wrap=isinstance(part, str | Text), crop=False)
+                    is_text = isinstance(part, str | Text)
+                    if is_text and self.console.is_terminal:
+                        part = wrapped(str(part), self.console.width)
+                    self.console.print(part, soft_wrap=is_text, crop=False)
 
     def line(self, text: str) -> None:
         """One plain line for a person, flushed at once and never wrapped."""
@@ -120,10 +125,34 @@ class Output:
         elif self.mode is Mode.EVENTS and not isinstance(error, OutputFailed):
             self.event("error", **error.as_dict())
         else:
-            print(f"landbridge: {error.message} [{error.id}]", file=sys.stderr)
-            for line in (error.remedy or "").splitlines():
-                print(f"  {line.strip()}", file=sys.stderr)
+            remedy = [f"  {line.strip()}" for line in (error.remedy or "").splitlines()]
+            text = "\n".join((f"landbridge: {error.message} [{error.id}]", *remedy))
+            if sys.stderr.isatty():
+                text = wrapped(text, shutil.get_terminal_size().columns)
+            print(text, file=sys.stderr)
             sys.stderr.flush()
+
+
+def wrapped(text: str, width: int) -> str:
+    """Sentences broken between words; lines that hold a command or a statement stay whole.
+
+    >>> print(wrapped("one two three\\n  SELECT 1, 2, 3;", 8))
+    one two
+    three
+      SELECT 1, 2, 3;
+    """
+    found = []
+    for line in text.splitlines():
+        whole = len(line) <= width or _WHOLE.search(line)
+        lead = " " * (len(line) - len(line.lstrip()))
+        found += [line] if whole else textwrap.wrap(
+            line, width, subsequent_indent=lead, break_long_words=False, break_on_hyphens=False
+        )  # fmt: skip
+    return "\n".join(found)
+
+
+#: What marks a line that is to be copied as it stands.
+_WHOLE = re.compile(r"landbridge (?:[a-z]+ m-|\w+ \.\.\.)|pg_ctl|;$|^Evidence:|^  (?:shell|SQL)  ")
 
 
 def _print(text: str) -> None:

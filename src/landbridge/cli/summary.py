@@ -74,7 +74,7 @@ def _outcome(view: View) -> str:
         return "\n".join(_finished(view))
     if (error := failure(view)) is not None:
         verb = "Failed" if view.is_over else "Waits for somebody to act"
-        remedy = f"\n  {error.remedy}" if error.remedy else ""
+        remedy = "".join(f"\n  {line.strip()}" for line in (error.remedy or "").splitlines())
         return f"{verb}: {error.message} [{error.id}]{remedy}\n{view.guarantee}{_next(view)}"
     if view.state is State.CANCELLED:
         return f"Cancelled. {view.guarantee}"
