@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,10 +25,10 @@ from typing import Any
 import pytest
 
 from fix_network import ORDINARY, Mode, Net, a_network, plain_python, two_regions
-from landbridge.errors import NetworkFailed, NetworkRefused
+from landbridge.errors import LandbridgeError, NetworkFailed, NetworkRefused
 from landbridge.network import fabric as words
 from landbridge.network.converge import Action, converge
-from landbridge.network.daemon import FabricClient, protocol, start, stop
+from landbridge.network.daemon import FabricClient, protocol, start, stop, userns
 from landbridge.network.daemon.layout import Layout
 from landbridge.network.daemon.server import Server
 from landbridge.network.daemon.userns import Holder
@@ -36,7 +37,9 @@ from landbridge.network.things import Attachment, Grant, Instance, Line, LineTyp
 from landbridge.network.topology import Topology
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.process import ProcessId, wait_until
+from landbridge.servers import sandbox
 
+starting = sys.modules[start.__module__]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 
 ANSWERS: dict[str, Any] = {
@@ -91,7 +94,7 @@ class Hosted:
         self.client = FabricClient(self.path)
 
     def say(self, text: bytes) -> dict[str, Any]:
-        """What is answered to raw bytes."""
+        """What is answered to raw bytes after the key."""
         with protocol.connect(self.path, 20) as connection, connection.makefile("rb") as stream:
             connection.sendall(text)
             found = json.loads(stream.readline())
@@ -159,6 +162,7 @@ def test_every_verb_carries_its_arguments_and_its_answer(hosted: Hosted) -> None
         b'{"do": "ensure_vpc", "vpc": {"id":"a","account":"1","region":"r","cidr":"10.0.0.0/8",'
         b'"x":1}}', b'{"do": "gc", "valid": "abc"}', b'{"do": "meter", "line": true}',
         b'{"do": "enter", "instance": 5}', b'{"do": "command", "instance": "a", "command": []}',
+        b'{"do": "mro"}', b'{"do": "register"}',
         b"[" * 100_000,
     ],
 )  # fmt: skip
@@ -252,15 +256,25 @@ def test_a_stranger_is_refused_even_where_the_modes_let_it_through() -> None:
         hosted.path.chmod(0o666)
         script = (
             "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
-            's.sendall(b\'{"do": "status"}\\n\'); print(s.makefile().readline())'
+            's.sendall(sys.argv[2].encode() + b\'\\n{"do": "status"}\\n\');'
+            "print(s.makefile().readline())"
         )
         told = subprocess.run(
-            [plain_python(), "-c", script, hosted.path],
+            [plain_python(), "-c", script, hosted.path, hosted.server.key],
             capture_output=True, text=True, user=65534, cwd="/", check=True,
         ).stdout  # fmt: skip
         assert json.loads(told)["error"]["id"] == "network.not_allowed"
         assert hosted.fake.asked == []
         hosted.server.close()
+
+
+def test_who_does_not_know_the_key_is_refused(hosted: Hosted) -> None:
+    for word in (b"", b"0" * 64, b'{"do": "status"}'):
+        (hosted.path.parent / "key").write_bytes(word)
+        with pytest.raises(NetworkRefused) as seen:
+            hosted.client.status()
+        assert seen.value.id == "network.not_allowed"
+    assert hosted.fake.asked == []
 
 
 def test_a_state_folder_may_lie_deep(tmp_path: Path) -> None:
@@ -356,6 +370,59 @@ def _processes(net: Net) -> list[int]:
     return found
 
 
+def test_a_daemon_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_network(Mode.RELAY) as net, monkeypatch.context() as quick:
+        process = ProcessId.of(net.pid())
+        assert process is not None
+        process.send(signal.SIGSTOP)
+        quick.setattr(starting, "_ANSWERS", 0.3)
+        quick.setattr(starting, "_PATIENCE", 0.5)
+        try:
+            for call in (net.start, lambda: stop(net.state)):
+                with pytest.raises(NetworkFailed) as seen:
+                    call()
+                assert seen.value.id == "network.daemon_failed"
+        finally:
+            process.send(signal.SIGCONT)
+            quick.undo()
+        assert wait_until(lambda: not process.alive(), 10)  # It was asked to end.
+
+
+def test_a_daemon_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_network(Mode.RELAY) as net, monkeypatch.context() as broken:
+        net.kill()
+        broken.setattr(starting, "clean_environment", lambda: {"PYTHONPATH": "/no/such/folder"})
+        broken.setattr(sys, "executable", shutil.which("python3", path="/usr/bin:/bin"))
+        with pytest.raises(NetworkFailed, match=r"did not start: .*No module named") as seen:
+            net.start()
+        assert seen.value.id == "network.daemon_failed"
+
+
+@AS_ROOT
+def test_root_follows_no_link_in_a_folder_of_a_user(tmp_path: Path) -> None:
+    """The owner of a state folder plants links to what is root's, wherever a file may be made."""
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    (victim / "file").write_text("root's")
+    (victim / "file").chmod(0o600)
+    with a_network(Mode.RELAY) as net:
+        for name, target in (("daemon.log", "file"), ("daemon.lock", "made"), ("run", "")):
+            state = net.state.parent / f"planted-{name}"
+            state.mkdir(mode=0o700)
+            os.chown(state, 65534, 65534)
+            (state / name).symlink_to(victim / target)
+            with contextlib.suppress(LandbridgeError):
+                start(state, "relay")
+            stop(state)
+            assert _untouched(victim), name
+
+
+def _untouched(victim: Path) -> bool:
+    file = victim / "file"
+    owners = {path.stat().st_uid for path in (victim, file)}
+    return (owners, file.read_text(), list(victim.iterdir())) == ({0}, "root's", [file])
+
+
 def test_a_driver_is_decided_once() -> None:
     with a_network(Mode.RELAY) as net:
         with pytest.raises(NetworkRefused) as seen:
@@ -434,6 +501,8 @@ def test_a_server_has_no_capabilities_and_outlives_the_daemon(net: Net) -> None:
         assert [int(found[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")] == [0] * 4
     if net.mode is Mode.ROOTLESS:
         assert int(found["CapBnd"], 16) == 0
+    if os.geteuid() == 0:
+        assert int(found["CapBnd"], 16) & (1 << 12 | 1 << 21) == 0
     told = _through_a_terminal(net, cluster)
     assert "3628800" in told
     assert "canceling statement due to user request" in told
@@ -512,6 +581,47 @@ def test_the_next_daemon_joins_the_same_namespaces(rootless: Net) -> None:
 def _namespace(net: Net, kind: str) -> Path:
     """Which namespace the daemon is in."""
     return Path(f"/proc/{net.pid()}/ns/{kind}").readlink()
+
+
+def test_a_holder_that_nobody_wrote_down_ends() -> None:
+    with pytest.raises(OSError, match="No space"), userns._hold() as process:
+        raise OSError(28, "No space left on device")
+    assert wait_until(lambda: not process.alive(), 10)
+
+
+#: What a tenant tries who has a shell as the server: to attach itself to a VPC.
+_SHUT_IN = """
+import socket, sys
+from pathlib import Path
+from landbridge.errors import LandbridgeError
+from landbridge.network.daemon import FabricClient
+from landbridge.network.things import Attachment
+from landbridge.servers import sandbox
+path, word = Path(sys.argv[1]), sys.argv[2].encode()
+sandbox.enter([])
+try:
+    FabricClient(path).ensure_attachment(Attachment("at-2b", "tr-1b", "vpc-2b"))
+except LandbridgeError as error:
+    print(error.id)
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(str(path))
+connection.sendall(word + b'\\n{"do": "status"}\\n')
+print("refused" if b"network.not_allowed" in connection.recv(1000) else "let in")
+"""
+
+
+def test_a_server_that_is_shut_in_cannot_ask_the_daemon(rootless: Net) -> None:
+    if not sandbox.landlock_version():
+        pytest.skip("this kernel has no Landlock")
+    converge(rootless.fabric, two_regions())
+    packages = [str(Path(protocol.__file__).parents[3])]
+    packages += [p for p in sys.path if p.endswith("site-packages")]
+    told = rootless.run(
+        "pg-2h", plain_python(), "-B", "-c", _SHUT_IN, rootless.fabric.socket, "0" * 64,
+        env={**os.environ, "PYTHONPATH": ":".join(packages)},
+    )  # fmt: skip
+    assert told.split() == ["network.not_allowed", "refused"]
+    assert "at-2b" not in {found.id for found in rootless.fabric.observe()}
 
 
 def test_without_its_holder_everything_is_built_anew(rootless: Net) -> None:

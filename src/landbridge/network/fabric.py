@@ -1,6 +1,6 @@
 """The one interface of everything that makes VPCs and lines real.
 
-Guarantees, held by the tests of every driver:
+Guarantees, held by the tests of the drivers that build (`external` refuses to):
 
 - Each `ensure_*` is idempotent, converges from any half-made state, and returns only after
   the result was read back; on an intact fabric it creates nothing. `drop_*` of something

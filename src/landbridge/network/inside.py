@@ -54,8 +54,7 @@ def main() -> NoReturn:
 
 def _go(where: Path, instance: str, account: str) -> None:
     """Enter the place of `instance` and give up what a command there shall not have."""
-    owner = where.stat().st_uid
-    namespaces = _namespaces(where, instance)
+    owner, namespaces = _namespaces(where, instance)
     if os.geteuid() == 0 and owner != 0:
         # Root in a user's fabric: only the user itself is known in its namespace.
         _become(pwd.getpwuid(owner))
@@ -63,22 +62,26 @@ def _go(where: Path, instance: str, account: str) -> None:
     for fd, kind in namespaces:
         linux.enter(fd, kind)
         os.close(fd)
-    if namespaces:
+    if sys.platform == "linux":
         linux.limit_capabilities(_HOUSEKEEPING if os.geteuid() == 0 else ())
     if account and pwd.getpwnam(account).pw_uid != os.geteuid():
         _become(pwd.getpwnam(account))
 
 
-def _namespaces(where: Path, instance: str) -> list[tuple[int, Namespace]]:
-    """What the daemon opens for us: nothing, a network, or a user namespace and a network."""
+def _namespaces(where: Path, instance: str) -> tuple[int, list[tuple[int, Namespace]]]:
+    """Whose daemon answered, and what it opens for us.
+
+    That is nothing, a network, or a user namespace and a network.
+    """
     with protocol.connect(where) as connection:
+        owner = protocol.peer(connection)
         connection.sendall(protocol.line({"do": "enter", "instance": instance}))
         text, descriptors, _, _ = socket.recv_fds(connection, protocol.LIMIT, 2)
     count = protocol.result(text)
     if count != len(descriptors):
         raise NetworkFailed("the daemon's answer came without its files", id="network.daemon_gone")
     kinds = (Namespace.USER, Namespace.NET)[2 - count :]
-    return list(zip(descriptors, kinds, strict=True))
+    return owner, list(zip(descriptors, kinds, strict=True))
 
 
 def _become(entry: pwd.struct_passwd) -> None:

@@ -65,6 +65,8 @@ def _open(layout: Layout, wanted: Wanted, user: str) -> Server:
         raise NetworkFailed(
             f"a daemon works on {layout.state} already", id="network.busy", retryable=True
         )
+    layout.open_log()
+    layout.run.mkdir(mode=0o700, exist_ok=True)
     choice = layout.remembered(wanted)
     if choice is None:
         choice = choose(wanted)
@@ -86,13 +88,13 @@ def _open(layout: Layout, wanted: Wanted, user: str) -> Server:
 
 
 def _become(user: str) -> None:
-    """Run as another account from here on, with capabilities until there is a user namespace.
+    """Run as another account from here on, keeping capabilities to make a user namespace with.
 
-    So root can start a user's daemon where users may not make namespaces themselves.
+    So root can start a user's daemon where users may not make namespaces themselves. They are
+    not effective until then: whatever file is opened is opened with the account's own rights.
     """
     entry = pwd.getpwnam(user)
     linux.switch_user(entry.pw_uid, entry.pw_gid, (), keep=True)
-    linux.raise_capabilities()
 
 
 def _driver(which: Wanted, layout: Layout) -> Driver:

@@ -103,9 +103,17 @@ class FabricClient:
         ask(self.socket, verb, arguments)
 
 
-def ask(socket: FilePath, verb: str, arguments: dict[str, Any] | None = None) -> Any:
-    """What the daemon answers, as JSON knows it, or its error raised."""
-    with protocol.connect(socket) as connection:
+def ask(
+    socket: FilePath,
+    verb: str,
+    arguments: dict[str, Any] | None = None,
+    timeout: float | None = None,
+) -> Any:
+    """What the daemon answers, as JSON knows it, or its error raised.
+
+    A daemon that says nothing for `timeout` seconds counts as gone.
+    """
+    with protocol.connect(socket, timeout) as connection:
         try:
             connection.sendall(protocol.request(verb, arguments or {}))
             with connection.makefile("rb") as stream:

@@ -4,6 +4,7 @@
 
     STATE/             mode 0700, of the account that the daemon runs as
     ├── daemon.sock    mode 0600
+    ├── key            mode 0600: the word that whoever asks has to begin with
     ├── daemon.lock    held (flock) by the one daemon
     ├── daemon.log
     ├── installation   the random word that marks whatever we make on this machine
@@ -51,20 +52,26 @@ class Layout:
     def make(self, user: str) -> str:
         """Make the folder for an account of this host ("": ourselves); whose it is, or "".
 
-        As root a folder that is somebody's already stays that account's.
+        As root a folder that is somebody's already stays that account's. What is in it is
+        made by the daemon, as that account: root follows no link of another's.
         """
-        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        owner = self.state.stat().st_uid
-        if os.geteuid() == 0 and owner != 0:
-            user = pwd.getpwuid(owner).pw_name
-        self.run.mkdir(mode=0o700, exist_ok=True)
-        self.log.touch(mode=0o600)
-        self.lock.touch(mode=0o600)
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.state.mkdir(mode=0o700)
+        except FileExistsError:
+            owner = self.state.lstat().st_uid
+            return pwd.getpwuid(owner).pw_name if os.geteuid() == 0 and owner != 0 else user
         if user:
             entry = pwd.getpwnam(user)
-            for path in (self.state, self.run, self.log, self.lock):
-                os.chown(path, entry.pw_uid, entry.pw_gid)
+            os.chown(self.state, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
         return user
+
+    def open_log(self) -> None:
+        """Let this process, the daemon, print into its log."""
+        fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        os.dup2(fd, 1)
+        os.dup2(fd, 2)
+        os.close(fd)
 
     def installation(self) -> str:
         """The word that marks what is ours; made when first asked for."""

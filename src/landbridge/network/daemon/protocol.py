@@ -5,8 +5,9 @@
     {"do": "ensure_vpc", "vpc": {"id": "vpc-a", ...}}   ->  {"ok": null}
     {"do": "drop_vpc", "id": 7}                         ->  {"error": {"id": ..., ...}}
 
-The verbs are the methods of `Verbs`, their arguments by name; what each takes and gives
-is read from its annotations. Three more belong to the process: see `server`.
+Before the first request goes the daemon's key (see `key`), a line by itself. The verbs are
+the methods of `Verbs`, their arguments by name; what each takes and gives is read from its
+annotations. Three more belong to the process: see `server`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import inspect
 import json
 import os
 import socket
+import struct
 import types
 import typing
 from collections.abc import Collection, Iterator, Sequence
@@ -28,6 +30,7 @@ from typing import Any, Union
 
 from ...errors import LandbridgeError, NetworkFailed, NetworkRefused
 from ..fabric import Verbs
+from . import key
 
 #: Bytes of one line; a request with 1000 whitelist entries takes 25 kB.
 LIMIT = 4 << 20
@@ -41,7 +44,7 @@ def _types(owner: Any) -> dict[str, Any]:
 
 def is_verb(name: object) -> bool:
     """Whether `Verbs` has a method of that name."""
-    return isinstance(name, str) and not name.startswith("_") and hasattr(Verbs, name)
+    return isinstance(name, str) and not name.startswith("_") and name in vars(Verbs)
 
 
 def arguments(verb: str, raw: dict[str, Any]) -> dict[str, Any]:
@@ -145,12 +148,21 @@ def reachable(path: Path) -> Iterator[str]:
 
 
 def connect(path: Path, timeout: float | None = None) -> socket.socket:
-    """A connection to the daemon; NetworkFailed (network.daemon_absent) if there is none."""
+    """A connection to the daemon, the key said already; each step may take `timeout` seconds.
+
+    NetworkFailed (network.daemon_absent) if there is none, NetworkRefused (network.not_allowed)
+    for whom the key is not meant.
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout)
+        word = key.read(path.parent)
         with reachable(path) as name:
             connection.connect(name)
+        connection.sendall(word + b"\n")
+    except PermissionError as problem:
+        connection.close()
+        raise not_allowed() from problem
     except OSError as problem:
         connection.close()
         raise NetworkFailed(
@@ -160,3 +172,17 @@ def connect(path: Path, timeout: float | None = None) -> socket.socket:
             retryable=True,
         ) from None
     return connection
+
+
+def not_allowed() -> NetworkRefused:
+    return NetworkRefused(
+        "only the account that the daemon runs as may ask it",
+        id="network.not_allowed",
+        remedy="Ask as that account, or as root.",
+    )
+
+
+def peer(connection: socket.socket) -> int:
+    """The number of the account at the other end."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", raw)[1])

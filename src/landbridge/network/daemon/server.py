@@ -2,18 +2,19 @@
 
 Besides `Verbs` three belong to the process: `about` (its process number), `enter` (the
 namespaces of an instance's place, as open files) and `stop`. Whoever asks must be the account
-that the daemon runs as, or root. Nothing that is asked ends the daemon but `stop`.
+that the daemon runs as, or root, and begin with the key. Nothing that is asked ends the daemon
+but `stop`.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import os
 import signal
 import socket
 import socketserver
-import struct
 import threading
 import time
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from typing import Any
 
 from ...errors import LandbridgeError, NetworkFailed, NetworkRefused
 from ..fabric import Capabilities, Driver
-from . import protocol
+from . import key, protocol
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.user = user
         self.changing = threading.Lock()
         """Held while something is changed."""
+        self.key = key.make(folder)
         self._reasons = tuple(reasons)
         self._socket = folder / protocol.SOCKET
         self._socket.unlink(missing_ok=True)
@@ -104,23 +106,24 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 class _Connection(socketserver.StreamRequestHandler):
-    """One client: a request, its answer, the next request."""
+    """One client: the key, a request, its answer, the next request."""
 
     server: Server
     timeout = _PATIENCE
 
     def handle(self) -> None:
-        if not _may_ask(self.connection):
-            refusal = NetworkRefused(
-                "only the account that the daemon runs as may ask it", id="network.not_allowed"
-            )
-            self.connection.sendall(protocol.line(protocol.error(refusal)))
+        if not (_may_ask(self.connection) and self._has_key()):
+            self._send(protocol.error(protocol.not_allowed()))
             return
         while text := self.rfile.readline(protocol.LIMIT + 1):
             if len(text) > protocol.LIMIT or not text.endswith(b"\n"):
                 self._send(protocol.error(_bad(f"a line of more than {protocol.LIMIT} bytes")))
                 return
             self._one(text)
+
+    def _has_key(self) -> bool:
+        said = self.rfile.readline(key.LENGTH + 1).rstrip(b"\n")
+        return hmac.compare_digest(said, self.server.key)
 
     def _one(self, text: bytes) -> None:
         with ExitStack() as files:
@@ -189,8 +192,7 @@ def _may_ask(connection: socket.socket) -> bool:
     In a user namespace root is nobody we know (65534), like every other stranger; there it is
     the folder of the socket (mode 0700) that only root can walk through.
     """
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", raw)
+    uid = protocol.peer(connection)
     return uid in (os.geteuid(), 0) or (_root_is_unmapped() and uid == _overflow_uid())
 
 

@@ -20,6 +20,8 @@ from .userns import Holder
 
 #: Seconds for a daemon that somebody else is just starting or ending.
 _PATIENCE = 20.0
+#: Seconds within which a daemon that is well says who it is.
+_ANSWERS = 5.0
 
 
 def start(state: Path, driver: str = "auto", *, user: str = "") -> FabricClient:
@@ -38,7 +40,7 @@ def start(state: Path, driver: str = "auto", *, user: str = "") -> FabricClient:
 
     def runs() -> bool:
         with contextlib.suppress(NetworkFailed):
-            ask(layout.socket, "about")
+            ask(layout.socket, "about", timeout=_ANSWERS)
             found.append(FabricClient(layout.socket))
             return True
         return _launch(layout, wanted, user)
@@ -56,24 +58,27 @@ def start(state: Path, driver: str = "auto", *, user: str = "") -> FabricClient:
 def _launch(layout: Layout, wanted: Wanted, user: str) -> bool:
     """Start a daemon and wait for its word; False if another one holds the lock."""
     reading, writing = os.pipe()
+    # Until the daemon opens its log what it prints goes the same way as its word.
+    output = Path(f"/dev/fd/{writing}")
     command = [sys.executable, "-P", "-m", "landbridge.network.daemon"]
     options = [f"--user={user}"] if user else []
     try:
         start_detached(
             [*command, *options, f"--ready={writing}", layout.state, wanted.value],
-            output=layout.log, environment=clean_environment(), pass_fds=[writing],
+            output=output, environment=clean_environment(), pass_fds=[writing],
         )  # fmt: skip
     finally:
         os.close(writing)
     with os.fdopen(reading, "rb") as stream:
-        told = stream.read()
-    if not told:
-        raise NetworkFailed(
-            "the network's daemon did not start", id="network.daemon_failed",
-            remedy=f"See {layout.log}.",
-        )  # fmt: skip
+        told = b"".join(stream.readlines()[-1:])
     try:
-        protocol.result(told)
+        protocol.result(told or b"\n")
+    except ValueError:  # nothing, or the last words of an interpreter
+        words = told.decode(errors="replace").strip() or "it said nothing"
+        raise NetworkFailed(
+            f"the network's daemon did not start: {words}", id="network.daemon_failed",
+            remedy=f"See {layout.log}.",
+        ) from None  # fmt: skip
     except NetworkFailed as problem:
         if problem.id != "network.busy":
             raise
@@ -85,10 +90,12 @@ def stop(state: Path) -> None:
     """End the daemon and wait for it; what it built stands on. Nothing happens if none runs."""
     layout = Layout(state.absolute())
     with contextlib.suppress(NetworkFailed):
-        ask(layout.socket, "stop")
-    if not wait_until(lambda: not lock.is_taken(layout.lock), _PATIENCE):
+        ask(layout.socket, "stop", timeout=_ANSWERS)
+    if layout.lock.exists() and not wait_until(lambda: not lock.is_taken(layout.lock), _PATIENCE):
         raise NetworkFailed(
-            f"the daemon on {layout.state} does not end", id="network.daemon_failed"
+            f"the daemon on {layout.state} does not end",
+            id="network.daemon_failed",
+            remedy=f"See {layout.log}; end the process and try again.",
         )
 
 

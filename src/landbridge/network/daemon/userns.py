@@ -14,6 +14,7 @@ import errno
 import json
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +35,15 @@ class Holder:
 
     @classmethod
     def find(cls, state: Path) -> Holder | None:
-        """The living holder of a state folder."""
+        """The living holder of a state folder; only a process of the folder's owner is one."""
         try:
             raw = json.loads((state / _HOLDER).read_text())
         except FileNotFoundError:
             return None
         process = ProcessId(**raw)
-        return cls(state, process) if process.alive() else None
+        if not process.alive() or _account_of(process) != state.stat().st_uid:
+            return None
+        return cls(state, process)
 
     def join(self) -> None:
         """Put this process, which has one thread, into the holder's namespaces."""
@@ -75,10 +78,10 @@ def enter(state: Path, run: Path) -> None:
         linux.mount("tmpfs", run, "tmpfs", limits, "mode=0700,size=1m")
     except OSError as problem:
         raise refused(problem) from problem
-    process = _hold()
-    scratch = state / f".{_HOLDER}.new"
-    scratch.write_text(json.dumps(process.as_dict()))
-    scratch.replace(state / _HOLDER)
+    with _hold() as process:
+        scratch = state / f".{_HOLDER}.new"
+        scratch.write_text(json.dumps(process.as_dict()))
+        scratch.replace(state / _HOLDER)
 
 
 def make() -> None:
@@ -87,6 +90,7 @@ def make() -> None:
     Host mounts that come later still appear; ours do not appear on the host.
     """
     uid, gid = os.geteuid(), os.getegid()
+    linux.raise_capabilities()
     linux.unshare(Namespace.USER | Namespace.MOUNT)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
@@ -94,24 +98,46 @@ def make() -> None:
     linux.mount("none", Path("/"), "", Mount.RECURSIVE | Mount.SLAVE)
 
 
-def _hold() -> ProcessId:
-    """Start the holder; it ends by SIGKILL alone."""
-    pid = os.fork()
-    if pid == 0:
+@contextlib.contextmanager
+def _hold() -> Iterator[ProcessId]:
+    """Start the holder; it ends by SIGKILL alone, once the body has written it down.
+
+    If the body does not come to its end the holder ends too: nobody would know of it.
+    """
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
         try:
-            os.setsid()
-            os.chdir("/")
-            os.closerange(0, os.sysconf("SC_OPEN_MAX"))
-            linux.limit_capabilities(())
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            while True:
-                signal.pause()
+            os.close(writing)
+            if os.read(reading, 1):
+                _stay()
         finally:
             os._exit(1)
-    process = ProcessId.of(pid)
-    if process is None:
-        raise NetworkFailed("the holder of the namespaces ended at once", id="network.holder")
-    return process
+    os.close(reading)
+    with os.fdopen(writing, "wb") as recorded:
+        process = ProcessId.of(pid)
+        if process is None:
+            raise NetworkFailed("the holder of the namespaces ended at once", id="network.holder")
+        yield process
+        recorded.write(b"!")
+
+
+def _stay() -> None:
+    os.setsid()
+    os.chdir("/")
+    os.closerange(0, os.sysconf("SC_OPEN_MAX"))
+    linux.limit_capabilities(())
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    while True:
+        signal.pause()
+
+
+def _account_of(process: ProcessId) -> int | None:
+    """The number of the account that a process runs as; None if it is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+            if line.startswith("Uid:"):
+                return int(line.split()[1])
+    return None
 
 
 def refused(problem: OSError) -> NetworkFailed:
