@@ -213,8 +213,8 @@ class Two:
         assert wait_until(lambda: bool(found().detail), 90, 0.2), self.running.log.read_text()
         return made.task_id, found().detail
 
-    def begin(self) -> int:
-        return int(self.b.rds("CreateCloudMigrationTask", **self.whence()).task_id)
+    def begin(self, **other: Any) -> int:
+        return int(self.b.rds("CreateCloudMigrationTask", **self.whence(**other)).task_id)
 
     def look(self) -> Any:
         """The latest migration, as the vendor's SDK has it."""

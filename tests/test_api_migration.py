@@ -7,13 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fix_api import Running
 from fix_migration import MOVER, PASSWORD, Two, two_sites
+from fix_servers import majors
 from landbridge.api.client import CallRefused
+from landbridge.network.daemon import FabricClient
+from landbridge.network.daemon.layout import Layout
+from landbridge.postgres.cluster import Cluster
+from landbridge.postgres.distribution import find
+from landbridge.servers import room
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 _EXAMPLE = Path(__file__).parent.parent / "examples/two_accounts.py"
@@ -159,6 +166,61 @@ def test_forced_it_switches_over_although_the_source_would_accept_writes(two: Tw
     two.b.rds("ActivateMigrationTargetInstance", dbinstance_name=two.b.id, force_switch="1")
     done = two.until(lambda it: it.migrate_stage == "success")
     assert "somebody's word alone" in done.detail
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs real addresses")
+def test_a_source_from_elsewhere_brings_no_superuser_along(two: Two) -> None:
+    with elsewhere(two, 6000) as source:
+        whence = {"source_port": 6000, "source_category": "other"}
+        _, passed = two.assess(**whence)
+        assert passed.endswith("*Migrate check success*"), passed
+        two.begin(**whence)
+        two.until(lambda it: it.replication_state == "streaming")
+        source.stop()
+        source_again(two, source)
+        two.until(lambda it: "The source was restarted during the migration" in it.detail)
+        two.until(lambda it: it.replication_state == "streaming")
+        with source.connect() as conn:
+            conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            conn.execute("SELECT pg_reload_conf()")
+        two.b.rds("ActivateMigrationTargetInstance", dbinstance_name=two.b.id)
+        two.until(lambda it: it.migrate_stage == "success")
+    two.b.until("Running")
+    with two.server(two.b) as conn:
+        rows = conn.execute(
+            "SELECT rolname, rolsuper, rolcanlogin FROM pg_roles"
+            " WHERE rolname IN ('postgres', 'boss', 'pgsql', 'mover') ORDER BY 1"
+        ).fetchall()
+        assert rows == [
+            ("boss", False, True), ("mover", False, True), ("pgsql", True, True),
+            ("postgres", True, False),
+        ]  # fmt: skip
+
+
+@contextmanager
+def elsewhere(two: Two, port: int) -> Iterator[Cluster]:
+    """A server that is not ours, at the address of the first instance, on another port."""
+    data = two.state / "elsewhere"
+    source = Cluster(data, find(max(majors())), port, superuser="postgres")
+    source.init()
+    settings = {"listen_addresses": two.a.address()[0], "max_connections": 50}
+    lines = [f"host {what} all {two.b.cidr} scram-sha-256" for what in ("all", "replication")]
+    source.configure(settings, lines)
+    source_again(two, source)
+    try:
+        with source.connect() as conn:
+            conn.execute("CREATE ROLE boss LOGIN SUPERUSER")
+            conn.execute(f"CREATE ROLE {MOVER} LOGIN CREATEROLE REPLICATION PASSWORD '{PASSWORD}'")
+            conn.execute(f"GRANT pg_monitor TO {MOVER}")
+        yield source
+    finally:
+        source.stop("immediate")
+
+
+def source_again(two: Two, source: Cluster) -> None:
+    """Start it at its place."""
+    room.start(FabricClient(Layout(two.state / "network").socket), two.a.id, source)
 
 
 @pytest.mark.slow
