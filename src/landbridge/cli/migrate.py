@@ -166,8 +166,8 @@ def _to_change(task: Task, options: list[str]) -> str:
     if not {"--port", "--set"} & set(options):
         return ""
     return (
-        f" (port {task.request.port}, as it was begun; while its destination cannot be started,"
-        f" `landbridge resume {task.id} --port N --set NAME=VALUE` changes these)"
+        f"\n  It stays on port {task.request.port}. While its destination cannot be started, this"
+        f" changes both:\n  landbridge resume {task.id} --port N --set NAME=VALUE"
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...migration.verify import Verification
+from ..display.details import assessment_warnings
 from ..display.view import View
 from . import check
 from .children import Load
@@ -86,6 +87,7 @@ def _assessment(view: View) -> dict[str, Any]:
         "checks": len(levels),
         "errors": levels.count("error"),
         "warnings": levels.count("warning"),
+        "warned": assessment_warnings(view),
     }
 
 

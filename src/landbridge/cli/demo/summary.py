@@ -40,6 +40,7 @@ def summary(result: dict[str, Any]) -> RenderableType:
     grid.add_column()
     for name, sentence in (
         ("moved", _moved(result)),
+        *(("warning", Text(line, "yellow")) for line in result["assessment"]["warned"]),
         ("followed", _followed(result)),
         ("outage", _outage(result)),
         ("writer", _writer(result)),

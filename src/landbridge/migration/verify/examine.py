@@ -75,6 +75,8 @@ def recorded(task: Task, name: str, result: Verification) -> Iterator[None]:
         raise VerificationFailed(
             f"the verification was broken off: {' '.join(str(error).split())}",
             id="verify.broken_off",
+            remedy="Nothing was changed. Put right what the server says, then verify again:\n"
+            f"landbridge verify {task.id}",
             retryable=True,
         ) from error
     finally:
