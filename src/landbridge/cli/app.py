@@ -28,8 +28,10 @@ from .account import account
 from .control.cen import cen
 from .control.instance import instance
 from .control.migration import migration
+from .control.verbs import with_service
 from .control.vpc import vpc
 from .control.whitelist import whitelist
+from .control.whoami import whoami
 from .demo import command as demo
 from .lab.group import lab
 
@@ -61,6 +63,7 @@ for _panel, _name, _function in (
     (_FOLLOW, "forget", forget.forget),
     (_CONTROL, "serve", serve.serve),
     (_CONTROL, "rpc", rpc.rpc),
+    (_CONTROL, "whoami", with_service(whoami)),
     (_MORE, "demo", demo.demo),
     (_MORE, "engines", engines.engines),
 ):

@@ -24,7 +24,7 @@ ADVICE: dict[str, str] = {
     "InvalidVpcId.NotFound": "Your VPCs: landbridge vpc list. Another account's has to be granted"
     " by its owner: landbridge cen grant VPC CEN UID",
     "DependencyViolation": "Remove what is named first: landbridge cen detach, landbridge cen"
-    " disconnect, landbridge instance delete",
+    " disconnect, landbridge cen revoke, landbridge cen plan release, landbridge instance delete",
     "InvalidCenId.NotFound": "Your CENs: landbridge cen list. A grant names the CEN's owner, too.",
     "InvalidOperation.CenInstanceStatus": f"It is still being made or removed. {_SEE_CEN}",
     "IncorrectStatus.TransitRouter": f"It is still being made or removed. {_SEE_CEN}",
@@ -49,7 +49,7 @@ ADVICE: dict[str, str] = {
     "OperationDenied.AssessmentNotPassed": "Assess it again: landbridge migration assess INSTANCE"
     " SOURCE --user USER",
     "OperationDenied.DestinationNotEmpty": "Migrate into a new instance: landbridge instance create"
-    " VSWITCH",
+    " VPC",
     "OperationDenied.ConfirmationMissing": "Confirm each: --writes-stopped, --lag-accepted,"
     " --repointing",
 }

@@ -100,10 +100,19 @@ class Api:
         self.out.result({listing.name: rows}, table(listing.columns, rows) if rows else nothing)
 
     def done(self, answer: dict[str, Any], *said: RenderableType) -> None:
-        """The result of a command that changed something."""
+        """The result of a command: for programs the answer, for people what is said.
+
+        A line is left free between tables.
+        """
+        from rich.table import Table
         from rich.text import Text
 
-        self.out.result(answer, *(Text(part) if isinstance(part, str) else part for part in said))
+        parts: list[RenderableType] = []
+        for part in said:
+            if isinstance(part, Table) and parts:
+                parts.append("")
+            parts.append(Text(part) if isinstance(part, str) else part)
+        self.out.result(answer, *parts)
 
 
 def _written(value: object) -> str:

@@ -22,7 +22,10 @@ class Column:
 
     def text(self, row: Row) -> str:
         """The fact in words; empty where there is none."""
-        found = at(row, self.of) if isinstance(self.of, str) else self.of(row)
+        try:
+            found = at(row, self.of) if isinstance(self.of, str) else self.of(row)
+        except KeyError:  # the cloud leaves out what it has nothing to say about
+            return ""
         if isinstance(found, bool):
             return "yes" if found else "no"
         if isinstance(found, list):
@@ -52,15 +55,17 @@ def at(row: Row, path: str) -> Any:
 
 
 def table(columns: Iterable[Column], rows: Iterable[Row]) -> Table:
-    """One line for each row."""
+    """One line for each row, without the columns that no row has anything in."""
     from rich.text import Text
 
-    columns = tuple(columns)
+    rows = tuple(rows)
+    texts = {column.heading: [column.text(row) for row in rows] for column in columns}
+    filled = {heading: told for heading, told in texts.items() if any(told)}
     made = _plain()
-    for column in columns:
-        made.add_column(column.heading.upper(), overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(column.text(row)) for column in columns))
+    for heading in filled:
+        made.add_column(heading.upper(), overflow="fold")
+    for line in zip(*filled.values(), strict=True):
+        made.add_row(*map(Text, line))
     return made
 
 

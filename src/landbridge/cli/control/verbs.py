@@ -57,29 +57,34 @@ def group(name: str, help: str, epilog: str | None = None) -> typer.Typer:
 
 
 def verb(group: typer.Typer, name: str | None = None) -> Callable[[_Function], _Function]:
-    """Make a function a command of a group: its first parameter is the `Api`, the rest its own.
-
-    The options that every verb shares come after its own.
-    """
+    """Make a function a command of a group; see `with_service`."""
 
     def register(function: _Function) -> _Function:
-        hints = get_type_hints(function, include_extras=True)
-        _, *own = signature(function).parameters.values()
-        parameters = [
-            *(p.replace(annotation=hints[p.name], kind=Parameter.KEYWORD_ONLY) for p in own),
-            *(
-                Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-                for name, kind, default in _SHARED
-            ),
-        ]
-
-        def run(endpoint: str, credentials: Any, json: bool, **given: Any) -> Any:
-            return function(Api(endpoint, credentials, Output(Mode.of(json))), **given)
-
-        run.__doc__ = function.__doc__
-        run.__annotations__ = {p.name: p.annotation for p in parameters}
-        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-        group.command(name or function.__name__.rstrip("_"))(run)
+        group.command(name or function.__name__.rstrip("_"))(with_service(function))
         return function
 
     return register
+
+
+def with_service(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command from a function whose first parameter is the `Api`, the rest its own.
+
+    The options that every verb shares come after its own.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    _, *own = signature(function).parameters.values()
+    parameters = [
+        *(p.replace(annotation=hints[p.name], kind=Parameter.KEYWORD_ONLY) for p in own),
+        *(
+            Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for name, kind, default in _SHARED
+        ),
+    ]
+
+    def run(endpoint: str, credentials: Any, json: bool, **given: Any) -> Any:
+        return function(Api(endpoint, credentials, Output(Mode.of(json))), **given)
+
+    run.__doc__ = function.__doc__
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return run

@@ -98,7 +98,7 @@ def show(api: Api, vpc: VpcArgument) -> None:
     vswitches = api.rows(VSWITCHES, VpcId=vpc)
     api.done(
         {"vpc": row, "vswitches": vswitches},
-        facts(_DETAILS, row), "", table(VSWITCHES.columns, vswitches),
+        facts(_DETAILS, row), table(VSWITCHES.columns, vswitches),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from ..verbs import group
 instance = group(
     "instance",
     "PostgreSQL servers in VPCs, their database accounts and parameters.",
-    "Begin with: landbridge instance create VSWITCH --wait",
+    "Begin with: landbridge instance create VPC --wait",
 )
 
 

@@ -27,7 +27,9 @@ def _option(
 @verb(instance)
 def create(
     api: Api,
-    vswitch: Annotated[str, argument("VSWITCH", "In which vSwitch; it says region, zone and VPC.")],
+    place: Annotated[
+        str, argument("VPC|VSWITCH", "In which VPC, in its first vSwitch, or in which vSwitch.")
+    ],
     version: Annotated[int, _option("--version", "MAJOR", "Major version of PostgreSQL.")] = 15,
     class_: Annotated[str, _option("--class", "CLASS", "Processors and memory.")] = "pg.n2.1c.1m",
     storage: Annotated[int, _option("--storage", "GB", "Its storage.")] = 20,
@@ -47,10 +49,11 @@ def create(
     wait: Wait = False,
 ) -> None:  # fmt: skip
     """Create a primary instance and print its id."""
-    place = api.find(VSWITCHES, f"vSwitch {vswitch}", VSwitchId=vswitch)
+    key = "VpcId" if place.startswith("vpc-") else "VSwitchId"
+    where = api.find(VSWITCHES, f"vSwitch in {place}", **{key: place})
     answer = api.call(
-        "rds", "CreateDBInstance", RegionId=place["RegionId"], ZoneId=place["ZoneId"],
-        VPCId=place["VpcId"], VSwitchId=vswitch, Engine="PostgreSQL",
+        "rds", "CreateDBInstance", RegionId=where["RegionId"], ZoneId=where["ZoneId"],
+        VPCId=where["VpcId"], VSwitchId=where["VSwitchId"], Engine="PostgreSQL",
         EngineVersion=f"{version}.0",
         DBInstanceClass=class_, DBInstanceStorage=storage, DBInstanceStorageType=storage_type,
         DBInstanceNetType="Intranet", InstanceNetworkType="VPC", PayType="Postpaid",
@@ -75,7 +78,7 @@ def show(api: Api, instance: InstanceArgument) -> None:
     endpoints = api.rows(NETWORK, DBInstanceId=instance)
     api.done(
         {"instance": row, "endpoints": endpoints},
-        facts(DETAILS.columns, row), "", table(NETWORK.columns, endpoints),
+        facts(DETAILS.columns, row), table(NETWORK.columns, endpoints),
     )  # fmt: skip
 
 
