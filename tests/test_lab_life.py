@@ -54,6 +54,8 @@ def test_way_opens_piece_by_piece_and_everything_goes_away(lab: LabCli) -> None:
     assert lab.up()["servers"] == {"pgm-a": "was up", "pgm-b": "was up"}
     assert lab("exec", "pgm-a", "--", "echo", "--json")["stdout"] == "--json\n"
     assert lab.call("exec", "pgm-a", "--", "false")[0] == 1
+    told = lab("psql", "pgm-a", "--", "-At", "-c", "SELECT 6 * 7")
+    assert told["stdout"] == "42\n"
     passfile = lab.folder / "secrets" / "mover.pgpass"
     assert passfile.stat().st_mode & 0o077 == 0
 
@@ -110,11 +112,13 @@ def test_whitelist_changes_at_once_and_open_sessions_end_when_asked(
     with a_lab(cli, monkeypatch, mode) as lab:
         lab.up()
         lab.join()
+        stale = Lab.open(Labs(lab.root), None)
         with _hold(lab) as child:
             removed = lab("whitelist", "pgm-a", "remove", "10.20.0.0/16")
             assert removed["whitelist"] == [] and not removed["closed"]
             assert [session["client"] for session in removed["sessions"]] == ["10.20.1.5"]
             assert _is_alive(child)
+            stale.seen()  # Whoever looks changes nothing, whatever he remembers.
             seen = lab.probe()[B_TO_A]
             assert seen["seen"] == "not-whitelisted"
             assert seen["reason"] == "whitelist of pgm-a lacks 10.20.0.0/16"
@@ -125,6 +129,18 @@ def test_whitelist_changes_at_once_and_open_sessions_end_when_asked(
         assert lab("whitelist", "pgm-a", "add", "10.20.1.5")["whitelist"][-1] == "10.20.1.5/32"
         assert lab.probe()[B_TO_A]["passes"]
         assert lab.refused("whitelist", "pgm-a", "remove", "10.9.0.0/16")["id"]
+        other = "netns" if mode == "relay" else "relay"
+        assert lab.refused("up", "--driver", other)["id"] == "network.other_driver"
+        assert lab("up")["driver"] == mode
+        lab("down", "--keep-data")
+        assert lab.refused("status")["id"] == "lab.not_up"
+        assert lab.processes() == []
+        if mode == "relay":
+            lab("up")
+            lab.crash()
+            (lab.folder / "fabric/run/relay.json").write_text("[{]")
+            lab("down")
+            assert not lab.folder.exists()
 
 
 def test_instance_that_leaves_the_plan_is_stopped_and_a_new_one_made(netns: LabCli) -> None:

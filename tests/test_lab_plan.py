@@ -3,15 +3,20 @@ what commands have changed. No server, no network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from landbridge.errors import LandbridgeError, NetworkRefused
+from landbridge.errors import LandbridgeError, NetworkRefused, UsageError
+from landbridge.lab.accounts import ensure_passfiles
 from landbridge.lab.merge import merge
 from landbridge.lab.plan import Plan, attach, drop_idle_routers, join, read
+from landbridge.lab.store import Labs
 from landbridge.network.things import Grant, network
+from landbridge.postgres.process import wait_until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TWO = (EXAMPLES / "two-regions.toml").read_text()
@@ -58,6 +63,8 @@ def test_what_the_example_says_is_missing_completes_it(plan_of: Callable[[str], 
         ('account = "a"', 'acount = "a"', "vpcs.vpc-a.account", "is missing", "a string"),
         ("rows = 300_000", "row = 300_000", "instances.pgm-a.row", "no key", "whitelist"),
         ('name = "two-regions"', "regions = 2", "regions", "no key", "vswitches"),
+        ('name = "two-regions"', 'name = "../victim"', "name", "'../victim'", "small letters"),
+        ("[vswitches.vsw-a]", "[vswitches.vpc-a]", "vswitches.vpc-a", "something else", "another"),
         ("rows = 300_000", 'rows = "many"', "instances.pgm-a.rows", "'many'", "whole number"),
         ("rows = 300_000", "major = 9", "instances.pgm-a.major", "9", "10 to 18"),
         ("[vpcs.vpc-a]", "[vpcs.VPC_A]", "vpcs.VPC_A", "id", "small letters"),
@@ -142,3 +149,53 @@ def test_routers_come_and_go_with_what_stands_on_them(plan_of: Callable[[str], P
     topology.remove(topology.attachments["att-vpc-a"])
     drop_idle_routers(topology)
     assert list(topology.transit_routers) == ["tr-cen-b-cn-hangzhou"]
+
+
+def test_a_lab_lies_nowhere_but_among_the_labs(tmp_path: Path) -> None:
+    for name in ("../victim", "/etc", "", ".", "A"):
+        with pytest.raises(UsageError) as refused:
+            Labs(tmp_path).store(name)
+        assert refused.value.id == "lab.bad_name"
+
+
+def test_whoever_waits_for_a_lab_that_is_taken_down_is_told(tmp_path: Path) -> None:
+    store = Labs(tmp_path).store("one")
+    with pytest.raises(LandbridgeError) as refused, store.locked():
+        pass
+    assert refused.value.id == "lab.gone"
+
+    def wait() -> str | None:
+        try:
+            with store.locked():
+                return None
+        except LandbridgeError as error:
+            return error.id
+
+    store.prepare()
+    with ThreadPoolExecutor(1) as pool:
+        with store.locked():
+            waiting = pool.submit(wait)
+            assert wait_until(lambda: _opened(store.folder / "lock") == 2, 5)
+            store.remove(keep_data=False)
+        assert waiting.result(10) == "lab.gone"
+
+
+def _opened(file: Path) -> int:
+    """How often this process has a file open."""
+    return sum(fd.samefile(file) for fd in _open_files())
+
+
+def _open_files() -> Iterator[Path]:
+    for fd in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if fd.exists():
+                yield fd
+
+
+def test_a_password_that_is_there_stays(tmp_path: Path) -> None:
+    ensure_passfiles(tmp_path)
+    before = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert before.keys() == {"mover.pgpass", "fence.pgpass"}
+    ensure_passfiles(tmp_path)
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == before
+    assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())

@@ -47,6 +47,7 @@ ANSWERS: dict[str, Any] = {
         "fake", words.Isolation.NONE, words.Bandwidth.RELAY, True, False, True, ("because",)
     ),
     "ensure_endpoint": words.Endpoint("10.0.0.5", 5432, True, ("127.0.0.0/8", "10.0.0.0/8")),
+    "endpoint": words.Endpoint("10.0.0.5", 5432, False),
     "path": words.Path("10.0.0.5", "127.0.0.9", 5433),
     "probe": words.ProbeAnswer(Outcome.NOT_WHITELISTED, 0.25, "nein, sagt die Tür"),
     "publish": ("127.0.0.1", 40000),

@@ -18,6 +18,7 @@ from landbridge.network.converge import Action, Change, converge
 from landbridge.network.fabric import Observed, Outcome, ProbeAnswer
 from landbridge.network.report import probe_report
 from landbridge.network.things import (
+    HIGHEST,
     UNALLOCATED,
     Attachment,
     Cen,
@@ -90,8 +91,11 @@ def refusal(topology: Topology, thing: Thing) -> NetworkRefused:
         (Line("l", "tr-1h", "tr-2b"), "network.bad_line", "one CEN"),
         (Line("l", "tr-1h", "tr-1h"), "network.bad_line", "two transit routers"),
         (Line("l", "tr-1b", "tr-1h"), "network.duplicate", "line"),
-        (Line("line", "tr-1h", "tr-1b", 0), "network.bad_line", "at least 1 bit/s"),
-        (Line("line", "tr-1h", "tr-1b", -5), "network.bad_line", "at least 1 bit/s"),
+        (Line("line", "tr-1h", "tr-1b", 0), "network.bad_line", "1 to"),
+        (Line("line", "tr-1h", "tr-1b", -5), "network.bad_line", "1 to"),
+        (Line("line", "tr-1h", "tr-1b", HIGHEST + 1), "network.bad_line", "1 to"),
+        (Vswitch("vpc-1h", "vpc-1h", "z", network("10.10.9.0/24")), "network.duplicate", "Vpc"),
+        (Cen("pg-1hx", "1"), "network.duplicate", "Instance"),
     ],
 )
 def test_what_breaks_a_rule_is_refused_and_changes_nothing(

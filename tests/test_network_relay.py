@@ -17,11 +17,22 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from fix_network import two_regions
 from fix_servers import QUICK, Servers, Source, free_port
-from landbridge.errors import NetworkFailed, NetworkRefused
+from landbridge.errors import NetworkFailed
+from landbridge.network.converge import converge
 from landbridge.network.fabric import Driver, Meter, Observed, Outcome
 from landbridge.network.relay import RelayDriver
-from landbridge.network.things import Attachment, Instance, Line, TransitRouter, Vpc, Vswitch
+from landbridge.network.things import (
+    Attachment,
+    Cen,
+    Instance,
+    Line,
+    TransitRouter,
+    Vpc,
+    Vswitch,
+)
+from landbridge.network.topology import Topology
 from landbridge.postgres.process import wait_until
 
 ANYBODY = (IPv4Network("0.0.0.0/0"),)
@@ -339,19 +350,77 @@ def test_what_is_built_is_observed_and_what_is_not_valid_collected(two: Two) -> 
     assert (driver.observe(), driver.path("pgm-a", "pgm-b")) == (seen, path)
     assert driver.status() == []
 
-    with pytest.raises(NetworkRefused) as refused:
-        driver.drop_vpc("vpc-a")
-    assert refused.value.id == "network.in_use"
+    assert driver.endpoint("pgm-b") == two.at_b
     removed = driver.gc(["vpc-a", "vsw-a", "pgm-a"])
     assert {it.id for it in seen} - {it.id for it in removed} == {"vpc-a", "vsw-a", "pgm-a"}
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((path.hostaddr, path.port), 5)
     for drop in (driver.drop_line, driver.drop_endpoint, driver.drop_vpc):
         drop("never was")
-    for ask in (lambda: driver.path("pgm-a", "pgm-b"), lambda: driver.meter("line-1")):
+    asks = (lambda: driver.path("pgm-a", "pgm-b"), lambda: driver.endpoint("pgm-b"),
+            lambda: driver.meter("line-1"), lambda: driver.ensure_line(LINE))  # fmt: skip
+    for ask in asks:
         with pytest.raises(NetworkFailed) as unknown:
             ask()
         assert unknown.value.id == "network.missing"
+
+
+def test_any_network_can_become_any_other(tmp_path: Path) -> None:
+    """Each is valid; on the way from one to the other rules are broken."""
+    one = two_regions()
+    one.put(Attachment("at-1h", "tr-1h", "vpc-1h"))
+    other = two_regions()
+    instances, vpcs = other.instances, other.vpcs
+    x, y = instances["pg-1hx"], instances["pg-1hy"]
+    instances[x.id] = replace(x, address=y.address)
+    instances[y.id] = replace(y, address=x.address)
+    vpcs["vpc-2h"] = replace(vpcs["vpc-2h"], cidr=IPv4Network("10.20.0.0/20"))
+    # The only thing that stands on a router moves, and the router goes.
+    other.cens["cen-3"] = Cen("cen-3", "1")
+    other.transit_routers["tr-3h"] = TransitRouter("tr-3h", "cen-3", "hangzhou")
+    del other.transit_routers["tr-1h"]
+    other.attachments["at-1h"] = Attachment("at-1h", "tr-3h", "vpc-1h")
+    assert Topology.from_dict(other.as_dict()) == other
+    driver = RelayDriver(f"test-{os.urandom(4).hex()}", tmp_path / "run")
+    try:
+        for wanted in (one, other, one):
+            converge(driver, wanted)
+            assert {it.id for it in driver.observe()} == {
+                thing.id for thing in wanted.things() if not isinstance(thing, Cen)
+            }
+            assert converge(driver, wanted) == []
+            for id, place in wanted.instances.items():
+                found = driver._exchange.at(id, place.address)
+                assert found is not None and found.id == id
+    finally:
+        driver.close()
+
+
+def test_what_a_restart_remembers_is_collected_too(two: Two, tmp_path: Path) -> None:
+    two.join()
+    two.driver.path("pgm-a", "pgm-b")
+    two.driver.publish("pgm-b")
+    two.driver.close()
+    again = RelayDriver("x", tmp_path / "run")
+    assert again.gc(["pgm-a"]) == []
+    left = (tmp_path / "run" / "relay.json").read_text()
+    assert "pgm-a" in left and "pgm-b" not in left
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["relay.json"]
+
+
+def test_a_line_that_cannot_be_counted_is_not_there(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two.attach()
+    two.driver.path("pgm-a", "pgm-b")
+    with monkeypatch.context() as full:
+        full.setattr("mmap.mmap", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        with pytest.raises(OSError, match="No space"):
+            two.join()
+    two.attach()  # the connections that are there are led anew
+    assert "no line between" in two.driver.probe("pgm-a", two.b.address, two.b.port, 5).words
+    two.join()
+    assert delivered(two, b"x" * 1000) == b"x" * 1000
 
 
 def test_two_installations_of_the_same_names_do_not_meet(two: Two, tmp_path: Path) -> None:

@@ -24,11 +24,20 @@ _RIGHTS = {MOVER: "CREATEROLE REPLICATION", FENCE: "SUPERUSER"}
 
 
 def passfile(folder: Path, role: str) -> Path:
-    """The passfile of an account; made with a random password if there is none."""
-    path = folder / f"{role}.pgpass"
-    if not path.exists():
-        Conninfo({"user": role}).with_password(secrets.token_urlsafe(18)).write_passfile(path)
-    return path
+    """The passfile of an account."""
+    return folder / f"{role}.pgpass"
+
+
+def ensure_passfiles(folder: Path) -> None:
+    """Give each account that has none a random password; for the one who changes the lab."""
+    for role in _RIGHTS:
+        path = passfile(folder, role)
+        if not path.exists():
+            scratch = path.with_suffix(".new")
+            scratch.unlink(missing_ok=True)
+            made = Conninfo({"user": role}).with_password(secrets.token_urlsafe(18))
+            made.write_passfile(scratch)
+            scratch.replace(path)
 
 
 def ensure_accounts(conn: psycopg.Connection[Any], folder: Path) -> None:
@@ -37,10 +46,13 @@ def ensure_accounts(conn: psycopg.Connection[Any], folder: Path) -> None:
     for role, rights in _RIGHTS.items():
         if role in there:
             continue
+        # Not the password: a statement that fails stands in the server's log.
+        plain = _password(folder, role).encode()
+        verifier = conn.pgconn.encrypt_password(plain, role.encode(), b"scram-sha-256").decode()
         with conn.transaction():
             conn.execute(
                 sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}").format(
-                    sql.Identifier(role), sql.SQL(rights), sql.Literal(_password(folder, role))
+                    sql.Identifier(role), sql.SQL(rights), sql.Literal(verifier)
                 )
             )
             if role == MOVER:

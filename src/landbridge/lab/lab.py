@@ -7,19 +7,22 @@ the whole fabric to what is wanted; so a command that was interrupted is complet
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from ..errors import LandbridgeError
 from ..network.converge import converge
-from ..network.daemon import FabricClient, remove, start
+from ..network.daemon import FabricClient, check_driver, remove, start
 from ..network.fabric import Bandwidth
 from ..network.things import Cen, Grant, Line, Thing
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import find
-from .accounts import MOVER, passfile
+from ..servers.room import Session
+from .accounts import MOVER, ensure_passfiles, passfile
 from .drawing import Seen, layout
 from .drawing.picture import Picture
 from .merge import merge
@@ -63,6 +66,12 @@ class Lab:
 
     @cached_property
     def fabric(self) -> FabricClient:
+        """The network; LandbridgeError (lab.not_up) for a lab that was taken down."""
+        if not self.store.fabric.exists():
+            raise LandbridgeError(
+                f"lab {self.store.name} is down", id="lab.not_up",
+                remedy="Build it again: landbridge lab up",
+            )  # fmt: skip
         return start(self.store.fabric, self.saved.driver)
 
     @property
@@ -71,12 +80,35 @@ class Lab:
 
     def change(self, edit: Callable[[Plan], T]) -> T:
         """Change what is wanted, and make it so. NetworkRefused: a rule forbids it."""
+        with self._newest():
+            return self._change(edit)
+
+    def change_whitelist(
+        self, id: str, edit: Callable[[Plan], None], *, close: bool
+    ) -> list[Session]:
+        """As `change`; the server of `id` then lets in whom it shall. See `Servers.admit`."""
+        with self._newest():
+            self._change(edit)
+            return self.servers.admit(id, close=close)
+
+    def raise_server(self, id: str) -> None:
+        """Bring the server of an instance up as it shall be by now."""
+        with self._newest():
+            self.servers.up(id)
+
+    @contextmanager
+    def _newest(self) -> Iterator[None]:
+        """Alone with the lab, as the last command left it."""
         with self.store.locked():
             self.saved = self.store.load() or self.saved
-            result = edit(self.plan)
-            drop_idle_routers(self.plan.topology)
-            self.store.save(self.saved)
-            converge(self.fabric, self.plan.topology)
+            yield
+
+    def _change(self, edit: Callable[[Plan], T]) -> T:
+        fabric = self.fabric
+        result = edit(self.plan)
+        drop_idle_routers(self.plan.topology)
+        self.store.save(self.saved)
+        converge(fabric, self.plan.topology)
         return result
 
     def seen(self) -> dict[str, Seen]:
@@ -141,9 +173,12 @@ def up(labs: Labs, file: Path | None, name: str | None, driver: str | None, say:
         check_reach(store)
         for id in lab.plan.servers:
             find(major_of(store, lab.plan, id))
+        check_driver(store.fabric, saved.driver)
         lab.store.save(saved)
+        ensure_passfiles(store.secrets)
         say("making the network")
         _forget_instances(lab)
+        start(store.fabric, saved.driver)
         converge(lab.fabric, lab.plan.topology)
         servers = lab.servers
         say("starting the servers")

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,7 +95,7 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._read()
+        self._try_to_read()
 
     def carried(self) -> Carried:
         """The sum of what was read so far."""
@@ -112,10 +113,12 @@ class Watch:
 
     def _keep_reading(self) -> None:
         while not self._ended.wait(_EVERY):
-            try:
-                self._read()
-            except LandbridgeError:  # the line was taken away, or the daemon is starting again
-                continue
+            self._try_to_read()
+
+    def _try_to_read(self) -> None:
+        """Nothing where the line was taken away, or the daemon is starting again."""
+        with suppress(LandbridgeError):
+            self._read()
 
 
 def busiest(points: Sequence[tuple[float, int]]) -> float:

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from ..errors import NetworkRefused, UsageError
 from ..network.things import (
+    HIGHEST,
     Attachment,
     Cen,
     Grant,
@@ -26,7 +27,7 @@ from ..network.things import (
     network,
 )
 from ..network.topology import Topology
-from .toml import Table
+from .toml import ID, ID_RULE, Table
 
 #: Majors that Landbridge moves.
 MAJORS = range(10, 19)
@@ -84,7 +85,10 @@ class _Reader:
 
     def __init__(self, top: Table) -> None:
         self.top = top
-        self.built = Plan(top.take("name", str, top.file.stem))
+        name = top.take("name", str, top.file.stem)
+        if not ID.fullmatch(name):
+            top.refuse("name", f"{name!r} cannot be a lab's", ID_RULE)
+        self.built = Plan(name)
 
     def plan(self) -> Plan:
         accounts = self.top.take("accounts", dict)
@@ -222,10 +226,10 @@ def join(
 
 def bits(mbit: float | None) -> int | None:
     """Mbit/s as bit/s; NetworkRefused for what is no bandwidth."""
-    if mbit is not None and not 0.001 <= mbit <= 1_000_000:
+    if mbit is not None and not 0.001 <= mbit <= HIGHEST / MEGABIT:
         raise NetworkRefused(
             f"a line cannot carry {mbit:g} Mbit/s", id="network.bad_line",
-            remedy="From 0.001 to 1000000 Mbit/s; leave it out for no bandwidth.",
+            remedy=f"From 0.001 to {HIGHEST // MEGABIT} Mbit/s; leave it out for no bandwidth.",
         )  # fmt: skip
     return None if mbit is None else round(mbit * MEGABIT)
 

@@ -111,7 +111,8 @@ class Servers:
         return Cluster(self.store.data(id), find(self.major(id)), port)
 
     def endpoint(self, id: str) -> Endpoint:
-        return self.fabric.ensure_endpoint(self.plan.topology.instances[id])
+        """Where the server of an instance listens; NetworkFailed where the network is not made."""
+        return self.fabric.endpoint(id)
 
     def up(self, id: str) -> str:
         """Make the server of an instance if need be, start it, let in whom it shall; says what.

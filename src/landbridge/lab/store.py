@@ -23,6 +23,7 @@ from pathlib import Path
 from ..errors import LandbridgeError, UsageError
 from ..lock import take
 from .plan import Plan
+from .toml import ID, ID_RULE
 
 #: Seconds that a command waits for another one on the same lab.
 _PATIENCE = 60.0
@@ -99,17 +100,32 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the one command that changes the lab; LandbridgeError (lab.busy) otherwise."""
-        fd = take(self.folder / "lock", _PATIENCE)
+        """Be the one command that changes the lab; LandbridgeError (lab.busy) otherwise.
+
+        LandbridgeError (lab.gone) if another has taken it down while we waited.
+        """
+        lock = self.folder / "lock"
+        try:
+            fd = take(lock, _PATIENCE)
+        except FileNotFoundError:
+            raise self._gone() from None
         if fd is None:
             raise LandbridgeError(
                 f"another command has worked on lab {self.name} for {_PATIENCE:.0f} s",
                 id="lab.busy", retryable=True,
             )  # fmt: skip
         try:
+            if not _is_at(fd, lock):
+                raise self._gone()
             yield
         finally:
             os.close(fd)
+
+    def _gone(self) -> LandbridgeError:
+        return LandbridgeError(
+            f"lab {self.name} was taken down meanwhile", id="lab.gone",
+            remedy="Build it again: landbridge lab up FILE",
+        )  # fmt: skip
 
     def remove(self, *, keep_data: bool) -> None:
         """Remove the folder; with `keep_data` what `lab up` needs to build the lab again stays."""
@@ -130,7 +146,9 @@ class Labs:
         return [Store(found.parent) for found in sorted(self.root.glob("*/lab.json"))]
 
     def store(self, name: str) -> Store:
-        """The place of a lab of that name, made or not."""
+        """The place of a lab of that name, made or not; UsageError (lab.bad_name) for a bad one."""
+        if not ID.fullmatch(name):
+            raise UsageError(f"a lab cannot be called {name!r}", id="lab.bad_name", remedy=ID_RULE)
         return Store(self.root / name)
 
     def get(self, name: str | None) -> Store:
@@ -146,3 +164,11 @@ class Labs:
             if self.all()
             else "Make one: landbridge lab up examples/two-regions.toml",
         )
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False

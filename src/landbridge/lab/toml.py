@@ -18,7 +18,8 @@ _WORDS = {
     list: "a list",
     dict: "a table",
 }
-_ID = re.compile(r"[a-z][a-z0-9-]{0,39}")
+ID = re.compile(r"[a-z][a-z0-9-]{0,39}")
+ID_RULE = "At most 40 small letters, digits and hyphens, a letter first."
 
 
 class Table:
@@ -70,11 +71,8 @@ class Table:
             path = f"{self.path}{key}.{id}"
             if not isinstance(values, dict):
                 self.refuse(f"{key}.{id}", f"{values!r} is not a table", f"Write [{path}].")
-            if not _ID.fullmatch(id):
-                self.refuse(
-                    f"{key}.{id}", "cannot be an id",
-                    "An id has at most 40 small letters, digits and hyphens, a letter first.",
-                )  # fmt: skip
+            if not ID.fullmatch(id):
+                self.refuse(f"{key}.{id}", "cannot be an id", ID_RULE)
             yield id, Table(self.file, f"{path}.", values)
 
     def items(self, key: str) -> Iterator[Table]:

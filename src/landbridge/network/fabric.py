@@ -148,6 +148,9 @@ class Verbs(Protocol):
     def drop_attachment(self, id: str) -> None: ...
     def drop_line(self, id: str) -> None: ...
 
+    def endpoint(self, instance: str) -> Endpoint:
+        """What `ensure_endpoint` gave last; NetworkFailed (network.missing) without a place."""
+
     def path(self, client: str, server: str) -> Path:
         """How `client` names `server`; says nothing about whether a packet would pass."""
 
@@ -155,7 +158,11 @@ class Verbs(Protocol):
         """Try, from the place of instance `client`, to speak to a PostgreSQL server."""
 
     def publish(self, instance: str, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
-        """Let this machine reach an instance's server; returns where. Port 0: any free one."""
+        """Let this machine reach an instance's server; returns where. Port 0: any free one.
+
+        Clients from there meet no whitelist but pg_hba, which sees them as the instance's own
+        address (netns) or as 127.0.0.1 (relay). Only the relay remembers it over a restart.
+        """
 
     def unpublish(self, instance: str) -> None: ...
 

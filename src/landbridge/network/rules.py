@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NetworkRefused
 from .things import (
+    HIGHEST,
     Attachment,
     Cen,
     Grant,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 def check(topology: Topology, thing: Thing) -> None:
     """Raise NetworkRefused if `thing` cannot stand where it is put."""
+    _check_id(topology, thing)
     if isinstance(thing, Vpc | Vswitch | Cen | TransitRouter):
         _check_unchanged(topology, thing)
     rule = _RULES.get(type(thing))
@@ -35,7 +37,7 @@ def check(topology: Topology, thing: Thing) -> None:
 def check_unused(topology: Topology, thing: Thing) -> None:
     """Raise NetworkRefused (network.in_use) while something else stands on `thing`."""
     for other in topology.things():
-        if thing.id in _stands_on(other) or _needs_grant(topology, other, thing):
+        if thing.id in stands_on(other) or _needs_grant(topology, other, thing):
             raise NetworkRefused(
                 f"{thing.id} is in use by {other.id}",
                 id="network.in_use",
@@ -43,7 +45,8 @@ def check_unused(topology: Topology, thing: Thing) -> None:
             )
 
 
-def _stands_on(thing: Thing) -> Iterator[str]:
+def stands_on(thing: Thing) -> Iterator[str]:
+    """Ids of what has to be there for `thing`."""
     for name in ("vpc", "vswitch", "cen", "transit_router", "a", "b"):
         if isinstance(found := getattr(thing, name, None), str):
             yield found
@@ -68,6 +71,17 @@ def _known(topology: Topology, shelf: str, id: str) -> Any:
     if found is None:
         raise NetworkRefused(f"there is no {_WORDS[shelf]} {id}", id="network.unknown")
     return found
+
+
+def _check_id(topology: Topology, thing: Thing) -> None:
+    """Ids are told apart by nothing else, in a fabric either: no two kinds share one."""
+    for other in topology.things():
+        if other.id == thing.id and type(other) is not type(thing):
+            raise NetworkRefused(
+                f"{thing.id} is the id of something else already ({type(other).__name__})",
+                id="network.duplicate",
+                remedy="Give it another id.",
+            )
 
 
 def _check_unchanged(topology: Topology, thing: Thing) -> None:
@@ -187,13 +201,22 @@ def _line(topology: Topology, line: Line) -> None:
             f"a line joins two transit routers of one CEN, not {a.id} and {b.id}",
             id="network.bad_line",
         )
-    if line.bits_per_second is not None and line.bits_per_second < 1:
-        raise NetworkRefused("a line's bandwidth is at least 1 bit/s", id="network.bad_line")
+    if line.bits_per_second is not None:
+        check_rate(line.bits_per_second)
     other = topology.line_between(a.id, b.id)
     if other is not None and other.id != line.id:
         raise NetworkRefused(
             f"{a.region} and {b.region} are joined already in {a.cen} ({other.id})",
             id="network.duplicate",
+        )
+
+
+def check_rate(bits_per_second: int) -> None:
+    """Raise NetworkRefused (network.bad_line) for what no line can be given."""
+    if not 1 <= bits_per_second <= HIGHEST:
+        raise NetworkRefused(
+            f"a line's bandwidth is 1 to {HIGHEST} bit/s, not {bits_per_second}",
+            id="network.bad_line",
         )
 
 

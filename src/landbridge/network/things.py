@@ -12,6 +12,8 @@ from ..errors import NetworkRefused
 
 #: Bit/s of a line to which no bandwidth was allocated: enough to connect, not to work.
 UNALLOCATED = 1_000
+#: Bit/s that a line can have at most: kernels count a shaper's bytes per second in 32 bits.
+HIGHEST = 8 * (2**32 - 1)
 POSTGRES_PORT = 5432
 
 

@@ -57,7 +57,7 @@ def migrate(
             )  # fmt: skip
     finally:
         if Tasks.default().for_destination(data) is None:
-            the.servers.up(destination)
+            the.raise_server(destination)
     _say(out, done, watch.carried() if watch else None)
     return done.returncode
 

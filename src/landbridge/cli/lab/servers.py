@@ -53,22 +53,32 @@ def psql(
             "--command", "-c", metavar="SQL", show_default=False, help="Run this and end."
         ),
     ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[OPTION...]", help="Options of psql itself, after --.", show_default=False
+        ),
+    ] = None,
     lab: LabName = None,
     json: JsonFlag = False,
 ) -> int:
     """Open psql on an instance's server."""
+    from psycopg.conninfo import make_conninfo
+
     the = the_lab(lab)
     known(the.plan.topology, "instances", instance)
-    more = ["-c", command] if command is not None else []
+    options = [*(["-c", command] if command is not None else []), *(more or [])]
     program, libraries = _psql(the, instance)
     if from_ is None:
         cluster = the.servers.cluster(instance)
-        text = f"host={cluster.socket_dir} port={cluster.port} user={cluster.superuser}"
-        return _run([program, f"{text} dbname={dbname}", *more], json, libraries)
+        text = make_conninfo(
+            host=str(cluster.socket_dir), port=cluster.port, user=cluster.superuser, dbname=dbname
+        )
+        return _run([program, text, *options], json, libraries)
     known(the.plan.topology, "instances", from_)
     place = the.conninfo(from_, instance).with_(dbname=dbname, connect_timeout=10)
     environment = {**libraries, "PGPASSFILE": place.parameters["passfile"]}
-    whole = [program, f"{place} connect_timeout=10", *more]
+    whole = [program, f"{place} connect_timeout=10", *options]
     return _run(the.fabric.command(from_, whole), json, environment)
 
 
@@ -176,8 +186,9 @@ def whitelist(
     left = []
     if cidr is not None:
         block = cidr
-        the.change(lambda plan: _edit(plan, instance, edit, block))
-        left = the.servers.admit(instance, close=close_sessions)
+        left = the.change_whitelist(
+            instance, lambda plan: _edit(plan, instance, edit, block), close=close_sessions
+        )
     blocks = [str(block) for block in the.plan.topology.instances[instance].whitelist]
     words = [f"{instance} lets in {', '.join(blocks) or 'nobody'}."]
     what = "were closed" if close_sessions else "stay open; --close-sessions ends them"

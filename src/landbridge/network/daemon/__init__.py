@@ -11,6 +11,6 @@ in one that a holder process keeps (`userns`). `layout` says which files there a
 """
 
 from .client import FabricClient
-from .start import remove, start, stop
+from .start import check_driver, remove, start, stop
 
-__all__ = ["FabricClient", "remove", "start", "stop"]
+__all__ = ["FabricClient", "check_driver", "remove", "start", "stop"]

@@ -65,6 +65,9 @@ class FabricClient:
     def drop_line(self, id: str) -> None:
         self._do("drop_line", id=id)
 
+    def endpoint(self, instance: str) -> Endpoint:
+        return self._ask(Endpoint, "endpoint", instance=instance)
+
     def path(self, client: str, server: str) -> Path:
         return self._ask(Path, "path", client=client, server=server)
 

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 #: Seconds that a client may take between two bytes.
 _PATIENCE = 30.0
 #: Only looks at the fabric; everything else is done one at a time.
-_LOOKS = frozenset({"capabilities", "path", "probe", "meter", "observe", "status"})
+_LOOKS = frozenset({"capabilities", "endpoint", "path", "probe", "meter", "observe", "status"})
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

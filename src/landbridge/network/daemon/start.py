@@ -55,6 +55,11 @@ def start(state: Path, driver: str = "auto", *, user: str = "") -> FabricClient:
     return found[0]
 
 
+def check_driver(state: Path, driver: str) -> None:
+    """NetworkRefused (network.other_driver) if `start` would refuse this driver."""
+    Layout(state.absolute()).remembered(Wanted(driver))
+
+
 def _launch(layout: Layout, wanted: Wanted, user: str) -> bool:
     """Start a daemon and wait for its word; False if another one holds the lock."""
     reading, writing = os.pipe()
@@ -104,8 +109,18 @@ def remove(state: Path) -> None:
     layout = Layout(state.absolute())
     if not layout.state.exists():
         return
-    start(layout.state).gc(())
+    try:
+        start(layout.state).gc(())
+    except NetworkFailed:
+        # Without a daemon root's namespaces cannot be told from others'; all else goes with
+        # the folder and the holder.
+        if _holds_mounts(layout.run):
+            raise
     stop(layout.state)
     if (holder := Holder.find(layout.state)) is not None:
         holder.end()
     shutil.rmtree(layout.state)
+
+
+def _holds_mounts(folder: Path) -> bool:
+    return folder.exists() and any(map(os.path.ismount, (folder, *folder.rglob("*"))))

@@ -73,6 +73,9 @@ class ExternalDriver:
     def drop_attachment(self, id: str) -> None: ...
     def drop_line(self, id: str) -> None: ...
 
+    def endpoint(self, instance: str) -> Endpoint:
+        _refuse(f"the place of instance {instance}")
+
     def path(self, client: str, server: str) -> Path:
         _refuse(f"a path from {client} to {server}")
 

@@ -133,10 +133,13 @@ class NetnsDriver:
     def drop_line(self, id: str) -> None:
         self._lines.drop(id)
 
-    def path(self, client: str, server: str) -> Path:
+    def endpoint(self, instance: str) -> Endpoint:
         with in_words():
-            address, port, _ = self._places.label(server).facts
-        return Path(host=server, hostaddr=address, port=int(port))
+            return self._places.endpoint(instance)
+
+    def path(self, client: str, server: str) -> Path:
+        there = self.endpoint(server)
+        return Path(host=server, hostaddr=there.listen, port=there.port)
 
     def namespace(self, instance: str) -> FilePath:
         """The file that pins the instance's namespace; NetworkFailed if it has none."""

@@ -42,9 +42,9 @@ class Lines:
 
         Errors as `Fabric`; after any error both ends are down.
         """
-        wanted = Shape.of(line.rate)
         a, b = self._ends(line)
         try:
+            wanted = Shape.of(line.rate)
             self._join(line, a, b)
             for end in (a, b):
                 links_inside(end.space, partial(shape, name=end.name, wanted=wanted))

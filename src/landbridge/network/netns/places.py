@@ -65,7 +65,15 @@ class Places:
             links.route({Route(ANYWHERE, gateway.ip, links.device(INSIDE).index)})
 
         links_inside(home, build)
-        return Endpoint(str(instance.address), instance.port, decides_whitelist=False)
+        return _endpoint(label)
+
+    def endpoint(self, instance: str) -> Endpoint:
+        """As it was ensured last; NetworkFailed (network.missing) if it has no place."""
+        home = self._spaces.need(Kind.ENDPOINT, instance)
+        label = self._names.label(links_inside(home, lambda links: links.device("lo").alias))
+        if label is None or not label.facts:
+            raise missing("instance", instance)
+        return _endpoint(label)
 
     def _plug(self, links: Links, port: str, bridge: str, label: Label) -> IPv4Interface:
         """Join an instance's port to its bridge; returns the gateway's address."""
@@ -74,14 +82,6 @@ class Places:
         if gateway is None:
             raise missing("the gateway of vSwitch", label.facts[-1])
         return gateway
-
-    def label(self, instance: str) -> Label:
-        """What was said of an instance; NetworkFailed (network.missing) if it has no place."""
-        home = self._spaces.need(Kind.ENDPOINT, instance)
-        label = self._names.label(links_inside(home, lambda links: links.device("lo").alias))
-        if label is None or not label.facts:
-            raise missing("instance", instance)
-        return label
 
     def drop_vswitch(self, id: str) -> None:
         bridge = self._names.device(Role.VSWITCH, id)
@@ -98,6 +98,11 @@ class Places:
         if self._spaces.has(kind, id):
             links_inside(self._spaces.path(kind, id), Links.clear)
         self._spaces.remove(kind, id)
+
+
+def _endpoint(label: Label) -> Endpoint:
+    address, port, _ = label.facts
+    return Endpoint(address, int(port), decides_whitelist=False)
 
 
 def prepare(links: Links, names: Names, label: Label) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 from pyroute2.netlink.rtnl.tcmsg.common import get_rate_parameters
 
-from ...errors import NetworkFailed, NetworkRefused
+from ...errors import NetworkFailed
+from ..rules import check_rate
 from ..things import UNALLOCATED
 from .links import Links
 
@@ -24,7 +25,6 @@ _QUEUE = "50ms"
 _BURST = 16 * 1024
 _BURST_UNALLOCATED = 1600
 """One whole packet: a connect passes at once, 3000 bytes do not within 25 s (measured)."""
-_HIGHEST = 8 * (2**32 - 1)
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,8 @@ class Shape:
 
     @classmethod
     def of(cls, rate: int) -> Shape:
-        """The shape for a rate in bit/s; NetworkRefused (network.bad_line) above 34 Gbit/s."""
-        if rate > _HIGHEST:
-            raise NetworkRefused(
-                f"{rate} bit/s is more than the kernel can shape ({_HIGHEST})",
-                id="network.bad_line",
-            )
+        """The shape for a rate in bit/s; NetworkRefused (network.bad_line) above `HIGHEST`."""
+        check_rate(rate)
         if rate <= UNALLOCATED:
             return cls(UNALLOCATED, _BURST_UNALLOCATED)
         return cls(rate, max(_BURST, rate // 8 * 2 // 1000))

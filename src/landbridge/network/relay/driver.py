@@ -37,7 +37,7 @@ from ..pgwire import probe
 from ..things import Attachment, Cen, Instance, Line, Thing, TransitRouter, Vpc, Vswitch
 from .exchange import Exchange
 from .ledger import Ledger, Place, has_block
-from .lines import RelayLine
+from .lines import RelayLine, sweep
 
 _REASONS = (
     "Every connection goes through a listener of this process; that needs no privilege.",
@@ -45,14 +45,14 @@ _REASONS = (
     " loopback address.",
 )
 _NO_BLOCK = "This machine has 127.0.0.1 alone: a server does not see which instance a client is."
-#: What `observe` calls the things of a shelf, bottom first; a CEN by itself is nothing here.
-_KINDS = {
-    "vpcs": "vpc",
-    "vswitches": "vswitch",
-    "instances": "endpoint",
-    "transit_routers": "transit_router",
-    "attachments": "attachment",
-    "lines": "line",
+#: What `observe` calls the things, bottom first; a CEN by itself is nothing here.
+_KINDS: dict[type[Thing], str] = {
+    Vpc: "vpc",
+    Vswitch: "vswitch",
+    Instance: "endpoint",
+    TransitRouter: "transit_router",
+    Attachment: "attachment",
+    Line: "line",
 }
 
 
@@ -104,13 +104,16 @@ class RelayDriver:
         with self._lock:
             lines = self._exchange.lines
             before = lines.get(line.id)
-            self._exchange.topology.put(line)
             if before is not None and before.ends == (line.a, line.b):
+                self._exchange.topology.put(line)
                 before.set_rate(line.rate)
                 return
             if before is not None:
                 before.forget()  # other ends: another line, with counters of its own
-            lines[line.id] = RelayLine(line, self._run)
+            # First, as it may fail: every line of the model has its lanes.
+            made = RelayLine(line, self._run)
+            self._exchange.topology.put(line)
+            lines[line.id] = made
             self._exchange.settle()
             if before is not None:
                 before.close()
@@ -127,7 +130,7 @@ class RelayDriver:
             self._exchange.restore(instance.id)
             if published := self._ledger.get(("published", instance.id)):
                 self.publish(instance.id, *published)
-            return Endpoint(*place, decides_whitelist=True, clients=("127.0.0.0/8",))
+            return _endpoint(place)
 
     def _put(self, thing: Thing) -> None:
         with self._lock:
@@ -172,24 +175,30 @@ class RelayDriver:
             doomed = [it for it in reversed(self.observe()) if it.id not in valid]
             for it in doomed:
                 getattr(self, f"drop_{it.kind}")(it.id)
+            self._ledger.keep(valid)
+            sweep(self._run, valid)
             return doomed
 
     def _drop(self, shelf: str, id: str) -> None:
-        """NetworkRefused (network.in_use) while something else stands on it."""
+        """What stands on it goes first."""
         with self._lock:
-            found = getattr(self._exchange.topology, shelf).get(id)
-            if found is not None:
-                self._exchange.topology.remove(found)
-                self._exchange.settle()
+            topology = self._exchange.topology
+            found = getattr(topology, shelf).get(id)
+            if found is None:
+                return
+            for user in topology.users(id):
+                getattr(self, f"drop_{_KINDS[type(user)]}")(user.id)
+            topology.remove(found)
+            self._exchange.settle()
 
     # What is asked
 
     def observe(self) -> list[Observed]:
         with self._lock:
             return [
-                Observed(kind, id)
-                for shelf, kind in _KINDS.items()
-                for id in getattr(self._exchange.topology, shelf)
+                Observed(_KINDS[type(thing)], thing.id)
+                for thing in self._exchange.topology.things()
+                if type(thing) in _KINDS
             ]
 
     def meter(self, line: str) -> Meter:
@@ -198,6 +207,11 @@ class RelayDriver:
             if line not in self._exchange.lines:
                 raise NetworkFailed(f"there is no line {line}", id="network.missing")
             return self._exchange.lines[line].meter
+
+    def endpoint(self, instance: str) -> Endpoint:
+        with self._lock:
+            self._exchange.instance(instance)
+            return _endpoint(self._ledger.allot(("instance", instance), 0))
 
     def path(self, client: str, server: str) -> Path:
         """Also makes the pair's listener, which keeps its address for as long as both exist."""
@@ -253,3 +267,7 @@ class RelayDriver:
             for forwarder in self._published.values():
                 forwarder.close()
             self._published.clear()
+
+
+def _endpoint(place: Place) -> Endpoint:
+    return Endpoint(*place, decides_whitelist=True, clients=("127.0.0.0/8",))

@@ -8,7 +8,8 @@ from ipaddress import IPv4Address
 
 from ...errors import NetworkFailed
 from ..pgwire import Refused, no_route, not_whitelisted
-from ..things import Cen, Instance, Vpc, admits
+from ..rules import stands_on
+from ..things import Cen, Instance, Thing, Vpc, admits
 from ..topology import Topology
 from .ledger import Key, Ledger, Place, has_block
 from .lines import RelayLine
@@ -18,10 +19,38 @@ _DIRECT = Direct()
 
 
 class Given(Topology):
-    """What the driver was given; who granted it was decided above."""
+    """What the driver was given. The rules are kept above; here only: nothing stands on air.
+
+    On the way from one valid network to another a rule may be broken for a while, such as when
+    two instances change addresses.
+    """
+
+    def put(self, thing: Thing) -> None:
+        """NetworkFailed (network.missing) if something is not there that it stands on."""
+        there = {other.id for other in self.things()}
+        for id in stands_on(thing):
+            if id not in there:
+                raise missing(id)
+        self._shelf(thing)[thing.id] = thing
+
+    def remove(self, thing: Thing) -> None:
+        self._shelf(thing).pop(thing.id, None)
+
+    def users(self, id: str) -> list[Thing]:
+        """What stands on the thing of that id, top first."""
+        return [other for other in reversed([*self.things()]) if id in stands_on(other)]
 
     def is_granted(self, vpc: Vpc, cen: Cen) -> bool:
+        """Whoever asked for an attachment had the grant."""
         return True
+
+
+def missing(id: str) -> NetworkFailed:
+    return NetworkFailed(
+        f"{id} has no place",
+        id="network.missing",
+        remedy="Build the network anew from what is wanted; what stands is kept.",
+    )
 
 
 class Exchange:
@@ -38,11 +67,7 @@ class Exchange:
         """NetworkFailed (network.missing) if it has no place."""
         found = self.topology.instances.get(id)
         if found is None:
-            raise NetworkFailed(
-                f"instance {id} has no place",
-                id="network.missing",
-                remedy="Build the network anew from what is wanted; what stands is kept.",
-            )
+            raise missing(f"instance {id}")
         return found
 
     def at(self, client: str, address: IPv4Address) -> Instance | None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +64,13 @@ class Ledger:
     def keys(self, kind: str) -> list[Key]:
         """The remembered keys that begin with `kind`."""
         return [key for key in self._places if key[0] == kind]
+
+    def keep(self, ids: Collection[str]) -> None:
+        """Forget whatever is about an instance that is not among `ids`."""
+        kept = {key: at for key, at in self._places.items() if set(key[1:]) <= set(ids)}
+        if kept.keys() != self._places.keys():
+            self._places = kept
+            self._write()
 
     def forget(self, key: Key) -> None:
         if self._places.pop(key, None) is not None:

@@ -6,6 +6,7 @@ import hashlib
 import mmap
 import struct
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from ..bucket import Bucket
@@ -43,12 +44,25 @@ class Lane:
         return int(total)
 
 
+def counters_of(line: str) -> str:
+    """The name of the file that holds a line's counters."""
+    return f"meter-{hashlib.sha256(line.encode()).hexdigest()[:16]}"
+
+
+def sweep(folder: Path, valid: Collection[str]) -> None:
+    """Remove the counters of lines that are not among `valid`."""
+    kept = {counters_of(line) for line in valid}
+    for path in folder.glob("meter-*"):
+        if path.name not in kept:
+            path.unlink()
+
+
 class RelayLine:
     """Both directions. The counters lie in a mapped file: they outlive a killed process."""
 
     def __init__(self, line: Line, folder: Path) -> None:
         self.ends = (line.a, line.b)
-        self._path = folder / f"meter-{hashlib.sha256(line.id.encode()).hexdigest()[:16]}"
+        self._path = folder / counters_of(line.id)
         folder.mkdir(parents=True, exist_ok=True)
         with self._path.open("a+b") as file:
             file.truncate(2 * _COUNTER.size)
