@@ -296,9 +296,14 @@ def test_a_switchover_sends_what_was_confirmed_and_says_when_it_was_put_back(
 
     everything = ("--writes-stopped", "--lag-accepted", "--repointing", "--wait", "--json")
     played.answers["SwitchOverMigration"] = [{"TaskId": 7}]
-    for after, code, id in (("ReadyToSwitch", 1, "switchover.undone"), ("Finished", 0, None)):
+    undone = {"id": "switchover.undone", "message": "put back", "remedy": None}
+    ready = "ReadyToSwitch", "Incremental synchronization"
+    for after, code, id in (
+        (moving(*ready, Error=undone), 1, "switchover.undone"),
+        (moving("Finished", "Finished"), 0, None),
+    ):
         played.answers["DescribeMigration"] = [
-            moving("Switching", "Fencing the source"), moving(after, after),
+            moving(*ready), moving("Switching", "Fencing the source"), after,
         ]  # fmt: skip
         called = cli("migration", "switchover", "7", *everything)
         assert (called.code, called.object.get("error", {}).get("id")) == (code, id)

@@ -129,8 +129,7 @@ def watch(view: View, out: Output, until: Condition = lambda view: False) -> Non
     meanwhile = ""
     if view.state is not State.PROMOTED and (at := view.put_back_at) is not None:
         meanwhile = (
-            "\nUnless somebody does, the guard puts the source back at"
-            f" {at.astimezone():%H:%M:%S}."
+            f"\nUnless somebody does, the guard puts the source back at {at.astimezone():%H:%M:%S}."
         )
     raise LandbridgeError(
         f"nobody works on task {view.task.id} any more: {view.label}",

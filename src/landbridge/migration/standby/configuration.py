@@ -61,19 +61,23 @@ def standby_settings(task: Task, extra: Mapping[str, str | int] | None = None) -
     # What is the default already is left out: taking it out after the promotion would need a
     # restart, and the server's log would complain of that.
     timeline = {"recovery_target_timeline": "latest"} if request.major < 12 else {}
-    return settings | timeline | {
-        "lc_messages": "C",
-        # Readers shall not hold up the replay, and with it the switchover.
-        "max_standby_streaming_delay": "1s",
-        "primary_conninfo": connection.primary_conninfo(task, task.cluster()),
-        "primary_slot_name": task.slot,
-        "wal_receiver_status_interval": "1s",
-        "wal_receiver_timeout": "5s",
-        # People may terminate all sessions by hand, repeatedly: a second kill of the stream
-        # within this interval costs all of it, measured as 3.8 s with the default of 5 s.
-        "wal_retrieve_retry_interval": "200ms",
-        **(extra or {}),
-    }
+    return (
+        settings
+        | timeline
+        | {
+            "lc_messages": "C",
+            # Readers shall not hold up the replay, and with it the switchover.
+            "max_standby_streaming_delay": "1s",
+            "primary_conninfo": connection.primary_conninfo(task, task.cluster()),
+            "primary_slot_name": task.slot,
+            "wal_receiver_status_interval": "1s",
+            "wal_receiver_timeout": "5s",
+            # People may terminate all sessions by hand, repeatedly: a second kill of the stream
+            # within this interval costs all of it, measured as 3.8 s with the default of 5 s.
+            "wal_retrieve_retry_interval": "200ms",
+            **(extra or {}),
+        }
+    )
 
 
 def final_settings(task: Task) -> Settings:

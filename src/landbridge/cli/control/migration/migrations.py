@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ....errors import LandbridgeError
@@ -95,17 +96,20 @@ def described(api: Api, id: str) -> dict[str, Any]:
     return api.call("landbridge", "DescribeMigration", TaskId=id)
 
 
-def follow(api: Api, id: str, *goals: str) -> Row:
-    """Wait for one of these statuses, or the end. The error that ended it is raised."""
+def follow(api: Api, id: str, goal: str, *, or_: Callable[[Row], bool] | None = None) -> Row:
+    """Wait for a status, or until `or_` holds, or the end, whose error is raised."""
+
+    def reached(row: Row) -> bool:
+        return row["Status"] == goal or (or_ is not None and or_(row))
 
     def look() -> Seen:
         row = described(api, id)
-        over = row["Status"] in (*goals, *_ENDS)
+        over = reached(row) or row["Status"] in _ENDS
         return Seen(row["Label"], over, _figures(row), _trouble(row), row)
 
     row = wait(f"migration {id}", look, f"Follow it: landbridge migration watch {id}").row
     assert row is not None
-    if row["Status"] not in (*goals, FINISHED):
+    if not reached(row) and row["Status"] != FINISHED:
         raise _failure(row)
     return row
 

@@ -9,6 +9,7 @@ import typer
 from ....errors import SwitchoverUndone
 from ...questions import agreed, confirmed
 from ..api import Api
+from ..tables import Row
 from ..verbs import Wait, Yes, verb
 from .group import TaskArgument, migration
 from .migrations import FINISHED, READY, conclude, described, follow
@@ -56,13 +57,10 @@ def switchover(
     if not wait:
         api.done(answer, f"Switching over. Follow it: landbridge migration watch {task}")
         return
-    row = follow(api, task, FINISHED, READY)
-    if row["Status"] == READY:
-        error = row["Error"] or {}
-        raise SwitchoverUndone(
-            error.get("message") or "the switchover was put back; the source is writable as before",
-            id=error.get("id"), remedy=error.get("remedy"),
-        )  # fmt: skip
+    row = follow(api, task, FINISHED, or_=_was_put_back)
+    if _was_put_back(row):
+        error = row["Error"]
+        raise SwitchoverUndone(error["message"], id=error["id"], remedy=error["remedy"])
     conclude(api, row)
 
 
@@ -90,3 +88,8 @@ def delete(api: Api, task: TaskArgument) -> None:
     """Forget a migration that is over; the operator keeps its record."""
     answer = api.call("landbridge", "DeleteMigration", TaskId=task)
     api.done(answer, f"{task} is forgotten.")
+
+
+def _was_put_back(row: Row) -> bool:
+    """Not merely not begun: an order takes the error of an earlier attempt away."""
+    return row["Status"] == READY and row["Error"] is not None
