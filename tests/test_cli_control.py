@@ -24,6 +24,7 @@ from landbridge.api.table import ACTIONS
 from landbridge.cli.app import command
 from landbridge.cli.control.advice import ADVICE
 from landbridge.cloud.errors import CODES, CloudError
+from landbridge.postgres.process import wait_until
 
 PAGE = Path(__file__).parent.parent / "docs/serve.md"
 ACCOUNTS, NETWORKS, *REST = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -128,8 +129,12 @@ def test_the_whole_walk_moves_an_instance_to_the_other_account(
         for block in (ACCOUNTS, NETWORKS, *REST):
             shell.run(block)
         assert json.loads((folder / "evidence.json").read_text())["task"]["state"] == "finished"
-        moved = shell.object("b instance account list $target")["accounts"]
-        assert [row["AccountName"] for row in moved] == ["migrator"]
+
+        def moved() -> bool:  # its server is started once more, in the sandbox
+            rows = shell.object("b instance account list $target")["accounts"]
+            return [row["AccountName"] for row in rows] == ["migrator"]
+
+        assert wait_until(moved, 60, 0.5)
         assert "Kranich" not in cli.said
         for who, name in (("a", "source"), ("b", "target")):
             shell.out(f"{who} instance delete ${name} --yes --wait")
