@@ -18,13 +18,11 @@ from typing import Any
 import pytest
 
 from fix_cli import Cli
+from fix_network import FORBIDDEN, ORDINARY
+from landbridge.network.linux import unmount
 from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import ProcessId, wait_until
 
-#: An account that is neither root nor runs servers for it; in the rootless mode all is its own.
-ORDINARY = "nobody"
-#: What a machine may forbid; everything else that goes wrong is a failure.
-_FORBIDDEN = ("network.namespaces_refused", "network.kernel", "network.denied", "network.not_linux")
 PLAN = (Path(__file__).parent.parent / "examples/two-regions.toml").read_text()
 
 
@@ -50,17 +48,28 @@ class LabCli:
         if not self.ordinary:
             called = self.cli(*arguments)
             return called.code, called.object
-        entry = pwd.getpwnam(ORDINARY)
-        account = OsAccount(ORDINARY, entry.pw_uid, entry.pw_gid, switch=True)
+        with self._run(arguments) as child:
+            out, err = child.communicate()
+        if not out:
+            pytest.fail(err)
+        return child.returncode, json.loads(out)
+
+    def open(self, *words: str) -> subprocess.Popen[str]:
+        """A call in a process of its own, under way."""
+        return self._run(["lab", *words, "--json"])
+
+    def _run(self, arguments: list[str]) -> subprocess.Popen[str]:
+        python, more = sys.executable, {}
+        if self.ordinary:
+            entry = pwd.getpwnam(ORDINARY)
+            account = OsAccount(ORDINARY, entry.pw_uid, entry.pw_gid, switch=True)
+            python, more = _python(account), account.popen_arguments()
         packages = os.pathsep.join(path for path in sys.path if path)
-        done = subprocess.run(
-            [_python(account), "-P", "-m", "landbridge.cli", *arguments], capture_output=True,
+        return subprocess.Popen(
+            [python, "-P", "-m", "landbridge.cli", *arguments],
             env={**os.environ, "HOME": str(self.root), "PYTHONPATH": packages}, text=True,
-            check=False, **account.popen_arguments(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
         )  # fmt: skip
-        if not done.stdout:
-            pytest.fail(done.stderr)
-        return done.returncode, json.loads(done.stdout)
 
     def __call__(self, *words: str) -> dict[str, Any]:
         """The object of a call that succeeds."""
@@ -78,7 +87,7 @@ class LabCli:
     def up(self) -> dict[str, Any]:
         """Build it; skips the test where the machine forbids the driver."""
         code, found = self.call("up", str(self.plan), "--driver", self.driver)
-        if code and found["error"]["id"] in _FORBIDDEN:
+        if code and found["error"]["id"] in FORBIDDEN:
             pytest.skip(found["error"]["message"])
         assert code == 0, found
         return found
@@ -103,6 +112,16 @@ class LabCli:
             except OSError:
                 continue
         return [pid for pid in found if pid != os.getpid()]
+
+    def kill_network(self) -> None:
+        """End daemon and holder, and let go what pins the namespaces: the servers live on."""
+        for pid in self.processes():
+            if b"landbridge.network.daemon" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+                assert wait_until(lambda pid=pid: ProcessId.of(pid) is None, 20)
+        for place in sorted((self.folder / "fabric/run").rglob("*"), reverse=True):
+            if os.path.ismount(place):
+                unmount(place)
 
     def crash(self) -> None:
         """End everything of the lab at once, as a power cut does, but for what the kernel keeps."""

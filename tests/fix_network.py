@@ -37,10 +37,10 @@ from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import ProcessId, wait_until
 
 EVERYBODY = (IPv4Network("0.0.0.0/0"),)
-#: Whom root starts an ordinary user's daemon for.
+#: Neither root nor who runs servers for it; root starts an ordinary user's daemon for it.
 ORDINARY = "nobody"
 #: What a machine may forbid; everything else that goes wrong is a failure.
-_FORBIDDEN = ("network.namespaces_refused", "network.kernel", "network.denied", "network.not_linux")
+FORBIDDEN = ("network.namespaces_refused", "network.kernel", "network.denied", "network.not_linux")
 
 
 class Mode(Enum):
@@ -271,7 +271,7 @@ def a_network(mode: Mode) -> Iterator[Net]:
         try:
             net = Net(mode, root)
         except NetworkFailed as error:
-            if error.id not in _FORBIDDEN:
+            if error.id not in FORBIDDEN:
                 raise
             pytest.skip(f"{mode.value}: {error}")
         try:

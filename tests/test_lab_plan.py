@@ -45,7 +45,7 @@ def test_example_lacks_attachments_and_line_but_has_the_grant() -> None:
     topology = read(EXAMPLES / "two-regions.toml").topology
     assert list(topology.grants) == ["vpc-a:cen-b"]
     assert not topology.attachments and not topology.lines and not topology.transit_routers
-    assert topology.verdict("pgm-b", "pgm-a").reason == "vpc vpc-b has no attachment"
+    assert topology.verdict("pgm-b", "pgm-a").reason == "vpc-b has no attachment"
 
 
 def test_what_the_example_says_is_missing_completes_it(plan_of: Callable[[str], Plan]) -> None:

@@ -218,6 +218,10 @@ DAMAGES: dict[str, Callable[[Lab], None]] = {
     "no routes": _in("transit_router", "tr-b", lambda _, found: found.route(set())),
     "wrong routes": _in("transit_router", "tr-a", _stray_route),
     "no shaper": _unshaped,
+    "new devices would speak IPv6": lambda lab: inside(
+        lab.space("vpc", "vpc-a"),
+        lambda: Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("0"),
+    ),
     "forged packets let in": lambda lab: inside(
         lab.space("vpc", "vpc-a"),
         lambda: Path("/proc/sys/net/ipv4/conf/all/rp_filter").write_text("0"),
@@ -226,8 +230,10 @@ DAMAGES: dict[str, Callable[[Lab], None]] = {
 
 
 def test_ensure_repairs_every_damage(lab: Lab) -> None:
-    """One after another, each put right by one `converge`."""
+    """One after another, each put right by one `converge`. Nothing speaks IPv6."""
     whole = _shape_of(lab)
+    open_to_ipv6 = [word for shape in whole.values() for word in shape[0] if word.endswith(" 0\n")]
+    assert open_to_ipv6 == []
     for name, damage in DAMAGES.items():
         damage(lab)
         assert _shape_of(lab) != whole, f"{name}: no damage was done"
@@ -251,6 +257,12 @@ def _shape_here() -> Any:
     settings = [
         Path("/proc/sys/net/ipv4", name).read_text()
         for name in ("ip_forward", "conf/all/rp_filter")
+    ]
+    ipv6 = Path("/proc/sys/net/ipv6/conf")
+    settings += [
+        f"{conf.name} {(conf / 'disable_ipv6').read_text()}"
+        for conf in sorted(ipv6.glob("*"))
+        if conf.name not in ("all", "lo")
     ]
     with links.here() as found:
         devices = found.devices()
@@ -276,6 +288,19 @@ def test_things_that_move_take_their_links_along(lab: Lab) -> None:
     lab.driver.ensure_attachment(Attachment("att-a", "tr-c", "vpc-a"))
     assert lab.probe("pgm-b", moved.address).outcome in (Outcome.UNREACHABLE, Outcome.TIMEOUT)
     assert not any(name[0] == "r" for name in lab.devices("transit_router", "tr-a"))
+
+
+def test_a_vpc_that_is_dropped_leaves_no_route_beyond_the_line(lab: Lab) -> None:
+    def known() -> set[IPv4Network]:
+        routes = links_inside(lab.space("transit_router", "tr-b"), lambda found: found.routes())
+        return {route.to for route in routes if route.device is not None}
+
+    block = lab.topology.vpcs["vpc-a"].cidr
+    assert block in known()
+    lab.driver.drop_vpc("vpc-a")
+    assert block not in known()
+    lab.build()
+    assert block in known()
 
 
 def test_a_process_that_stays_in_a_dropped_place_is_cut_off(lab: Lab) -> None:
@@ -360,16 +385,21 @@ def test_a_line_carries_its_rate_each_way_and_changes_under_load(new_lab: NewLab
         assert share >= 0.90, f"payload is {share:.3f} of the rate"
         counted = getattr(lab.driver.meter("line-ab"), way) - before
         assert sent * HEADERS < counted < sent * HEADERS * 1.03
-    load = threading.Thread(target=_transfer, args=(near, far, 9 * MBIT))
+    load = threading.Thread(target=_transfer, args=(near, far, 20 * MBIT))
     load.start()
     for mbit in (30, 10):
         counted = lab.driver.meter("line-ab").b_to_a
         lab.driver.ensure_line(replace(_line(lab), bits_per_second=mbit * MBIT))
         assert lab.driver.meter("line-ab").b_to_a >= counted
-        share = _carried(lab, seconds=1) / (mbit * MBIT)
-        assert 0.75 <= share <= 1.02, f"{share:.3f} of {mbit} Mbit/s is on the line"
+        for _ in range(4):  # a busy machine may send too late, never too early
+            share = _carried(lab, seconds=1) / (mbit * MBIT)
+            assert share <= 1.02, f"{share:.3f} of {mbit} Mbit/s is on the line"
+            if share >= 0.75:
+                break
+        else:
+            pytest.fail(f"never more than {share:.3f} of {mbit} Mbit/s")
     lab.driver.ensure_line(replace(_line(lab), bits_per_second=200 * MBIT))
-    load.join(10)
+    load.join(20)
     assert not load.is_alive()
 
 

@@ -190,7 +190,7 @@ def test_clients_are_told_what_is_in_the_way_until_nothing_is(
     driver, target = two.driver, (two.b.address, two.b.port)
 
     for said in words_of_every_client(source, two, tmp_path):
-        assert "no route from 10.10.1.5 to 10.20.1.5: vpc vpc-a has no attachment" in said
+        assert "no route from 10.10.1.5 to 10.20.1.5: vpc-a has no attachment" in said
     two.attach()
     missing = driver.probe("pgm-a", *target, 5)
     assert missing.outcome is Outcome.UNREACHABLE
@@ -243,9 +243,13 @@ def test_line_keeps_its_bandwidth_in_each_direction_for_all_connections_together
     assert there == pytest.approx(there_too, rel=0.2)
 
     two.join(40)  # changed while all three run
-    back, there, there_too = rate(client, server, second_server, seconds=1)
-    assert 34 <= back <= 42
-    assert 34 <= there + there_too <= 42
+    for _ in range(4):
+        back, there, there_too = rate(client, server, second_server, seconds=1)
+        assert max(back, there + there_too) <= 42
+        if min(back, there + there_too) >= 34:
+            break
+    else:
+        pytest.fail("never reached its new bandwidth")
     for peer in (client, second, server, second_server):
         peer.end()
     meter = two.driver.meter("line-1")
@@ -261,16 +265,16 @@ def test_line_without_bandwidth_lets_connect_but_not_work(
     two.driver.ensure_line(replace(LINE, bits_per_second=None))
     client, server = meet()
     client.sock.sendall(bytes(100))
-    assert wait_until(lambda: server.got == 100, 1)
+    assert wait_until(lambda: server.got == 100, 10)
     client.sock.sendall(bytes(3000))
     assert not wait_until(lambda: server.got == 3100, 1.5)
     two.join(10)
-    assert wait_until(lambda: server.got == 3100, 1)
+    assert wait_until(lambda: server.got == 3100, 10)
     assert two.driver.meter("line-1") == Meter(3100, 0)
     # The same id the other way round is another line; what runs goes over it.
     two.driver.ensure_line(Line("line-1", "tr-b", "tr-a", 10 * MBIT))
     client.sock.sendall(bytes(500))
-    assert wait_until(lambda: server.got == 3600, 1)
+    assert wait_until(lambda: server.got == 3600, 10)
     assert two.driver.meter("line-1") == Meter(0, 500)
 
 
@@ -293,10 +297,11 @@ def test_cut_under_load_holds_connections_and_loses_nothing(
     threading.Thread(target=lambda: client.sock.sendall(payload), daemon=True).start()
     assert wait_until(lambda: server.got > 500_000, 10)
     mend = hold(two, how)
-    time.sleep(0.1)  # what was on its way arrives
-    held = server.got
-    assert held < len(payload)
-    assert not wait_until(lambda: server.got > held or client.closed.is_set(), 0.5)
+    held = -1
+    while held < server.got:  # what was on its way arrives
+        held = server.got
+        wait_until(lambda held=held: server.got > held, 0.5)
+    assert held < len(payload) and not client.closed.is_set()
     with contextlib.closing(two.dial()) as late:
         late.sendall(b"\0\0\0\x11\0\3\0\0user\0ann\0\0")
         assert b"no route from 10.10.1.5" in late.recv(1000)

@@ -18,7 +18,7 @@ from ..errors import LandbridgeError
 from ..network.converge import converge
 from ..network.daemon import FabricClient, check_driver, remove, start
 from ..network.fabric import Bandwidth
-from ..network.things import Cen, Grant, Line, Thing
+from ..network.things import Cen, Grant, Thing
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import find
 from ..servers.room import Session
@@ -142,16 +142,6 @@ class Lab:
         if missing := self.missing():
             found.append(f"not there: {', '.join(missing)}; `landbridge lab up` makes it")
         return found
-
-    def line_between(self, a: str, b: str) -> Line | None:
-        """The line that packets between two instances go through."""
-        topology = self.plan.topology
-        routers = [
-            attachment.transit_router
-            for attachment in (topology.attachment_of(topology.vpc_of(id).id) for id in (a, b))
-            if attachment is not None
-        ]
-        return topology.line_between(*routers) if len(routers) == 2 else None
 
 
 def _is_made(thing: Thing) -> bool:

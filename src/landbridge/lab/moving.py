@@ -140,5 +140,5 @@ def busiest(points: Sequence[tuple[float, int]]) -> float:
 
 def meter_of(lab: Lab, source: str, destination: str) -> Watch | None:
     """A watch over the line between two instances; None where none is needed."""
-    line = lab.line_between(source, destination)
+    line = lab.plan.topology.line_of(source, destination)
     return Watch(lab.fabric, line.id, line.bits_per_second) if line else None

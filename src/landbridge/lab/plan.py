@@ -71,7 +71,7 @@ class Plan:
 def read(file: Path) -> Plan:
     """Read a plan; UsageError (lab.plan) or NetworkRefused name the file, key and remedy."""
     try:
-        values = tomllib.loads(file.read_text())
+        values = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         words = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise UsageError(f"{file}: {words}", id="lab.plan") from None
@@ -139,7 +139,7 @@ class _Reader:
         whitelist = table.guard("whitelist", lambda: tuple(map(network, blocks)))
         major, rows = table.find("major", int), table.take("rows", int, 0)
         if major is not None and major not in MAJORS:
-            table.refuse("major", f"{major} is none", f"{MAJORS[0]} to {MAJORS[-1]}.")
+            table.refuse("major", f"there is no PostgreSQL {major} that Landbridge moves", f"{MAJORS[0]} to {MAJORS[-1]}.")
         if not 0 <= rows <= 100_000_000:
             table.refuse("rows", f"{rows} is too many or too few", "0 to 100,000,000.")
         vswitch, place = table.take("vswitch", str), table.read("address", address)
@@ -212,11 +212,13 @@ def join(
 ) -> Line:
     """A line between two regions: without `id` the one that is there, or a new one.
 
-    `mbit` None: no bandwidth is allocated.
+    `mbit` None: that one stays as it is, to a new one no bandwidth is allocated.
     """
     x, y = router(topology, cen, a).id, router(topology, cen, b).id
     old = topology.line_between(x, y)
     if id is None:
+        if old is not None and mbit is None:
+            return old
         free = (f"line-{n}" for n in range(1, len(topology.lines) + 2))
         id = old.id if old else next(name for name in free if name not in topology.lines)
     line = Line(id, x, y, bits(mbit))

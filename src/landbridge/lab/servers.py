@@ -6,7 +6,9 @@ its start goes through the fabric.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -19,7 +21,7 @@ import psycopg
 from ..errors import LandbridgeError, ServerProgramsMissing
 from ..network.fabric import Endpoint, Fabric
 from ..postgres import units
-from ..postgres.cluster import Cluster
+from ..postgres.cluster import CONFIG_HEADER, Cluster
 from ..postgres.distribution import Distribution, discover, find
 from ..postgres.facts.directory import Occupant, look_at
 from ..postgres.osaccount import OsAccount
@@ -129,23 +131,32 @@ class Servers:
                 remedy="Go on with it or give it up: landbridge tasks.",
             )  # fmt: skip
         if occupant is Occupant.NOTHING:
-            self._make(id, cluster)
+            self._make(cluster)
             done = "made"
+        if not (cluster.data / "postgresql.conf").read_text().startswith(CONFIG_HEADER):
+            cluster.configure({**_SETTINGS, "cluster_name": id})
         listens_anew = self._listen(cluster, endpoint)
         self._write_hba(id, cluster, endpoint)
-        if cluster.process() is not None and listens_anew:
+        process = cluster.process()
+        if process is not None and (listens_anew or not room.is_there(self.fabric, id, process)):
             cluster.stop()
         if cluster.process() is None:
             room.start(self.fabric, id, cluster)
             done = "made" if done == "made" else "started"
+        else:
+            cluster.reload()
         self._fill(id, cluster)
         return done
 
-    def _make(self, id: str, cluster: Cluster) -> None:
+    def _make(self, cluster: Cluster) -> None:
+        """The data directory appears whole: killed, we leave an initdb that works on."""
         cluster.account.make_dir(self.store.instances, 0o711)
-        cluster.account.make_dir(cluster.data.parent)
-        cluster.init()
-        cluster.configure({**_SETTINGS, "cluster_name": id})
+        folder = cluster.account.make_dir(cluster.data.parent)
+        for left in folder.glob("making-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        made = Cluster(folder / f"making-{os.getpid()}", cluster.distribution, cluster.port)
+        made.init()
+        made.data.rename(cluster.data)
 
     def _listen(self, cluster: Cluster, endpoint: Endpoint) -> bool:
         """Name the address and port in the configuration; whether they were others."""

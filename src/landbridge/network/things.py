@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 from ..errors import NetworkRefused
 
@@ -116,30 +115,6 @@ class Line:
 
 
 Thing = Vpc | Vswitch | Instance | Cen | Grant | TransitRouter | Attachment | Line
-
-
-def encode(thing: Thing) -> dict[str, Any]:
-    """A thing as JSON knows it."""
-    return {name: _plain(value) for name, value in asdict(thing).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, Enum):
-        return value.value
-    return str(value) if isinstance(value, IPv4Address | IPv4Network) else value
-
-
-def decode(kind: type[Any], raw: dict[str, Any]) -> Any:
-    """The thing that `encode` made; NetworkRefused (network.bad_address) for a bad address."""
-    readers: dict[str, Any] = {
-        "cidr": network,
-        "address": address,
-        "whitelist": lambda blocks: tuple(map(network, blocks)),
-        "line_type": LineType,
-    }
-    return kind(**{k: readers[k](v) if k in readers else v for k, v in raw.items()})
 
 
 def network(text: str) -> IPv4Network:

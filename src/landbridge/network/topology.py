@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from ..errors import NetworkRefused
+from .codec import decode, encode
 from .rules import check, check_unused
 from .things import (
     Attachment,
@@ -23,8 +25,6 @@ from .things import (
     TransitRouter,
     Vpc,
     Vswitch,
-    decode,
-    encode,
 )
 from .verdict import Verdict, decide
 
@@ -80,6 +80,12 @@ class Topology:
         """The line that joins two transit routers, whichever way round it was ordered."""
         return next((line for line in self.lines.values() if {line.a, line.b} == {a, b}), None)
 
+    def line_of(self, client: str, server: str) -> Line | None:
+        """The line that packets between two instances go over; None where they go over none."""
+        ends = [self.attachment_of(self.vpc_of(id).id) for id in (client, server)]
+        routers = [end.transit_router for end in ends if end is not None]
+        return self.line_between(*routers) if len(routers) == 2 else None
+
     def is_granted(self, vpc: Vpc, cen: Cen) -> bool:
         """Whether the VPC's owner lets the CEN attach it (one's own needs no grant)."""
         return vpc.account == cen.owner or Grant(vpc.id, cen.id).id in self.grants
@@ -97,11 +103,15 @@ class Topology:
 
     @classmethod
     def from_dict(cls, raw: dict[str, list[dict[str, Any]]]) -> Self:
-        """What `as_dict` gave; NetworkRefused when it breaks a rule."""
+        """What `as_dict` gave; NetworkRefused when it breaks a rule or is something else."""
         topology = cls()
         for name, kind in KINDS.items():
             for item in raw.get(name, []):
-                topology.put(decode(kind, item))
+                try:
+                    thing = decode(kind, item)
+                except (TypeError, ValueError) as problem:
+                    raise NetworkRefused(f"{name}: {problem}", id="network.bad_address") from None
+                topology.put(thing)
         return topology
 
     def _shelf(self, thing: Thing) -> dict[str, Any]:

@@ -98,4 +98,4 @@ def _unattached(topology: Topology, vpc: Vpc) -> Iterator[Verdict]:
             Hop.GRANT,
             f"no grant: account {vpc.account} has given {vpc.id} to no CEN",
         )
-    yield Verdict(Hop.ATTACHMENT, f"vpc {vpc.id} has no attachment")
+    yield Verdict(Hop.ATTACHMENT, f"{vpc.id} has no attachment")

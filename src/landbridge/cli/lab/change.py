@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 Mbit = Annotated[
     float | None,
     typer.Option(
-        "--mbit", metavar="N", show_default="none: 1 kbit/s", help="Bandwidth, in Mbit/s."
+        "--mbit",
+        metavar="N",
+        show_default="as it is; of a new line none: 1 kbit/s",
+        help="Bandwidth, in Mbit/s.",
     ),
 ]
 
@@ -80,7 +83,10 @@ def line(
     lab: LabName = None,
     json: JsonFlag = False,
 ) -> None:
-    """Join two regions of a CEN by a line; without bandwidth it carries 1 kbit/s."""
+    """Join two regions of a CEN by a line; without bandwidth it carries 1 kbit/s.
+
+    A line that is there keeps its bandwidth unless --mbit says another.
+    """
     from ...lab.plan import join, only_cen
 
     def edit(plan: Plan) -> Line:

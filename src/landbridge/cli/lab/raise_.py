@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...errors import LandbridgeError
+from ...network.choose import Wanted
 from ..options import JsonFlag
 from ..output import Mode, Output
 from .common import LabName, labs
 
 if TYPE_CHECKING:
     from ...lab.store import Store
-
-
-class Driver(StrEnum):
-    """What may be asked for; as `network.choose.Wanted`."""
-
-    auto = "auto"
-    netns = "netns"
-    relay = "relay"
 
 
 def up(
@@ -37,7 +29,7 @@ def up(
         ),
     ] = None,
     driver: Annotated[
-        Driver | None,
+        Wanted | None,
         typer.Option(
             "--driver",
             show_default="auto, or as before",

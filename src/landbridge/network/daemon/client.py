@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
+from ..codec import decode
 from ..fabric import Capabilities, Endpoint, Meter, Observed, Path, ProbeAnswer
 from ..things import Attachment, Instance, Line, TransitRouter, Vpc, Vswitch
 from . import protocol
@@ -99,7 +100,7 @@ class FabricClient:
         return self._ask(list[str], "status")
 
     def _ask(self, kind: type[T], verb: str, **arguments: Any) -> T:
-        answer: T = protocol.decode(kind, ask(self.socket, verb, arguments))
+        answer: T = decode(kind, ask(self.socket, verb, arguments))
         return answer
 
     def _do(self, verb: str, **arguments: Any) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import LandbridgeError, NetworkFailed, NetworkRefused
+from ..codec import encode
 from ..fabric import Capabilities, Driver
 from . import key, protocol
 
@@ -140,7 +141,7 @@ class _Connection(socketserver.StreamRequestHandler):
                     os.kill(os.getpid(), signal.SIGTERM)
                 else:
                     result = self.server.answer(message)
-                answer = {"ok": protocol.encode(result)}
+                answer = {"ok": encode(result)}
             except LandbridgeError as problem:
                 answer = protocol.error(problem)
             except Exception as problem:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 from ... import lock
 from ...errors import NetworkFailed
 from ...postgres.osaccount import clean_environment
-from ...postgres.process import start_detached, wait_until
+from ...postgres.process import ProcessId, start_detached, wait_until
+from .. import linux
 from ..choose import Wanted
 from . import protocol
 from .client import FabricClient, ask
 from .layout import Layout
 from .userns import Holder
 
+_MODULE = "landbridge.network.daemon"
 #: Seconds for a daemon that somebody else is just starting or ending.
 _PATIENCE = 20.0
 #: Seconds within which a daemon that is well says who it is.
@@ -65,7 +68,7 @@ def _launch(layout: Layout, wanted: Wanted, user: str) -> bool:
     reading, writing = os.pipe()
     # Until the daemon opens its log what it prints goes the same way as its word.
     output = Path(f"/dev/fd/{writing}")
-    command = [sys.executable, "-P", "-m", "landbridge.network.daemon"]
+    command = [sys.executable, "-P", "-m", _MODULE]
     options = [f"--user={user}"] if user else []
     try:
         start_detached(
@@ -119,7 +122,28 @@ def remove(state: Path) -> None:
     stop(layout.state)
     if (holder := Holder.find(layout.state)) is not None:
         holder.end()
+    _end_strays(layout)
+    for place in sorted(layout.run.rglob("*"), reverse=True):
+        if os.path.ismount(place):
+            linux.unmount(place)
+    if os.path.ismount(layout.run):
+        linux.unmount(layout.run)
     shutil.rmtree(layout.state)
+
+
+def _end_strays(layout: Layout) -> None:
+    """End daemons and holders whose folder was removed under them: no file names them any more."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = file.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if not {_MODULE.encode(), os.fsencode(layout.state)} <= set(words):
+            continue
+        if (process := ProcessId.of(int(file.parent.name))) is not None:
+            with contextlib.suppress(PermissionError):
+                process.send(signal.SIGKILL)
+                wait_until(lambda process=process: not process.alive(), _PATIENCE)  # type: ignore[misc]
 
 
 def _holds_mounts(folder: Path) -> bool:

@@ -109,7 +109,7 @@ class NetnsDriver:
 
     @alone
     def drop_vpc(self, id: str) -> None:
-        self._places.drop_space(Kind.VPC, id)
+        self._places.drop_vpc(id)
 
     @alone
     def drop_vswitch(self, id: str) -> None:

@@ -93,6 +93,12 @@ class Places:
 
             links_inside(vpc, unbuild)
 
+    def drop_vpc(self, id: str) -> None:
+        """Also from the routes of all transit routers, beyond lines too."""
+        self.drop_space(Kind.VPC, id)
+        for router in self._spaces.all(Kind.TRANSIT_ROUTER):
+            self._routing.route_router(router.id)
+
     def drop_space(self, kind: Kind, id: str) -> None:
         """Remove a namespace with its devices, even while processes live on in it."""
         if self._spaces.has(kind, id):

@@ -159,13 +159,9 @@ class Exchange:
         """
         if not self.topology.verdict(client, server).reaches:
             return None
-        here, there = self.topology.vpc_of(client), self.topology.vpc_of(server)
-        if here.id == there.id:
+        line = self.topology.line_of(client, server)
+        if line is None:
             return _DIRECT, _DIRECT
-        a, b = self.topology.attachment_of(here.id), self.topology.attachment_of(there.id)
-        if a is None or b is None:
-            return None
-        if a.transit_router == b.transit_router:
-            return _DIRECT, _DIRECT
-        line = self.topology.line_between(a.transit_router, b.transit_router)
-        return None if line is None else self.lines[line.id].lanes(a.transit_router)
+        origin = self.topology.attachment_of(self.topology.vpc_of(client).id)
+        assert origin is not None  # a line joins what is attached
+        return self.lines[line.id].lanes(origin.transit_router)
