@@ -117,29 +117,33 @@ def test_the_walk_joins_the_networks_of_two_accounts_and_can_be_taken_back(
     assert shell.object("b cen list")["cens"] == []
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that the accounts of servers can pass through."""
+    made = Path(tempfile.mkdtemp(prefix="lb-walk-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
 @pytest.mark.slow
 def test_the_whole_walk_moves_an_instance_to_the_other_account(
-    cli: Cli, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, folder: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="lb-walk-"))
-    folder.chmod(0o755)
-    try:
-        shell = a_shell(cli, serve, folder, monkeypatch)
-        (folder / "password").write_text("Kranich-7_fliegt\n")
-        for block in (ACCOUNTS, NETWORKS, *REST):
-            shell.run(block)
-        assert json.loads((folder / "evidence.json").read_text())["task"]["state"] == "finished"
+    shell = a_shell(cli, serve, folder, monkeypatch)
+    (folder / "password").write_text("Kranich-7_fliegt\n")
+    for block in (ACCOUNTS, NETWORKS, *REST):
+        shell.run(block)
+    assert json.loads((folder / "evidence.json").read_text())["task"]["state"] == "finished"
 
-        def moved() -> bool:  # its server is started once more, in the sandbox
-            rows = shell.object("b instance account list $target")["accounts"]
-            return [row["AccountName"] for row in rows] == ["migrator"]
+    def moved() -> bool:  # its server is started once more, in the sandbox
+        rows = shell.object("b instance account list $target")["accounts"]
+        return [row["AccountName"] for row in rows] == ["migrator"]
 
-        assert wait_until(moved, 60, 0.5)
-        assert "Kranich" not in cli.said
-        for who, name in (("a", "source"), ("b", "target")):
-            shell.out(f"{who} instance delete ${name} --yes --wait")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    assert wait_until(moved, 60, 0.5)
+    assert "Kranich" not in cli.said
+    for who, name in (("a", "source"), ("b", "target")):
+        shell.out(f"{who} instance delete ${name} --yes --wait")
 
 
 class Played:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ...questions import agreed
 from ..api import Api
 from ..tables import facts, table
 from ..verbs import InstanceArgument, Region, Wait, Yes, argument, verb
@@ -94,6 +93,8 @@ def restart(api: Api, instance: InstanceArgument, wait: Wait = False) -> None:
 @verb(instance)
 def delete(api: Api, instance: InstanceArgument, yes: Yes = False, wait: Wait = False) -> None:
     """Delete an instance with all its data."""
+    from ...questions import agreed
+
     if not agreed(api.out, f"{instance} is deleted with all its data.", "delete", yes=yes):
         return
     answer = api.call("rds", "DeleteDBInstance", DBInstanceId=instance)

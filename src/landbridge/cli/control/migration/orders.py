@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from ....errors import SwitchoverUndone
-from ...questions import agreed, confirmed
 from ..api import Api
 from ..tables import Row
 from ..verbs import Wait, Yes, verb
@@ -42,6 +41,8 @@ def switchover(
     wait: Wait = False,
 ) -> None:  # fmt: skip
     """Switch over to the destination. On a terminal each missing confirmation is asked for."""
+    from ...questions import confirmed
+
     given = {
         "ConfirmWritesStopped": writes_stopped,
         "ConfirmLag": lag_accepted,
@@ -67,6 +68,8 @@ def switchover(
 @verb(migration)
 def cancel(api: Api, task: TaskArgument, yes: Yes = False, wait: Wait = False) -> None:
     """Give a migration up and put everything back."""
+    from ...questions import agreed
+
     said = f"Migration {task} is given up; the source stays as it is."
     if not agreed(api.out, said, "cancel", yes=yes):
         return
