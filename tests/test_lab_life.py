@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +35,7 @@ def netns(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabCli]:
 def test_way_opens_piece_by_piece_and_everything_goes_away(lab: LabCli) -> None:
     assert lab.up()["servers"] == {"pgm-a": "made", "pgm-b": "made"}
     seen = lab.probe()
-    assert seen[A_TO_B]["reason"] == "vpc vpc-a has no attachment"
+    assert seen[A_TO_B]["reason"] == "vpc-a has no attachment"
     assert seen[A_TO_B]["hop"] == "attachment" and not seen[A_TO_B]["passes"]
 
     lab("attach", "vpc-a", "cen-b")
@@ -152,3 +153,52 @@ def test_instance_that_leaves_the_plan_is_stopped_and_a_new_one_made(netns: LabC
     assert netns.up()["servers"] == {"pgm-a": "was up", "pgm-c": "made"}
     assert old is not None and not old.alive()
     assert sorted(p.name for p in (netns.folder / "instances").iterdir()) == ["pgm-a", "pgm-c"]
+
+
+@pytest.mark.parametrize("mode", ["netns", pytest.param("ordinary", marks=pytest.mark.slow)])
+def test_up_mends_what_was_interrupted_moved_away_or_removed(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    with a_lab(cli, monkeypatch, mode) as lab:
+        _kill_during_initdb(lab)
+        assert set(lab.up()["servers"].values()) <= {"made", "started"}
+        lab.join()
+
+        # What the file says of a whitelist reaches the running server.
+        wide = lab.plan.read_text()
+        lab.plan.write_text(wide.replace('["10.20.0.0/16"]', '["10.20.9.0/24"]'))
+        assert lab.up()["servers"]["pgm-a"] == "was up"
+        seen = lab.probe()[B_TO_A]
+        assert seen["seen"] == "not-whitelisted" and seen["agrees"]
+        lab.plan.write_text(wide)
+
+        # Servers in networks that nobody keeps any more start again in the new ones.
+        lab.kill_network()
+        assert lab.up()["servers"] == {"pgm-a": "started", "pgm-b": "started"}
+        assert all(pair["passes"] for pair in lab.probe().values())
+
+        if mode == "netns":
+            subprocess.run(["rm", "-rf", lab.folder], check=False, stderr=subprocess.DEVNULL)
+            lab.up()
+        lab("down")
+        assert not lab.folder.exists()
+        assert str(lab.root) not in Path("/proc/mounts").read_text()
+        assert not [p for p in lab.processes() if b"network.daemon" in _words(p)]
+
+
+def _kill_during_initdb(lab: LabCli) -> None:
+    """End `lab up` by SIGKILL once an initdb of it runs."""
+    with lab.open("up", str(lab.plan), "--driver", lab.driver) as child:
+        made = lab.folder / "instances"
+        begun = wait_until(
+            lambda: child.poll() is not None or any(made.glob("*/making-*/PG_VERSION")), 20, 0.01
+        )
+        assert begun
+        child.kill()
+
+
+def _words(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

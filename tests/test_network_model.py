@@ -210,8 +210,8 @@ def _drop(shelf: str, id: str) -> Callable[[Topology], None]:
     ("change", "hop", "words"),
     [
         (lambda topology: None, Hop.NONE, "nothing stands in the way"),
-        (_drop("attachments", "at-1h"), Hop.ATTACHMENT, "vpc vpc-1h has no attachment"),
-        (_drop("attachments", "at-2b"), Hop.ATTACHMENT, "vpc vpc-2b has no attachment"),
+        (_drop("attachments", "at-1h"), Hop.ATTACHMENT, "vpc-1h has no attachment"),
+        (_drop("attachments", "at-2b"), Hop.ATTACHMENT, "vpc-2b has no attachment"),
         (_drop("lines", "line"), Hop.LINE, "no line between hangzhou and beijing"),
         (
             lambda topology: topology.put(Line("line", "tr-1h", "tr-1b")),

@@ -139,7 +139,9 @@ class _Reader:
         whitelist = table.guard("whitelist", lambda: tuple(map(network, blocks)))
         major, rows = table.find("major", int), table.take("rows", int, 0)
         if major is not None and major not in MAJORS:
-            table.refuse("major", f"there is no PostgreSQL {major} that Landbridge moves", f"{MAJORS[0]} to {MAJORS[-1]}.")
+            table.refuse(
+                "major", f"PostgreSQL {major} is unknown here", f"{MAJORS[0]} to {MAJORS[-1]}."
+            )
         if not 0 <= rows <= 100_000_000:
             table.refuse("rows", f"{rows} is too many or too few", "0 to 100,000,000.")
         vswitch, place = table.take("vswitch", str), table.read("address", address)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ from ..errors import ServerFailed
 from ..network.fabric import Endpoint, Fabric
 from ..network.things import admits
 from ..postgres.cluster import Cluster
+from ..postgres.process import ProcessId
 from .starter import Start
 
 
@@ -48,6 +50,23 @@ def start(fabric: Fabric, id: str, cluster: Cluster, *, shut_in: bool = False) -
         except (ValueError, KeyError):
             words, error_id = " ".join(done.stderr.split()) or "no reason given", None
         raise ServerFailed(f"{id}: {words}", id=error_id)
+
+
+def is_there(fabric: Fabric, id: str, process: ProcessId) -> bool:
+    """Whether a process runs at the place of instance `id`, and not at one that was made anew.
+
+    Where the system has no network namespaces there is one place only.
+    """
+    say = "import os; print(os.stat('/proc/self/ns/net').st_ino)"
+    try:
+        own = Path(f"/proc/{process.pid}/ns/net").stat().st_ino
+    except OSError:
+        return True
+    done = subprocess.run(
+        fabric.command(id, [sys.executable, "-S", "-P", "-c", say]),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.strip() == str(own)
 
 
 def hba_lines(whitelist: Iterable[IPv4Network], endpoint: Endpoint) -> list[str]:
