@@ -94,6 +94,19 @@ def test_copy_shows_bytes_rate_time_left_and_compression(task: Task) -> None:
     assert "50 %" in text and "WAL 1 MB" in text
 
 
+def test_copy_that_brings_nothing_says_since_when(task: Task) -> None:
+    task.journal.enter(State.COPYING)
+    figures = {"phase": "copying", "copied": 50 * 1024**2, "total": 100 * 1024**2, "eta": 3.0}
+    write_json(task.folder / "live.json", {"at": "2026-01-01T10:00:00+00:00", **figures})
+    view = View(task)
+    view.update()
+    assert "50 MB of 100 MB; nothing has arrived since" in drawn(view)
+    assert "left" not in drawn(view)
+    task.write_live(**figures)
+    view.update()
+    assert "left" in drawn(view) and "nothing has arrived" not in drawn(view)
+
+
 def test_lag_is_a_curve_and_wal_has_hours_left(task: Task) -> None:
     until_synchronizing(task)
     view = View(task)

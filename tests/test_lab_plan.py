@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from landbridge.errors import LandbridgeError, NetworkRefused, UsageError
 from landbridge.lab.accounts import ensure_passfiles
+from landbridge.lab.lab import Lab
 from landbridge.lab.merge import merge
+from landbridge.lab.moving import meter_of
 from landbridge.lab.plan import Plan, attach, drop_idle_routers, join, read
-from landbridge.lab.store import Labs
+from landbridge.lab.store import Labs, Saved
+from landbridge.network.fabric import Meter
 from landbridge.network.things import Grant, network
 from landbridge.postgres.process import wait_until
 
@@ -199,3 +203,41 @@ def test_a_password_that_is_there_stays(tmp_path: Path) -> None:
     ensure_passfiles(tmp_path)
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == before
     assert all(file.stat().st_mode & 0o077 == 0 for file in tmp_path.iterdir())
+
+
+def test_line_asked_for_again_keeps_its_bandwidth(plan_of: Callable[[str], Plan]) -> None:
+    plan = plan_of(TWO)
+    for mbit in (40.0, None):
+        line = join(plan.topology, "cen-b", "cn-beijing", "cn-hangzhou", mbit=mbit)
+        assert line.bits_per_second == 40_000_000
+
+
+def test_watch_says_what_came_into_the_way_and_every_bandwidth(
+    plan_of: Callable[[str], Plan], tmp_path: Path
+) -> None:
+    plan = plan_of(TWO)
+    store = Labs(tmp_path).store(plan.name)
+    store.prepare()
+    for vpc in ("vpc-a", "vpc-b"):
+        attach(plan.topology, vpc, "cen-b")
+
+    def ordered(mbit: float) -> None:
+        join(plan.topology, "cen-b", "cn-beijing", "cn-hangzhou", mbit=mbit)
+        store.save(Saved("", "relay", plan, plan))
+
+    said: list[str] = []
+    ordered(40)
+    lab = Lab(store, Saved("", "relay", plan, plan))
+    lab.__dict__["fabric"] = SimpleNamespace(meter=lambda _: Meter(0, 0))
+    watch = meter_of(lab, "pgm-a", "pgm-b", said.append)
+    assert watch is not None
+    with watch:
+        ordered(80)
+        assert wait_until(lambda: len(watch.allocated) == 2, 10)
+        lost = plan.topology.attachment_of("vpc-a")
+        assert lost is not None
+        plan.topology.remove(lost)
+        store.save(Saved("", "relay", plan, plan))
+        assert wait_until(lambda: bool(said), 10)
+    assert said == ["the way from pgm-b to pgm-a: vpc-a has no attachment"]
+    assert watch.carried().allocated == (40_000_000, 80_000_000)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import LandbridgeError, UsageError
-from ..network.fabric import Fabric
+from ..network.topology import Topology
 from ..postgres.facts.directory import look_at
 from ..postgres.osaccount import OsAccount
 from .accounts import FENCE, text
@@ -62,8 +62,8 @@ class Carried:
     """What a line has carried: bytes with their headers, in the busier direction."""
 
     line: str
-    allocated: int | None
-    """bit/s"""
+    allocated: tuple[int | None, ...]
+    """bit/s, one after the other as it was changed meanwhile; None: no bandwidth."""
     bytes: int
     seconds: float
     busiest: float
@@ -78,11 +78,16 @@ class Carried:
 
 @dataclass
 class Watch:
-    """Reads a line's counters while something goes over it."""
+    """Reads a line's counters while a migration goes over it, and whether its way is open."""
 
-    fabric: Fabric
+    lab: Lab
     line: str
-    allocated: int | None
+    source: str
+    destination: str
+    say: Callable[[str], None]
+    """Told what has come into the way, and that it is open again."""
+    allocated: list[int | None] = field(default_factory=list)
+    obstacle: str = ""
     readings: list[tuple[float, int, int]] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -104,12 +109,26 @@ class Watch:
         points = max(there, back, key=lambda way: way[-1][1] - way[0][1])
         first, last = points[0], points[-1]
         return Carried(
-            self.line, self.allocated, last[1] - first[1], last[0] - first[0], busiest(points)
-        )
+            self.line, tuple(self.allocated), last[1] - first[1], last[0] - first[0],
+            busiest(points),
+        )  # fmt: skip
 
     def _read(self) -> None:
-        meter = self.fabric.meter(self.line)
+        if (saved := self.lab.store.load()) is not None:
+            self._look_at(saved.wanted.topology)
+        meter = self.lab.fabric.meter(self.line)
         self.readings.append((time.monotonic(), meter.a_to_b, meter.b_to_a))
+
+    def _look_at(self, wanted: Topology) -> None:
+        line = wanted.lines.get(self.line)
+        if line is not None and self.allocated[-1:] != [line.bits_per_second]:
+            self.allocated.append(line.bits_per_second)
+        verdict = wanted.verdict(self.destination, self.source)
+        obstacle = "" if verdict.passes else verdict.reason
+        if obstacle != self.obstacle:
+            way = f"the way from {self.destination} to {self.source}"
+            self.say(f"{way}: {obstacle}" if obstacle else f"{way} is open again")
+            self.obstacle = obstacle
 
     def _keep_reading(self) -> None:
         while not self._ended.wait(_EVERY):
@@ -138,7 +157,7 @@ def busiest(points: Sequence[tuple[float, int]]) -> float:
     return best
 
 
-def meter_of(lab: Lab, source: str, destination: str) -> Watch | None:
+def meter_of(lab: Lab, source: str, destination: str, say: Callable[[str], None]) -> Watch | None:
     """A watch over the line between two instances; None where none is needed."""
     line = lab.plan.topology.line_of(source, destination)
-    return Watch(lab.fabric, line.id, line.bits_per_second) if line else None
+    return Watch(lab, line.id, source, destination, say) if line else None

@@ -232,7 +232,7 @@ class Servers:
         except (LandbridgeError, psycopg.Error):
             return Seen(Light.DOWN, f"{name}, does not answer")
         more = {Light.READ_ONLY: ", read-only", Light.STANDBY: ", follows"}.get(light, "")
-        return Seen(light, f"{name}, {units.size(row[0] if row else None)}{more}")
+        return Seen(light, f"{name}{more}, {units.size(row[0] if row else None)}")
 
     def all(self, action: Callable[[str], T]) -> dict[str, T]:
         """What `action` gives for every instance, several at a time; the first error is raised."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ...migration.states import State
@@ -12,6 +12,8 @@ from .view import View
 
 #: Bytes per second below which a source is as good as idle; hours of a year.
 _WORTH_SAYING, _YEAR = 1024, 365 * 24.0
+#: Seconds without new figures of a copy after which that is said.
+_QUIET = 20.0
 
 
 def phase_detail(view: View, state: State) -> str:
@@ -20,11 +22,11 @@ def phase_detail(view: View, state: State) -> str:
         return ""
     live = view.live if view.state is state else {}
     if view.waiting is not None and view.state is state:
-        return _waiting(view.waiting, live)
+        return waiting(view.waiting, live)
     return _DETAILS[state](view, live)
 
 
-def _waiting(note: dict[str, Any], live: dict[str, Any]) -> str:
+def waiting(note: dict[str, Any], live: dict[str, Any]) -> str:
     """What an undo waits for, how long, and how often the source was asked."""
     knocks = int(live.get("knocks") or 0)
     asked = f", asked {units.count(knocks, 'time')}" if knocks else ""
@@ -61,6 +63,8 @@ def _copying(view: View, live: dict[str, Any]) -> str:
     if done is None:
         cap = view.request.max_rate
         capped = [f"capped at {units.rate(cap)}"] if cap else []
+        if (since := quiet_since(live)) is not None and not view.is_over:
+            return f"{copy_progress(live)[0]}; nothing has arrived since {since}"
         return ", ".join((*copy_progress(live), *capped))
     parts = [units.size(done.get("bytes"))]
     if done.get("seconds"):
@@ -70,6 +74,14 @@ def _copying(view: View, live: dict[str, Any]) -> str:
     if wire and wire < 0.95 * (done.get("bytes") or 0):
         parts.append(f"{units.size(wire)} over the wire")
     return ", ".join(parts)
+
+
+def quiet_since(live: dict[str, Any]) -> str | None:
+    """The time of day since which a copy under way has brought nothing; None while it moves."""
+    if live.get("copied") is None or live.get("at") is None:
+        return None
+    quiet = datetime.now(UTC) - datetime.fromisoformat(live["at"])
+    return clock(live["at"]) if quiet.total_seconds() > _QUIET else None
 
 
 def compression_words(facts: dict[str, Any]) -> list[str]:

@@ -84,5 +84,8 @@ def figures_line(view: View) -> str | None:
         # While nothing lags, the milliseconds of it are no news.
         detail = "caught up" if view.live.get("caught_up") else detail
         detail += f"; WAL kept on the source: {wal}"
+    if view.waiting is not None:
+        # How often it asked is no news each time.
+        detail = details.waiting(view.waiting, {})
     at = view.live.get("at")
     return f"{details.clock(at)}    {detail}" if at else None

@@ -47,7 +47,10 @@ def migrate(
     if Tasks.default().for_destination(data) is None:
         refuse_unless_movable(the, source, destination)
         the.servers.stop(destination)
-    watch = meter_of(the, source, destination)
+    # A terminal is redrawn by the migration itself; a line of ours would tear its picture.
+    watch = meter_of(
+        the, source, destination, lambda words: None if out.is_live else out.line(words)
+    )
     options = [*context.args, *(["--json"] if json else [])]
     try:
         with watch or nullcontext(), left_to_child():
@@ -68,7 +71,7 @@ def _say(out: Output, done: subprocess.CompletedProcess[str], carried: Carried |
         said: dict[str, Any] = json_.loads(done.stdout) if done.stdout.strip() else {}
         out.result({**said, "line": line})
     elif carried is not None:
-        of = bits(carried.allocated) if carried.allocated else "no bandwidth"
+        of = ", then ".join(bits(rate) if rate else "no bandwidth" for rate in carried.allocated)
         out.show(
             f"\n{carried.line} carried {units.size(carried.bytes)} in"
             f" {units.duration(carried.seconds)};"

@@ -67,6 +67,17 @@ def layout(plan: Plan, seen: Mapping[str, Seen], caption: str = "", width: int =
     return _Layout(plan, seen, caption, width).made()
 
 
+def _first_parts(words: str, room: int) -> str:
+    """As many parts, between commas, as fit; of the first one at least its beginning.
+
+    >>> _first_parts("PostgreSQL 18, read-only, 139 MB", 24)
+    'PostgreSQL 18, read-only'
+    """
+    while len(words) > room and ", " in words:
+        words = words.rpartition(", ")[0]
+    return shorten(words, room)
+
+
 class _Layout:
     def __init__(self, plan: Plan, seen: Mapping[str, Seen], caption: str, width: int) -> None:
         self.plan = plan
@@ -172,7 +183,7 @@ class _Layout:
             self.picture.dots.append(Dot(left, column.y, seen.light))
             self._say(left + 2, column.y, shorten(instance.id, column.room - 22), Role.NAME)
             self._say(right, column.y, str(instance.address), Role.ADDRESS, Anchor.END)
-            self._say(left + 2, column.y + 1, shorten(seen.words, column.room - 6))
+            self._say(left + 2, column.y + 1, _first_parts(seen.words, column.room - 6))
             blocks = ", ".join(map(str, instance.whitelist)) or "nobody"
             self._say(
                 left + 2, column.y + 2, shorten(f"lets in {blocks}", column.room - 6), Role.FAINT
