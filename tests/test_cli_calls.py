@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -12,11 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+import psycopg
 import pytest
 
 from fix_cli import Cli
 from landbridge.cli import options
 from landbridge.cli.app import command
+from landbridge.cli.log import LogFile
 from landbridge.migration.task import FENCES, WAL_POLICIES, Request
 
 COMMANDS = sorted(command().commands)
@@ -164,6 +167,29 @@ def test_log_of_a_closed_state_directory_is_private_and_not_to_be_guessed(
     (log,) = tmp_path.glob("landbridge-*.log")
     assert str(log) in called.object["error"]["remedy"]
     assert "ZeroDivisionError" in log.read_text() and log.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "problem", [OSError(errno.ENOSPC, "No space left on device"), psycopg.errors.DiskFull("full")]
+)
+def test_full_disk_is_no_defect(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def fail() -> None:
+        raise problem
+
+    monkeypatch.setattr("landbridge.postgres.distribution.discover", fail)
+    called = cli("engines", "--json")
+    assert called.code == 1 and called.object["error"]["id"] == "disk.full"
+
+
+def test_log_that_cannot_be_written_is_not_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("landbridge.postgres.distribution.discover", lambda: 1 / 0)
+    monkeypatch.setattr(LogFile, "path", Path("/dev/full"))
+    called = cli("engines", "--json")
+    assert called.object["error"]["id"] == "internal"
+    assert "/dev/full" not in called.object["error"]["remedy"]
+    assert "Traceback" not in cli.said
 
 
 def test_run_keeps_the_callers_place(tmp_path: Path) -> None:

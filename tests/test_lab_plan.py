@@ -71,6 +71,7 @@ def test_what_the_example_says_is_missing_completes_it(plan_of: Callable[[str], 
         ("[vswitches.vsw-a]", "[vswitches.vpc-a]", "vswitches.vpc-a", "something else", "another"),
         ("rows = 300_000", 'rows = "many"', "instances.pgm-a.rows", "'many'", "whole number"),
         ("rows = 300_000", "major = 9", "instances.pgm-a.major", "9", "10 to 18"),
+        ('account = "a"', 'account = "\\u001b"', "vpcs.vpc-a.account", "'\\x1b'", "control"),
         ("[vpcs.vpc-a]", "[vpcs.VPC_A]", "vpcs.VPC_A", "id", "small letters"),
         ('account = "a"', 'account = "c"', "vpcs.vpc-a.account", "no account c", "a, b"),
         ('owner = "b"', 'owner = "c"', "cens.cen-b.owner", "no account c", "a, b"),
@@ -97,12 +98,16 @@ def test_broken_rules_of_the_network_are_refused_before_anything_is_made(
     plan_of: Callable[[str], Plan],
 ) -> None:
     attached = '\n[[attachments]]\nvpc = "vpc-a"\n[[attachments]]\nvpc = "vpc-b"\n'
-    with pytest.raises(NetworkRefused, match="account a has not granted vpc-a"):
+    with pytest.raises(UsageError, match="account a has not granted vpc-a"):
         plan_of(TWO.replace('[[grants]]\nvpc = "vpc-a"\ncen = "cen-b"', "") + attached)
     same = TWO.replace("10.20.", "10.10.").replace("10.10.1.0/24", "10.10.2.0/24", 1)
-    with pytest.raises(NetworkRefused) as refused:
+    with pytest.raises(UsageError) as refused:
         plan_of(same.replace('"10.10.1.5"', '"10.10.2.5"', 1) + attached)
     assert "vpc-b of account b (10.10.0.0/16) overlaps vpc-a of account a" in refused.value.message
+
+
+def test_plan_of_an_editor_that_marks_utf8_is_read(plan_of: Callable[[str], Plan]) -> None:
+    assert plan_of(f"\ufeff{TWO}") == plan_of(TWO)
 
 
 def test_a_file_that_is_none_is_named(tmp_path: Path, plan_of: Callable[[str], Plan]) -> None:

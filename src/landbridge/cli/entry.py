@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong call, 3 the assessment found errors,
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Sequence
 
@@ -19,6 +20,9 @@ from .interrupt import INTERRUPTED, Interrupted
 from .log import LogFile
 from .output import Mode, Output, OutputFailed, OutputUnread
 
+#: SQLSTATE of a server whose disk is full.
+_DISK_FULL = "53100"
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code and has said everything there is to say."""
@@ -30,13 +34,15 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _invoke(arguments or ["--help"])
     except typer.TyperException as error:
-        return _fail(output, UsageError(error.format_message(), remedy=_help_hint(error)))
+        return _fail(
+            output, UsageError(" ".join(error.format_message().split()), remedy=_help_hint(error))
+        )
     except LandbridgeError as error:
         return _fail(output, error)
     except KeyboardInterrupt:
         return _fail(output, Interrupted("interrupted"))
     except Exception as error:
-        return _fail(output, _internal(error, log))
+        return _fail(output, _full_disk(error) or _internal(error, log))
     finally:
         logging.getLogger().removeHandler(log)
 
@@ -70,10 +76,24 @@ def _help_hint(error: typer.TyperException) -> str:
     return f"{known}See `{path} --help`."
 
 
+def _full_disk(error: Exception) -> LandbridgeError | None:
+    """What an error means that a full disk has led to, ours or a server's; None for others."""
+    ours = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not ours and getattr(error, "sqlstate", None) != _DISK_FULL:
+        return None
+    said = " ".join(str(error).split())
+    return LandbridgeError(
+        f"the disk is full: {said}", id="disk.full", remedy="Make room and run the command again."
+    )
+
+
 def _internal(error: Exception, log: LogFile) -> LandbridgeError:
     logging.getLogger(__name__).error("unexpected", exc_info=error)
+    where = (
+        f"; the details are in {log.path}" if not log.failed else ", and the log is closed to us"
+    )
     return LandbridgeError(
         f"an error inside Landbridge: {type(error).__name__}",
         id="internal",
-        remedy=f"This is a defect of ours; the details are in {log.path}.",
+        remedy=f"This is a defect of ours{where}.",
     )

@@ -19,6 +19,8 @@ class LogFile(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
+        self.failed = False
+        """Whether a record could not be written."""
         self.setFormatter(logging.Formatter(_FORMAT))
         self._secrets = [v for k, v in os.environ.items() if k.endswith("PASSWORD") and v]
 
@@ -38,6 +40,7 @@ class LogFile(logging.Handler):
         return found
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Append a record; where that cannot be, on a full disk, nothing is said of it."""
         text = self.format(record)
         for secret in self._secrets:
             text = text.replace(secret, "********")
@@ -46,4 +49,4 @@ class LogFile(logging.Handler):
             with os.fdopen(fd, "w") as file:
                 file.write(text + "\n")
         except OSError:
-            self.handleError(record)
+            self.failed = True

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Columns from which on a task fits into one line.
 _WIDE = 110
+#: Columns of what nobody looks at: more than any task needs.
+_UNLIMITED = 10_000
 
 
 def tasks(json: JsonFlag = False) -> None:
@@ -35,6 +37,8 @@ def tasks(json: JsonFlag = False) -> None:
             view = View(task)
             view.update()
             views.append(view)
+    if not out.console.is_terminal and "COLUMNS" not in os.environ:
+        out.console.width = _UNLIMITED
     wide = out.console.width >= _WIDE
     listed = (_table(views) if wide else _blocks(views)) if views else ""
     out.result(
@@ -49,7 +53,10 @@ def _table(views: list[View]) -> RenderableType:
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("ID", "STATE", "SINCE", "WORKER", "SOURCE", "DESTINATION"):
-        table.add_column(heading, no_wrap=heading != "DESTINATION", overflow="fold")
+        whole = max(len(view.task.id) for view in views) if heading == "ID" else None
+        table.add_column(
+            heading, no_wrap=heading != "DESTINATION", overflow="fold", min_width=whole
+        )
     for view in views:
         table.add_row(view.task.id, view.label, _since(view), _worker(view), *_ends(view))
     return table

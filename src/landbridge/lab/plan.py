@@ -69,7 +69,10 @@ class Plan:
 
 
 def read(file: Path) -> Plan:
-    """Read a plan; UsageError (lab.plan) or NetworkRefused name the file, key and remedy."""
+    """Read a plan; UsageError names the file, key and remedy.
+
+    Its id is lab.plan, or that of the network's rule that is broken.
+    """
     try:
         values = tomllib.loads(file.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
@@ -77,7 +80,27 @@ def read(file: Path) -> Plan:
         raise UsageError(f"{file}: {words}", id="lab.plan") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file}: no TOML: {error}", id="lab.plan") from None
-    return _Reader(Table(file, "", values)).plan()
+    _refuse_unprintable(file, values, "")
+    try:
+        return _Reader(Table(file, "", values)).plan()
+    except NetworkRefused as refused:
+        raise UsageError(refused.message, id=refused.id, remedy=refused.remedy) from None
+
+
+def _refuse_unprintable(file: Path, value: Any, path: str) -> None:
+    """Raise UsageError (lab.plan) for text that no terminal or picture can show."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_unprintable(file, key, path)
+            _refuse_unprintable(file, inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_unprintable(file, inner, path)
+    elif isinstance(value, str) and not value.isprintable():
+        raise UsageError(
+            f"{file}: {path or 'a key'}: {value!r} has characters that cannot be shown",
+            id="lab.plan", remedy="Leave out control characters and line ends.",
+        )  # fmt: skip
 
 
 class _Reader:

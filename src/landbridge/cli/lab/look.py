@@ -74,7 +74,7 @@ def probe(
     """Try whether instances reach each other's servers, and say what is in the way.
 
     Each pair is really tried, from the client's place, and compared with what the model
-    says. Ends 1 if a single pair does not pass, or if model and machine disagree.
+    says. Ends 1 if the pair that was named does not pass, or if model and machine disagree.
     """
     out = Output(Mode.of(json))
     the = the_lab(lab)

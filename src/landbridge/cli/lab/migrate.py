@@ -62,6 +62,8 @@ def migrate(
         if Tasks.default().for_destination(data) is None:
             the.raise_server(destination)
     _say(out, done, watch.carried() if watch else None)
+    if done.returncode == 0:
+        out.show(f"SQL on the source, as its superuser: landbridge lab psql {source}")
     return done.returncode
 
 

@@ -16,6 +16,7 @@ from .common import LabName, labs
 
 if TYPE_CHECKING:
     from ...lab.store import Store
+    from ...migration.task import Task
 
 
 def up(
@@ -57,12 +58,12 @@ def up(
     can = raised.lab.fabric.capabilities()
     from ...lab.drawing import render_terminal
 
-    reasons = "; ".join(can.reasons)
     out.result(
         {"lab": raised.lab.store.name, "driver": can.driver, "isolation": can.isolation.value,
          "reasons": can.reasons, "servers": raised.servers, "notes": raised.notes},
         render_terminal(raised.lab.picture(out.console.width)), "",
-        f"Driver {can.driver}: {reasons}.",
+        f"Driver {can.driver}:",
+        *(f"  {reason}" for reason in can.reasons),
         *raised.notes,
         "Next: landbridge lab probe",
     )  # fmt: skip
@@ -79,19 +80,27 @@ def down(
         typer.Option(
             "--keep-data",
             metavar="",
-            help="Keep the servers' data and what the lab shall be; `lab up` builds it again.",
+            help="Keep the servers' data, ended tasks and what the lab shall be; `lab up` builds it"
+            " again.",
         ),
     ] = False,
     lab: LabName = None,
     json: JsonFlag = False,
 ) -> None:
-    """Stop the servers and remove the network and all data, whatever is left of them."""
+    """Stop the servers and remove the network and all data, whatever is left of them.
+
+    The tasks of migrations into the lab go with it, and their evidence.
+    """
     from ...lab.lab import down as run
 
     out = Output(Mode.of(json))
     store = labs().get(lab)
-    _give_up_migrations(store)
+    left = _migrations_into(store)
+    _give_up(left)
     stopped = run(store, keep_data=keep_data)
+    if not keep_data:
+        for task in left:
+            shutil.rmtree(task.folder, ignore_errors=True)
     kept = f" Its data are kept in {store.folder}." if keep_data else ""
     out.result(
         {"lab": store.name, "stopped": stopped, "kept": str(store.folder) if keep_data else None},
@@ -99,18 +108,26 @@ def down(
     )
 
 
-def _give_up_migrations(store: Store) -> None:
-    """End what is left of unfinished migrations into this lab; one that is worked on stays.
+def _migrations_into(store: Store) -> list[Task]:
+    """All whose destination is an instance of this lab."""
+    from ...migration.task import Tasks
+
+    return [
+        task for task in Tasks.default().all()
+        if Path(task.request.data).is_relative_to(store.instances)
+    ]  # fmt: skip
+
+
+def _give_up(tasks: list[Task]) -> None:
+    """End what is left of unfinished migrations; one that is worked on stays.
 
     LandbridgeError (lab.migration_running) for such a one.
     """
     from ...migration.copying import CopyJob
     from ...migration.states import is_end
-    from ...migration.task import Tasks
 
-    for task in Tasks.default().all():
-        inside = Path(task.request.data).is_relative_to(store.instances)
-        if not inside or is_end(task.state):
+    for task in tasks:
+        if is_end(task.state):
             continue
         if task.is_worked_on():
             raise LandbridgeError(
