@@ -57,6 +57,8 @@ def test_way_opens_piece_by_piece_and_everything_goes_away(lab: LabCli) -> None:
     assert lab.call("exec", "pgm-a", "--", "false")[0] == 1
     told = lab("psql", "pgm-a", "--", "-At", "-c", "SELECT 6 * 7")
     assert told["stdout"] == "42\n"
+    both = lab("psql", "pgm-a", "-c", "SELECT 'one'", "-c", "SELECT 'two'")["stdout"]
+    assert "one" in both and "two" in both
     passfile = lab.folder / "secrets" / "mover.pgpass"
     assert passfile.stat().st_mode & 0o077 == 0
 

@@ -48,9 +48,13 @@ def psql(
         str, typer.Option("--dbname", "-d", metavar="NAME", help="Database.")
     ] = "postgres",
     command: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--command", "-c", metavar="SQL", show_default=False, help="Run this and end."
+            "--command",
+            "-c",
+            metavar="SQL",
+            show_default=False,
+            help="Run this and end; several run one after the other.",
         ),
     ] = None,
     more: Annotated[
@@ -67,7 +71,7 @@ def psql(
 
     the = the_lab(lab)
     known(the.plan.topology, "instances", instance)
-    options = [*(["-c", command] if command is not None else []), *(more or [])]
+    options = [*(word for sql in command or () for word in ("-c", sql)), *(more or [])]
     program, libraries = _psql(the, instance)
     if from_ is None:
         cluster = the.servers.cluster(instance)
