@@ -19,6 +19,7 @@ from landbridge.migration.task import Tasks
 from landbridge.postgres.distribution import find
 from landbridge.postgres.facts import line as line_facts
 from landbridge.postgres.facts.neighbours import Home, Relation, neighbours, running_pid
+from landbridge.postgres.process import wait_until
 
 #: Words of commands that move, remove, stop or open something.
 HARMFUL = re.compile(r"\b(mv|rm|rmdir|pg_ctl|kill|chmod|chown|remove|stop)\b")
@@ -100,7 +101,8 @@ def test_a_server_started_as_postmaster_is_noticed(tmp_path: Path) -> None:
     with subprocess.Popen([program, "60"], cwd=data) as process:
         try:
             (data / "postmaster.pid").write_text(f"{process.pid}\n")
-            assert running_pid(data) == process.pid
+            # Popen returns when the kernel closes its pipe, just before it sets the name.
+            assert wait_until(lambda: running_pid(data) == process.pid, 5)
             assert [n.pid for n in neighbours(data)] == [process.pid]
         finally:
             process.kill()

@@ -334,7 +334,10 @@ def test_port_taken_during_the_copy_keeps_the_copy_until_it_is_free(
 def test_setting_that_stops_the_start_is_put_right_with_another(
     servers: Servers, state_dir: Path, cli: Cli
 ) -> None:
-    _, task = begin(servers, 15, state_dir, settings={**CHEAP, "ssl": "on"})
+    (certificate := servers.root / "no.crt").write_text("no certificate")
+    certificate.chmod(0o644)
+    broken = {"ssl": "on", "ssl_cert_file": str(certificate)}
+    _, task = begin(servers, 15, state_dir, settings={**CHEAP, **broken})
     assert worker.run(task) is State.STARTING
     assert held(task) == ["start"]
     with ending(task):

@@ -71,8 +71,8 @@ def serve(
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
+    _load(config)
     with _alone(cloud.folder), listening(listen) as listener, adopting(log):
-        _load(config)
         host, port = listener.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
         server = _Server(config, lambda: ready(f"http{'s' if tls else ''}://{name}:{port}"))

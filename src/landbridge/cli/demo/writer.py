@@ -36,13 +36,15 @@ class Writer:
         self.conninfo = conninfo
         self.interval = 1 / rate
         self.ended = False
+        # Before anything of ours can be seen: whoever kills our parent then finds us heeding it.
+        self._parent = os.getppid()
         self._conn: psycopg.Connection | None = None
         self._file = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def run(self) -> None:
         """Write until `ended` is set or our parent is gone."""
-        parent, number, due = os.getppid(), 0, time.monotonic()
-        while os.getppid() == parent and self.write(number + 1):
+        number, due = 0, time.monotonic()
+        while os.getppid() == self._parent and self.write(number + 1):
             number += 1
             # A late row is not made up for: after an outage there is no burst.
             due = max(due + self.interval, time.monotonic())
