@@ -217,7 +217,11 @@ class Procedure:
         self.journal.note(UNDO_BEGUN, text)
 
     def _say_waiting(self, left: LandbridgeError, end: State, waiting: str) -> str:
-        """Note what is waited for, unless that was the last note; returns the moment."""
+        """Note what is waited for, unless that was the last note; returns the moment before.
+
+        Who reads the note may give up at once.
+        """
+        moment = now()
         text = (
             f"{_UNDOING[end]}: {waiting} ({left.message}). It is tried again by itself."
             f" `landbridge cancel {self.task.id}` gives the slot up."
@@ -228,7 +232,7 @@ class Procedure:
                 UNDO_WAITING, text, level="warning", waiting=f"{_UNDOING[end]}: {waiting}",
                 slot=self.task.slot, statement=drop_statement(self.task.slot),
             )  # fmt: skip
-        return now()
+        return moment
 
     def _record(self, error: LandbridgeError, more: Facts) -> str:
         return str(self.journal.append("error", **error.as_dict(), **more)["at"])
