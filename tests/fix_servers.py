@@ -15,6 +15,7 @@ from landbridge.errors import ServerProgramsMissing
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.distribution import discover, find
+from landbridge.postgres.process import wait_until
 
 MIGRATOR = "migrator"
 MIGRATOR_PASSWORD = "Wanderer-7:päss\\word"
@@ -50,6 +51,14 @@ class Source(Cluster):
         return Conninfo.parse(
             f"host=127.0.0.1 port={self.port} user={user} dbname=postgres"
         ).with_password(password)
+
+    def reload(self) -> None:
+        """Read the configuration again; over when new sessions find it."""
+        if self.process() is None:
+            return
+        before = self.sql("SELECT pg_conf_load_time()")
+        super().reload()
+        assert wait_until(lambda: self.sql("SELECT pg_conf_load_time()") != before, 10)
 
     def admin(self) -> Conninfo:
         """A TCP connection as the superuser `boss`, for fences and verification."""

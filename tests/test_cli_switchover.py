@@ -22,7 +22,7 @@ from landbridge.migration import worker
 from landbridge.migration.fence.attempt import Attempt
 from landbridge.migration.states import State
 from landbridge.migration.task import Task, Tasks
-from landbridge.postgres.process import wait_until
+from landbridge.postgres.process import ProcessId, wait_until
 from test_switchover_crash import fence_settings
 
 
@@ -36,7 +36,7 @@ def source(servers: Servers, state_dir: Path) -> Source:
 @pytest.fixture
 def following(
     cli: Cli, servers: Servers, source: Source, state_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> Task:
+) -> Iterator[Task]:
     """A migration that a detached worker has brought to where it can be switched over."""
     monkeypatch.setenv("PGPASSWORD", MIGRATOR_PASSWORD)
     monkeypatch.setenv("LANDBRIDGE_FENCE_PASSWORD", OWNER_PASSWORD)
@@ -47,8 +47,15 @@ def following(
     )  # fmt: skip
     assert started.code == 0, started.out
     (task,) = Tasks(state_dir).all()
-    assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.05)
-    return task
+    try:
+        assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.05)
+        yield task
+    finally:
+        if task.folder.exists():
+            pids = {e["pid"] for e in task.journal.entries() if e.get("id") == "worker.started"}
+            for left in map(ProcessId.of, pids - {os.getpid()}):
+                if left is not None:
+                    left.send(signal.SIGKILL)
 
 
 @contextmanager

@@ -27,12 +27,12 @@ def test_progress_grows_to_the_total(servers: Servers, state_dir: Path) -> None:
     source = servers.source(MAJOR)
     fill(source)
     seen: list[CopyProgress] = []
-    job = CopyJob(copy_task(servers, state_dir, source, max_rate=16 * 1024**2))
+    job = CopyJob(copy_task(servers, state_dir, source, max_rate=10 * 1024**2))
     result = run(job, seen.append)
     copied = [p.copied for p in seen]
     assert copied == sorted(copied)
     under_way = [p for p in seen if p.phase is Phase.COPYING and p.rate]
-    assert any(p.eta is not None and 0 < p.eta < 30 for p in under_way)
+    assert any(p.eta is not None and 0 < p.eta < 300 for p in under_way)
     last = job.progress()
     assert last is not None
     assert last.copied == last.total >= result.bytes

@@ -99,8 +99,8 @@ def test_demo_works_on_every_major(scratch: Path, major: int, fence: str) -> Non
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_demo_leaves_nothing_running(scratch: Path, number: signal.Signals) -> None:
     process = start(scratch)
-    partial = "*/destination/landbridge.partial"
-    assert wait_until(lambda: any(scratch.glob(partial)), 120, every=0.02)
+    copied = "*/destination"
+    assert wait_until(lambda: any(scratch.glob(copied)), 120, every=0.02), process.poll()
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
