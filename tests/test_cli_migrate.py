@@ -259,7 +259,7 @@ def test_resumed_with_the_password_of_the_source_in_the_environment_still_fences
     assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.1)
     (pid,) = (e["pid"] for e in task.journal.entries() if e.get("id") == "worker.started")
     os.kill(pid, signal.SIGTERM)
-    assert wait_until(lambda: not task.is_worked_on(), 20, every=0.1)
+    assert wait_until(lambda: not task.is_worked_on(), 60, every=0.1)
     request_switchover(task)
     give_passwords()
     resumed = cli("resume", task.id, "--json")
