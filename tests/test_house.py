@@ -26,15 +26,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "postgres",
         "errors",
         "lock",
+        "beside",
     },
     "store": {"errors", "lock"},
     "network": {"postgres", "errors", "lock"},
-    "migration": {"engine", "assessment", "postgres", "errors", "lock"},
+    "migration": {"engine", "assessment", "postgres", "errors", "lock", "beside"},
     "engine": {"errors", "lock"},
     "assessment": {"postgres", "errors"},
     "postgres": {"errors"},
     "errors": set(),
     "lock": set(),
+    "beside": set(),
 }
 
 

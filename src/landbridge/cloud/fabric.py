@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from ..beside import beside
 from ..errors import LandbridgeError, NetworkFailed, NetworkRefused
 from ..network import Fabric, Topology
 from ..network.converge import steps_of
@@ -164,14 +165,9 @@ class Reconciler:
 @contextmanager
 def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Reconciler]:
     """A reconciler at work in a thread of its own."""
-    stop, reconciler = threading.Event(), Reconciler(cloud, connect)
-    thread = threading.Thread(target=reconciler.run, args=(stop,), name="network")
-    thread.start()
-    try:
+    reconciler = Reconciler(cloud, connect)
+    with beside("network", reconciler.run):
         yield reconciler
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _bring(fabric: Fabric, goal: Goal) -> None:

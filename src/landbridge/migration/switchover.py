@@ -23,6 +23,7 @@ from contextlib import contextmanager
 
 import psycopg
 
+from ..beside import beside
 from ..errors import FollowFailed, LandbridgeError, SwitchoverRefused
 from .fence.attempt import Attempt
 from .fence.guardrails import preflight
@@ -128,10 +129,9 @@ def _followed(task: Task) -> Iterator[Callable[[], None]]:
     """
     from .follow import Follower
 
-    stop = threading.Event()
     failures: list[FollowFailed] = []
 
-    def follow() -> None:
+    def follow(stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 Follower(task).run(stop)
@@ -145,10 +145,5 @@ def _followed(task: Task) -> Iterator[Callable[[], None]]:
         if failures:
             raise failures[0]
 
-    thread = threading.Thread(target=follow, name="follow")
-    thread.start()
-    try:
+    with beside("follow", follow):
         yield check
-    finally:
-        stop.set()
-        thread.join()

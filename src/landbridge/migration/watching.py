@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..beside import beside
 from ..engine import Context, facts_of
 from ..errors import FollowFailed, LandbridgeError
 from .journal import now
@@ -53,7 +54,7 @@ class Watcher:
         def guard(stop: threading.Event) -> None:
             self._guard(self.task, stop)
 
-        with _beside("guard", lambda stop: self._run(ctx, stop, guard)):
+        with beside("guard", lambda stop: self._run(ctx, stop, guard)):
             yield
 
     @contextmanager
@@ -66,7 +67,7 @@ class Watcher:
         def watch(stop: threading.Event) -> None:
             self._watch(self.task, stop, lambda sample: self._look(ctx, sample))
 
-        with _beside("watch", lambda stop: self._run(ctx, stop, watch)):
+        with beside("watch", lambda stop: self._run(ctx, stop, watch)):
             yield
 
     def _run(
@@ -133,18 +134,5 @@ def source_awaited(task: Task, ctx: Context, waiting: str, refusals: int) -> Ite
                     return
             pause, knocks = min(1.5 * pause, _LONGEST_KNOCK), knocks + 1
 
-    with _beside("knock", knock):
+    with beside("knock", knock):
         yield
-
-
-@contextmanager
-def _beside(name: str, work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Run `work` in a thread of its own, and end it with the block."""
-    stop = threading.Event()
-    thread = threading.Thread(target=work, args=(stop,), name=name)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()

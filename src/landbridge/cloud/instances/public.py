@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from ...beside import beside
 from ...errors import LandbridgeError
 from ...network.fabric import Fabric
 from ...store import Base
@@ -119,9 +120,9 @@ def _listens(port: int) -> bool:
 @contextmanager
 def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[None]:
     """A publisher at work in a thread of its own."""
-    stop, publisher = threading.Event(), Publisher(cloud, connect)
+    publisher = Publisher(cloud, connect)
 
-    def work() -> None:
+    def work(stop: threading.Event) -> None:
         while not stop.wait(POLL):
             try:
                 publisher.turn()
@@ -130,10 +131,5 @@ def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[None]:
             except Exception:
                 _log.exception("public endpoints were not looked after")
 
-    thread = threading.Thread(target=work, name="public")
-    thread.start()
-    try:
+    with beside("public", work):
         yield
-    finally:
-        stop.set()
-        thread.join()

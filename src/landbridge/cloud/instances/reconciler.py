@@ -18,6 +18,7 @@ import psycopg
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ...beside import beside
 from ...errors import LandbridgeError
 from ...network.fabric import Fabric
 from ..control import Cloud
@@ -209,14 +210,9 @@ class Reconciler:
 @contextmanager
 def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Reconciler]:
     """A reconciler at work in threads of its own."""
-    stop, reconciler = threading.Event(), Reconciler(cloud, connect)
-    thread = threading.Thread(target=reconciler.run, args=(stop,), name="instances")
-    thread.start()
-    try:
+    reconciler = Reconciler(cloud, connect)
+    with beside("instances", reconciler.run):
         yield reconciler
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _due(session: Session) -> list[str]:
