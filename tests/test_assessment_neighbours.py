@@ -108,6 +108,19 @@ def test_a_server_started_as_postmaster_is_noticed(tmp_path: Path) -> None:
             process.kill()
 
 
+def test_a_server_on_its_way_into_its_directory_claims_no_other(tmp_path: Path) -> None:
+    """Until it has entered its data directory it stands where it was started, such as in /."""
+    program = tmp_path / "postgres"
+    shutil.copy(which("sleep") or "", program)
+    with subprocess.Popen([program, "60"], cwd="/") as process:
+        try:
+            named = Path(f"/proc/{process.pid}/comm")
+            assert wait_until(lambda: named.read_text().strip() == "postgres", 5)
+            assert process.pid not in [n.pid for n in neighbours(tmp_path / "new")]
+        finally:
+            process.kill()
+
+
 def test_the_command_refuses_the_source_however_it_is_waived(
     cli: Cli, source: Source, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,8 @@ def _of_servers() -> Iterator[_Place]:
         link = Path(f"/proc/{pid}/cwd")
         if parent in servers or (key := _key(link)) is None or isinstance(key, str):
             continue  # a server's child, gone, or somebody else's
+        if _key(link / "global") is None:
+            continue  # a server that has not yet entered its data directory
         data = link.resolve()
         # In another mount namespace the path means something else; the inode does not.
         same = _key(data) == key
