@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..cloud import Cloud, CloudError, audit, idempotency, replay
+from ..cloud import Cloud, CloudError, Session, audit, idempotency, replay
 from ..cloud.accounts import Account
 from ..errors import LandbridgeError
 from . import parameters
@@ -36,6 +36,21 @@ class Answer:
     body: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Ask:
+    """A call of someone who has signed in: what the console does goes through here."""
+
+    account_uid: int
+    access_key_id: str | None
+    """With which they signed in; None for a user with a password."""
+    action: str
+    """Its label, like `vpc.CreateVpc`."""
+    arguments: Mapping[str, str]
+    """As text, in the form that a call has them: `ZoneMappings.1.ZoneId`."""
+    source: str
+    host: str
+
+
 @dataclass
 class _Seen:
     """What is known of a call so far, for the log and the audit trail."""
@@ -55,23 +70,38 @@ class Service:
         self._log = log
         self._versions = {product.value for product in Product}
         self._actions = {(action.product.value, action.name): action for action in actions}
+        self._labels = {action.label: action for action in actions}
 
     def answer(self, request: Request) -> Answer:
         """Answer a call; whatever goes wrong is an answer too."""
-        begun = time.monotonic()
         seen = _Seen(new_request_id())
-        code = _SUCCESS
+        outcome = self._outcome(request, seen, lambda: self._call(request, seen))
+        if isinstance(outcome, CloudError):
+            return refused(outcome, seen.request_id, request.host)
+        return Answer(200, {**outcome, "RequestId": seen.request_id})
+
+    def perform(self, ask: Ask) -> dict[str, Any]:
+        """The answer to a call of someone who has signed in. CloudError where it is refused."""
+        seen = _Seen(new_request_id(), self._labels[ask.action], ask.access_key_id)
+        outcome = self._outcome(ask, seen, lambda: self._perform(ask, seen))
+        if isinstance(outcome, CloudError):
+            raise outcome
+        return outcome
+
+    def _outcome(
+        self, request: Request | Ask, seen: _Seen, work: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any] | CloudError:
+        begun = time.monotonic()
+        outcome: dict[str, Any] | CloudError
         try:
-            answer = Answer(200, {**self._call(request, seen), "RequestId": seen.request_id})
+            outcome = work()
         except CloudError as refusal:
-            code = refusal.code
-            answer = refused(refusal, seen.request_id, request.host)
+            outcome = refusal
         except Exception as problem:
-            failure = self._failure(problem, seen)
-            code = failure.code
-            answer = refused(failure, seen.request_id, request.host)
+            outcome = self._failure(problem, seen)
+        code = outcome.code if isinstance(outcome, CloudError) else _SUCCESS
         self._account_for(request, seen, code, time.monotonic() - begun)
-        return answer
+        return outcome
 
     def _call(self, request: Request, seen: _Seen) -> dict[str, Any]:
         seen.action = action = self._find(request)
@@ -85,10 +115,29 @@ class Service:
             seen.account = account
             arguments = parameters.parse(action, request.arguments)
             if not action.writes:
-                answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
-                _stop_dry_run(arguments)
-                return answer
+                return self._read(request, account, action, arguments, session)
         return self._write(request, account, action, arguments, seen)
+
+    def _perform(self, ask: Ask, seen: _Seen) -> dict[str, Any]:
+        action = self._labels[ask.action]
+        with self.cloud.database.read() as session:
+            seen.account = account = session.get_one(Account, ask.account_uid)
+            arguments = parameters.parse(action, ask.arguments)
+            if not action.writes:
+                return self._read(ask, account, action, arguments, session)
+        return self._write(ask, account, action, arguments, seen)
+
+    def _read(
+        self,
+        request: Request | Ask,
+        account: Account,
+        action: Action,
+        arguments: dict[str, Any],
+        session: Session,
+    ) -> dict[str, Any]:
+        answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
+        _stop_dry_run(arguments)
+        return answer
 
     def _find(self, request: Request) -> Action:
         for name, text in (("Action", request.action), ("Version", request.version)):
@@ -102,7 +151,7 @@ class Service:
 
     def _write(
         self,
-        request: Request,
+        request: Request | Ask,
         account: Account,
         action: Action,
         arguments: dict[str, Any],
@@ -137,7 +186,7 @@ class Service:
         self._log.error("defect", request_id=seen.request_id, exc_info=problem)
         return CloudError("InternalError")
 
-    def _account_for(self, request: Request, seen: _Seen, code: str, seconds: float) -> None:
+    def _account_for(self, request: Request | Ask, seen: _Seen, code: str, seconds: float) -> None:
         label = seen.action.label if seen.action else "unknown"
         self.metrics.count(label, code, seconds)
         self._log.info(
@@ -154,7 +203,7 @@ class Service:
             self._record_refusal(request, seen, seen.account, seen.action, code)
 
     def _record_refusal(
-        self, request: Request, seen: _Seen, account: Account, action: Action, code: str
+        self, request: Request | Ask, seen: _Seen, account: Account, action: Action, code: str
     ) -> None:
         try:
             with self.cloud.database.write() as session:
@@ -195,7 +244,7 @@ def _stop_dry_run(arguments: dict[str, Any]) -> None:
         raise CloudError("DryRunOperation")
 
 
-def _repeatable(action: Action, given: dict[str, str]) -> dict[str, str]:
+def _repeatable(action: Action, given: Mapping[str, str]) -> dict[str, str]:
     """What must be equal when a ClientToken comes again."""
     secrets = {p.name for p in action.parameters if p.kind is Kind.SECRET}
     return {name: text for name, text in given.items() if name not in _MANNER | secrets}
