@@ -518,3 +518,21 @@ def test_worker_killed_anywhere_is_continued(
     assert [world.log.count(s) for s in before if s not in ("follow", "fencing", "drained")] == [
         1 for s in before if s not in ("follow", "fencing", "drained")
     ]
+
+
+def test_worker_ends_on_a_signal_though_its_step_hears_nothing(tmp_path: Path) -> None:
+    task = new_task(tmp_path, switchover="auto")
+    world = World(task)
+    world.block("start")
+    (world.folder / "be-deaf").touch()
+    child = subprocess.Popen([sys.executable, procedure_world.__file__, tmp_path, task.id])
+    try:
+        assert wait_until(lambda: world.blocked("start"), 30)
+        child.terminate()
+        assert child.wait(30) == 128 + signal.SIGTERM  # the step blocks until the file goes
+    finally:
+        child.kill()
+        child.wait()
+    world.unblock("start")
+    assert Worker(task, world).end() is State.FINISHED
+    assert world.log.count("copy") == 1

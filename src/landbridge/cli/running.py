@@ -34,6 +34,8 @@ Condition = Callable[["View"], bool]
 
 #: Seconds without a worker after which none is expected any more.
 _TAKEN_UP_WITHIN = 1.0
+#: Seconds between two looks at work that may not be left yet.
+_LOOK = 0.1
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,14 @@ class Work(threading.Thread):
             self.error = error
 
     def leave(self) -> None:
-        """Let the work stop where it stands; what runs detached goes on."""
+        """Let the work stop where it stands; what runs detached goes on.
+
+        What comes to no stopping point in time is left running: it ends with the process.
+        """
         self.stopping.set()
-        self.join()
+        while self.is_alive() and not worker.may_be_cut_off(self.task):
+            self.join(_LOOK)
+        self.join(worker.GRACE)
 
 
 def run_here(

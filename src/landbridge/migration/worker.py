@@ -48,7 +48,8 @@ _BODY = "migrate"
 #: Seconds between two looks at the journal while the body works.
 _LOOK = 0.1
 _DETACH_PATIENCE = 30.0
-_GONE = "task.gone"
+#: Seconds that a body gets to come to a stopping point, once the process shall end.
+GRACE = 2.0
 
 
 def run(
@@ -67,14 +68,15 @@ def run(
     A task that was left in any state is continued.
 
     In the main thread SIGINT (as KeyboardInterrupt) and SIGTERM (as SystemExit) end it
-    at the next stopping point, leaving everything as it stands; a second one ends the
-    process at once. Raises LandbridgeError: task.busy, task.gone (its folder was removed),
-    engine.foreign_value, and `internal` for a defect of ours (the task can be resumed).
+    at the next stopping point, leaving everything as it stands; what comes to none within
+    GRACE is cut off by the end of the process, and a second signal ends it at once. Raises
+    LandbridgeError: task.busy, task.gone (its folder was removed), engine.foreign_value,
+    and `internal` for a defect of ours (the task can be resumed).
     """
     if is_end(task.state):
         return task.state
     stop = stop or threading.Event()
-    with task.locked(), _interruptible(stop) as interrupt:
+    with task.locked(), _interruptible(task, stop) as interrupt:
         seen = _size(task)
         engine = Engine(task.folder, executor=task.id)
         engine.register(_BODY, procedure(task).migrate, topics=(ORDERS,))
@@ -87,7 +89,9 @@ def run(
                 if not stay and _is_held(task, seen):
                     break
                 if not task.folder.exists():
-                    raise LandbridgeError(f"the folder of task {task.id} was removed", id=_GONE)
+                    raise LandbridgeError(
+                        f"the folder of task {task.id} was removed", id="task.gone"
+                    )
         finally:
             # Without its database no body can be woken: they end with the process.
             if task.folder.exists():
@@ -156,7 +160,7 @@ def detach(task: Task) -> ProcessId:
 
 
 @contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[Any]:
+def _interruptible(task: Task, stop: threading.Event) -> Iterator[Any]:
     """Turn SIGINT and SIGTERM into `stop`; yields what raises them afterwards."""
     caught: list[int] = []
 
@@ -174,12 +178,33 @@ def _interruptible(stop: threading.Event) -> Iterator[Any]:
         caught.append(number)
         stop.set()
 
+    left = threading.Event()
+    threading.Thread(target=_cut_off, args=(task, caught, left), daemon=True).start()
     before = {n: signal.signal(n, catch) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield raise_caught
     finally:
+        left.set()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _cut_off(task: Task, caught: list[int], left: threading.Event) -> None:
+    """End the process where a signal was `caught` and its work is not `left` in time.
+
+    A call into libpq or the kernel cannot be ended otherwise. Every step may be cut off: the
+    next worker looks at reality first.
+    """
+    while not left.wait(_LOOK):
+        if caught and may_be_cut_off(task):
+            if not left.wait(GRACE):
+                os._exit(128 + caught[0])
+            return
+
+
+def may_be_cut_off(task: Task) -> bool:
+    """Not between the fence and the promotion: the source would wait for the guard, read-only."""
+    return task.state not in (State.FENCING, State.DRAINED)
 
 
 def _size(task: Task) -> int:
@@ -193,11 +218,14 @@ def main(arguments: Sequence[str]) -> int:
         state = run(Tasks(Path(os.environ["LANDBRIDGE_STATE"])).get(task_id), stay=True)
     except LandbridgeError as error:
         print(f"{error.id}: {error.message}", file=sys.stderr, flush=True)
-        if error.id == _GONE:
-            os._exit(error.exit_code)
         return error.exit_code
+    except SystemExit as ended:
+        return int(str(ended.code))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0 if state is State.FINISHED else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # At once: the interpreter would wait for the engine's threads.
+    os._exit(main(sys.argv[1:]))
