@@ -231,14 +231,14 @@ class Two:
 
     def end(self) -> None:
         self.running.kill()
-        for pid in _workers(self.state):
+        for pid in workers(self.state):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.running.clean()
         shutil.rmtree(self.state, ignore_errors=True)
 
 
-def _workers(state: Path) -> list[int]:
+def workers(state: Path) -> list[int]:
     """Processes of migrations in this state folder."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
