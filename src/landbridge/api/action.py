@@ -89,7 +89,7 @@ Handler = Callable[[Call], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Action:
-    """One action of one product; one that writes understands ClientToken."""
+    """One action of one product; one that writes understands ClientToken (see `understood`)."""
 
     product: Product
     name: str
@@ -101,6 +101,8 @@ class Action:
     """Field of the answer, or parameter, that says for the audit trail what it was about."""
     dry_run: bool = False
     """Whether it understands DryRun: all is checked, nothing kept, answer DryRunOperation."""
+    shows_secret: bool = False
+    """Whether a secret is in its answer, which is then not kept for a ClientToken."""
     errors: tuple[str, ...] = ()
     """Codes of refusal beyond those of the gateway."""
     differences: str = ""
@@ -109,7 +111,8 @@ class Action:
     @property
     def understood(self) -> tuple[Param, ...]:
         """All its parameters, those that many actions share included."""
-        shared = (CLIENT_TOKEN,) * self.writes + (DRY_RUN,) * self.dry_run
+        repeatable = self.writes and not self.shows_secret
+        shared = (CLIENT_TOKEN,) * repeatable + (DRY_RUN,) * self.dry_run
         return (*self.parameters, *shared)
 
     @property

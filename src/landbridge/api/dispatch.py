@@ -158,7 +158,7 @@ class Service:
         seen: _Seen,
     ) -> dict[str, Any]:
         given = _repeatable(action, request.arguments)
-        token = arguments[CLIENT_TOKEN.name]
+        token = arguments.get(CLIENT_TOKEN.name)
         with self.cloud.database.write() as session:
             if token:
                 kept = idempotency.recall(session, account, action.label, token, given)

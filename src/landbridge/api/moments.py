@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from ..cloud import CloudError
+
+_FORMS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ")
+
 
 def second(at: datetime) -> str:
     """Like `2026-01-31T12:00:00Z`."""
@@ -18,3 +22,13 @@ def minute(at: datetime) -> str:
 def milliseconds(at: datetime) -> int:
     """Milliseconds since 1970."""
     return int(at.timestamp() * 1000)
+
+
+def moment(text: str, name: str) -> datetime:
+    """The moment that a parameter says in either form; CloudError (InvalidParameter)."""
+    for form in _FORMS:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    raise CloudError("InvalidParameter", f"{name} is no moment like 2026-01-31T12:00:00Z")

@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, select
+from sqlalchemy import ForeignKey, Select, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ..store import Base, RowNumber, utcnow
 from .accounts import Account
 from .control import os_account
+from .paging import Page, numbered
 
 #: `outcome` of a call that was done; otherwise it is the code of the refusal.
 SUCCESS = "Success"
+_LOCAL = "local:"
 
 
 class AuditEntry(Base):
@@ -39,6 +41,11 @@ class AuditEntry(Base):
     resource: Mapped[str | None] = mapped_column(String(128))
     request_id: Mapped[str | None] = mapped_column(String(40))
     outcome: Mapped[str] = mapped_column(String(80), default=SUCCESS)
+
+    @property
+    def is_operators(self) -> bool:
+        """Whether it was done on the machine of the control plane."""
+        return self.source.startswith(_LOCAL)
 
     def as_dict(self) -> dict[str, Any]:
         """The entry as it appears in JSON."""
@@ -83,15 +90,42 @@ def record_local(
     session: Session, action: str, account_uid: int | None, resource: str | None
 ) -> None:
     """Add what was done on this machine, by the operating system's account."""
-    source = f"local:{os_account(os.getuid())}"
+    source = f"{_LOCAL}{os_account(os.getuid())}"
     record(session, action, source, account_uid=account_uid, resource=resource)
 
 
 def trail(session: Session, account: Account, limit: int = 100) -> Sequence[AuditEntry]:
     """The latest entries about one account, newest first."""
-    return session.scalars(
-        select(AuditEntry)
-        .where(AuditEntry.account_uid == account.uid)
-        .order_by(AuditEntry.id.desc())
-        .limit(limit)
-    ).all()
+    return session.scalars(_about(account).limit(limit)).all()
+
+
+def search(
+    session: Session,
+    account: Account,
+    number: int,
+    size: int,
+    *,
+    action: str | None = None,
+    outcome: str | None = None,
+    begin: datetime | None = None,
+    end: datetime | None = None,
+) -> Page[AuditEntry]:
+    """A page of the entries about one account, newest first.
+
+    `action` is a whole label like `rds.CreateDBInstance`; `end` itself is not in it.
+    """
+    query = _about(account)
+    if action is not None:
+        query = query.where(AuditEntry.action == action)
+    if outcome is not None:
+        query = query.where(AuditEntry.outcome == outcome)
+    if begin is not None:
+        query = query.where(AuditEntry.at >= begin)
+    if end is not None:
+        query = query.where(AuditEntry.at < end)
+    return numbered(session, query, number, size)
+
+
+def _about(account: Account) -> Select[AuditEntry]:
+    wanted = select(AuditEntry).where(AuditEntry.account_uid == account.uid)
+    return wanted.order_by(AuditEntry.id.desc())

@@ -40,6 +40,7 @@ GATEWAY: _Table = {
 VPC: _Table = {
     "InvalidVpcId.NotFound": (404, "The VPC does not exist."),
     "InvalidVSwitchId.NotFound": (404, "The vSwitch does not exist."),
+    "InvalidRouteTableId.NotFound": (404, "The route table does not exist."),
     "InvalidVpcName.Malformed": (400, "The name of the VPC is not valid."),
     "InvalidVpcDiscription.Malformed": (400, "The description of the VPC is not valid."),
     "InvalidVSwitchName.Malformed": (400, "The name of the vSwitch is not valid."),
@@ -59,6 +60,8 @@ CBN: _Table = {
     "InvalidCenBandwidthPackageId.NotFound": (400, "The bandwidth plan does not exist."),
     "InvalidPeerTransitRouterId.NotFound": (400, "The peer transit router does not exist."),
     "InvalidTransitRouterAttachmentId.NotFound": (400, "The attachment does not exist."),
+    "InvalidTransitRouterRouteTableId.NotFound": (400, "The route table does not exist."),
+    "ParameterIllegal.ChildInstanceId": (400, "The VPC is not attached to this CEN."),
     "InvalidName": (400, "The name is not valid."),
     "InvalidDescription": (400, "The description is not valid."),
     "MissingParam.CenIdOrRegionId": (400, "CenId and RegionId, or TransitRouterId, is needed."),
@@ -127,6 +130,12 @@ RDS: _Table = {
     "InvalidAccountDescription.Malformed": (400, "The description is not valid."),
 }
 
+#: Who may sign: spelled as the vendor's RAM does where it has such a thing.
+RAM: _Table = {
+    "LimitExceeded.User.AccessKey": (409, "The account has as many active keys as it may have."),
+    "OperationDenied.LastWayIn": (403, "Nobody could sign in to the account any more."),
+}
+
 OURS: _Table = {
     "InvalidCurrentConnectionString.NotFound": (404, "There is no such endpoint."),
     "InvalidOperation.NetTypeExists": (400, "The instance has a public endpoint already."),
@@ -147,6 +156,10 @@ OURS: _Table = {
         409,
         "The CIDR block overlaps that of another VPC of the CEN.",
     ),
+    "OperationUnsupported.PeerAttachment": (
+        400,
+        "An inter-region connection is always associated and propagating.",
+    ),
     "OperationUnsupported.ModifyArea": (
         400,
         "The areas of a bandwidth plan cannot be changed after the purchase.",
@@ -155,7 +168,7 @@ OURS: _Table = {
 }
 
 #: code -> HTTP status, message. A code of two groups means the same in both.
-CODES: _Table = {**GATEWAY, **VPC, **CBN, **RDS, **OURS}
+CODES: _Table = {**GATEWAY, **VPC, **CBN, **RDS, **RAM, **OURS}
 
 #: The same call may succeed later by itself.
 _PASSING = {"Throttling.User", "ServiceUnavailable", "Operation.Blocking"}

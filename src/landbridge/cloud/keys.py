@@ -20,6 +20,9 @@ from .accounts import Account
 from .errors import CloudError
 from .ownership import Owned, everything
 
+#: How many an account may have active at once.
+MOST = 10
+
 
 class KeyStatus(Enum):
     """Whether calls signed with a key are accepted."""
@@ -48,7 +51,12 @@ class AccessKey(Owned, Base):
 
 
 def create(session: Session, vault: Vault, account: Account) -> tuple[AccessKey, Secret]:
-    """A new key and its secret, which nothing will show again."""
+    """A new key and its secret, which nothing will show again.
+
+    CloudError: LimitExceeded.User.AccessKey.
+    """
+    if len(active(session, account)) >= MOST:
+        raise CloudError("LimitExceeded.User.AccessKey", f"{MOST} keys are active already")
     id, secret = ids.new_access_key()
     key = AccessKey(id=id, owner_uid=account.uid, secret_id=vault.keep(session, secret))
     session.add(key)
@@ -83,6 +91,12 @@ def every(session: Session, account: Account) -> Sequence[AccessKey]:
     return session.scalars(
         everything(AccessKey, account).order_by(AccessKey.created_at, AccessKey.id)
     ).all()
+
+
+def active(session: Session, account: Account) -> Sequence[AccessKey]:
+    """Those of an account's keys with which calls are accepted."""
+    query = everything(AccessKey, account).where(AccessKey.status == KeyStatus.ACTIVE)
+    return session.scalars(query).all()
 
 
 def disable(session: Session, key: AccessKey) -> None:

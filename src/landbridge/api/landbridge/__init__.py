@@ -1,5 +1,10 @@
 """What the vendor's API lacks, under a version of our own."""
 
-from . import assessments, migrations, sessions
+from . import account, assessments, migrations, sessions
 
-ACTIONS = (*assessments.ACTIONS, *migrations.ACTIONS, *sessions.ACTIONS)
+ACTIONS = (
+    *account.ACTIONS,
+    *assessments.ACTIONS,
+    *migrations.ACTIONS,
+    *sessions.ACTIONS,
+)

@@ -1,0 +1,75 @@
+"""What an account sees and changes of itself: its trail, its keys, its users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fix_api import Running, Tenant
+from landbridge.api.action import Product
+from landbridge.cloud.keys import MOST
+from landbridge.errors import LandbridgeError
+
+
+def ours(tenant: Tenant, action: str, **parameters: str) -> dict[str, Any]:
+    return tenant.call(Product.LANDBRIDGE, action, **parameters)
+
+
+def refused(tenant: Tenant, code: str, action: str, **parameters: str) -> None:
+    with pytest.raises(LandbridgeError) as refusal:
+        ours(tenant, action, **parameters)
+    assert refusal.value.id == code
+
+
+def test_a_key_is_made_used_and_disabled_and_the_last_one_stays(tenant: Tenant) -> None:
+    refused(tenant, "OperationDenied.LastWayIn", "DisableAccessKey", UserAccessKeyId=tenant.key_id)
+    made = ours(tenant, "CreateAccessKey", ClientToken="t")
+    other = Tenant(tenant.endpoint, tenant.uid, made["UserAccessKeyId"], made["AccessKeySecret"])
+    ours(other, "DisableAccessKey", UserAccessKeyId=tenant.key_id)
+    refused(tenant, "InvalidAccessKeyId.Inactive", "ListAccessKeys")
+    listed = ours(other, "ListAccessKeys")["AccessKeys"]
+    assert [(k["UserAccessKeyId"], k["Status"]) for k in listed] == [
+        (other.key_id, "Active"), (tenant.key_id, "Inactive"),
+    ]  # fmt: skip
+    assert "AccessKeySecret" not in listed[0]
+    assert ours(other, "CreateAccessKey", ClientToken="t")["UserAccessKeyId"] != other.key_id
+    for _ in range(MOST - 2):
+        ours(other, "CreateAccessKey")
+    refused(other, "LimitExceeded.User.AccessKey", "CreateAccessKey")
+
+
+def test_another_accounts_key_is_not_found(tenant: Tenant, service: Running) -> None:
+    stranger = service.tenant(f"s{tenant.uid}")
+    code = "InvalidAccessKeyId.NotFound"
+    refused(stranger, code, "DisableAccessKey", UserAccessKeyId=tenant.key_id)
+    assert ours(stranger, "ListAccessKeys")["TotalCount"] == 1
+    assert all(tenant.key_id not in str(e) for e in ours(tenant, "DescribeAuditTrail")["Entries"])
+
+
+def test_the_trail_is_filtered_and_paged(tenant: Tenant) -> None:
+    for name in ("one", "two", "three"):
+        tenant.call(Product.VPC, "CreateVpc", RegionId="cn-hangzhou", VpcName=name)
+    bad = {"RegionId": "cn-hangzhou", "CidrBlock": "1"}
+    with pytest.raises(LandbridgeError):
+        tenant.call(Product.VPC, "CreateVpc", **bad)
+    ours(tenant, "CreateAccessKey")
+
+    first = ours(tenant, "DescribeAuditTrail", PageSize="2")
+    assert [e["Action"] for e in first["Entries"]] == [
+        "landbridge.CreateAccessKey",
+        "vpc.CreateVpc",
+    ]
+    assert (first["TotalCount"], first["Entries"][1]["Outcome"]) == (
+        5,
+        "InvalidCidrBlock.Malformed",
+    )
+    made = ours(tenant, "DescribeAuditTrail", ActionName="vpc.CreateVpc", Outcome="Success")
+    assert made["TotalCount"] == 3
+    entry = made["Entries"][0]
+    assert entry["Resource"].startswith("vpc-")
+    assert (entry["Source"], entry["UserAccessKeyId"]) == ("127.0.0.1", tenant.key_id)
+    later = ours(tenant, "DescribeAuditTrail", StartTime=entry["Time"], EndTime="2999-01-01T00:00Z")
+    assert 1 <= later["TotalCount"] <= 5
+    assert ours(tenant, "DescribeAuditTrail", EndTime="2020-01-01T00:00Z")["Entries"] == []
+    refused(tenant, "InvalidParameter", "DescribeAuditTrail", StartTime="yesterday")
