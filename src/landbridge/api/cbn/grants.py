@@ -8,37 +8,12 @@ from ...cloud import grants
 from ...cloud.grants import Payer
 from ...cloud.paging import numbered_list
 from ..action import Action, Call, Kind, Param, Product
+from ..grants import CEN, ONLY_VPC, give, revoke
 from ..moments import milliseconds
 from ..paging import PAGING, paged
 from .lists import TOKENS, chosen, page
 
-_CEN = Param("CenId", required=True)
-_RULE = (
-    _CEN,
-    Param("CenOwnerId", Kind.INTEGER, required=True),
-    Param("InstanceId", required=True),
-    Param("InstanceType", required=True, choices=("VPC",)),
-    Param("RegionId"),
-)
 _PRODUCT = Param("ProductType", required=True, choices=("VPC", "VBR", "CCN", "VPN"))
-_ONLY_VPC = "Only VPCs can be granted."
-
-
-def _give(call: Call) -> dict[str, Any]:
-    grants.give(
-        call.session,
-        call.account,
-        call["InstanceId"],
-        call["CenId"],
-        call["CenOwnerId"],
-        Payer(call["OrderType"]),
-    )
-    return {}
-
-
-def _revoke(call: Call) -> dict[str, Any]:
-    grants.revoke(call.session, call.account, call["InstanceId"], call["CenId"], call["CenOwnerId"])
-    return {}
 
 
 def _to_cen(call: Call) -> dict[str, Any]:
@@ -103,42 +78,24 @@ def _list_vswitches(call: Call) -> dict[str, Any]:
 
 
 ACTIONS = (
-    Action(
+    give(
         Product.CBN,
         "GrantInstanceToTransitRouter",
-        "Let a CEN of another account attach one's VPC.",
-        _give,
-        (
-            *_RULE,
-            Param(
-                "OrderType",
-                choices=tuple(payer.value for payer in Payer),
-                default=Payer.CEN_OWNER.value,
-            ),
+        Param("RegionId"),
+        Param(
+            "OrderType",
+            choices=tuple(payer.value for payer in Payer),
+            default=Payer.CEN_OWNER.value,
         ),
-        writes=True,
-        resource="InstanceId",
-        errors=("InvalidVpcId.NotFound", "InvalidCenId.NotFound"),
-        differences=f"{_ONLY_VPC} One's own CEN needs no grant and is refused.",
     ),
-    Action(
-        Product.CBN,
-        "RevokeInstanceFromTransitRouter",
-        "Take a grant back.",
-        _revoke,
-        _RULE,
-        writes=True,
-        resource="InstanceId",
-        errors=("InvalidVpcId.NotFound", "GrantNotExist", "DependencyViolation"),
-        differences="Refused while the VPC is attached: its owner may detach it.",
-    ),
+    revoke(Product.CBN, "RevokeInstanceFromTransitRouter", Param("RegionId")),
     Action(
         Product.CBN,
         "DescribeGrantRulesToCen",
         "List what others granted to one's CEN.",
         _to_cen,
         (
-            _CEN,
+            CEN,
             _PRODUCT,
             Param("ChildInstanceId"),
             Param("ChildInstanceOwnerId", Kind.INTEGER),
@@ -146,7 +103,7 @@ ACTIONS = (
             *TOKENS,
         ),
         errors=("InvalidCenId.NotFound",),
-        differences=_ONLY_VPC,
+        differences=ONLY_VPC,
     ),
     Action(
         Product.CBN,
@@ -155,7 +112,7 @@ ACTIONS = (
         _to_resource,
         (Param("ResourceId", required=True), _PRODUCT, *TOKENS),
         errors=("InvalidVpcId.NotFound",),
-        differences=_ONLY_VPC,
+        differences=ONLY_VPC,
     ),
     Action(
         Product.CBN,
@@ -163,7 +120,7 @@ ACTIONS = (
         "List the vSwitches of a VPC that was granted to one's CEN.",
         _list_vswitches,
         (
-            _CEN,
+            CEN,
             Param("RegionId", required=True),
             Param("VpcId", required=True),
             Param("ZoneId"),

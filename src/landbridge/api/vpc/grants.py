@@ -5,28 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...cloud import grants
-from ..action import Action, Call, Kind, Param, Product
+from ..action import Action, Call, Param, Product
+from ..grants import ONLY_VPC, TYPE, give, revoke
 from ..moments import second
 
-_TYPE = Param("InstanceType", required=True, choices=("VPC",))
-_RULE = (
-    Param("RegionId", required=True),
-    Param("CenId", required=True),
-    Param("CenOwnerId", Kind.INTEGER, required=True),
-    Param("InstanceId", required=True),
-    _TYPE,
-)
-_ONLY_VPC = "Only VPCs can be granted."
-
-
-def _give(call: Call) -> dict[str, Any]:
-    grants.give(call.session, call.account, call["InstanceId"], call["CenId"], call["CenOwnerId"])
-    return {}
-
-
-def _revoke(call: Call) -> dict[str, Any]:
-    grants.revoke(call.session, call.account, call["InstanceId"], call["CenId"], call["CenOwnerId"])
-    return {}
+_REGION = Param("RegionId", required=True)
 
 
 def _describe(call: Call) -> dict[str, Any]:
@@ -42,35 +25,15 @@ def _describe(call: Call) -> dict[str, Any]:
 
 
 ACTIONS = (
-    Action(
-        Product.VPC,
-        "GrantInstanceToCen",
-        "Let a CEN of another account attach one's VPC.",
-        _give,
-        _RULE,
-        writes=True,
-        resource="InstanceId",
-        errors=("InvalidVpcId.NotFound", "InvalidCenId.NotFound"),
-        differences=f"{_ONLY_VPC} One's own CEN needs no grant and is refused.",
-    ),
-    Action(
-        Product.VPC,
-        "RevokeInstanceFromCen",
-        "Take a grant back.",
-        _revoke,
-        _RULE,
-        writes=True,
-        resource="InstanceId",
-        errors=("InvalidVpcId.NotFound", "GrantNotExist", "DependencyViolation"),
-        differences="Refused while the VPC is attached: its owner may detach it.",
-    ),
+    give(Product.VPC, "GrantInstanceToCen", _REGION),
+    revoke(Product.VPC, "RevokeInstanceFromCen", _REGION),
     Action(
         Product.VPC,
         "DescribeGrantRulesToCen",
         "List to whom one's VPC was granted.",
         _describe,
-        (Param("RegionId", required=True), Param("InstanceId", required=True), _TYPE),
+        (_REGION, Param("InstanceId", required=True), TYPE),
         errors=("InvalidVpcId.NotFound",),
-        differences=_ONLY_VPC,
+        differences=ONLY_VPC,
     ),
 )
