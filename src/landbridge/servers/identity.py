@@ -32,6 +32,11 @@ def own_account(folder: Path, number: int) -> OsAccount:
     return OsAccount(str(uid), uid, uid, switch=True)
 
 
+def is_own(account: OsAccount) -> bool:
+    """Whether no other server has this account."""
+    return account.switch and _FIRST <= account.uid <= _LAST
+
+
 def _is_mapped(uid: int) -> bool:
     """Whether this user namespace has the number, as user and as group."""
     return all(_maps(Path(f"/proc/self/{kind}"), uid) for kind in ("uid_map", "gid_map"))

@@ -18,7 +18,10 @@ from ..network.fabric import Endpoint, Fabric
 from ..network.things import admits
 from ..postgres.cluster import Cluster
 from ..postgres.process import ProcessId
+from .ending import end_all
 from .starter import Start
+
+__all__ = ["Session", "end_all", "hba_lines", "is_there", "start", "strangers"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,83 @@
+"""Nothing that was started from a server outlives `end_all`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from landbridge.network.fabric import Fabric
+from landbridge.postgres.osaccount import OsAccount
+from landbridge.postgres.process import wait_until
+from landbridge.servers import ending, room
+from landbridge.servers.identity import is_own, own_account
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+
+#: With an account of its own nothing is asked of the network.
+NOWHERE = cast("Fabric", None)
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[OsAccount]:
+    made = own_account(tmp_path, 7)
+    if not is_own(made):
+        pytest.skip("no accounts of their own here")
+    yield made
+    room.end_all(NOWHERE, "pgm-x", made)
+
+
+def _run(account: OsAccount, program: str) -> subprocess.Popen[bytes]:
+    def bound() -> None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_NPROC, (60, 60))
+
+    arguments: dict[str, Any] = {"user": account.uid, "group": account.gid, "extra_groups": []}
+    return subprocess.Popen(
+        ["/usr/bin/python3", "-c", program],
+        preexec_fn=bound, stderr=subprocess.DEVNULL, start_new_session=True, **arguments,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        # Sessions of their own, adopted by init.
+        "import os,time\nfor _ in range(5):\n if os.fork()==0:\n  os.setsid(); time.sleep(600)",
+        # A fork bomb that hears no signal it may ignore.
+        "import os,signal\nfor n in (1,2,3,13,15): signal.signal(n, signal.SIG_IGN)\n"
+        "while True:\n try: os.fork()\n except OSError: pass",
+        # The first thread ends, and it looks like a zombie.
+        "import threading,time,ctypes\n"
+        "threading.Thread(target=time.sleep,args=(600,)).start()\ntime.sleep(.2)\n"
+        "ctypes.CDLL(None).pthread_exit(None)",
+    ],
+    ids=["detached", "bomb", "headless"],
+)
+def test_whatever_was_started_ends(account: OsAccount, program: str) -> None:
+    child = _run(account, program)
+    try:
+        least = 5 if "range(5)" in program else 50 if "SIG_IGN" in program else 1
+        assert wait_until(lambda: len(ending.living(NOWHERE, "x", account)) >= least, 10, 0.05)
+        room.end_all(NOWHERE, "pgm-x", account)
+        assert ending.living(NOWHERE, "pgm-x", account) == []
+    finally:
+        room.end_all(NOWHERE, "pgm-x", account)
+        child.wait()
+
+
+def test_a_neighbour_is_left_alone(account: OsAccount, tmp_path: Path) -> None:
+    other = own_account(tmp_path, 8)
+    neighbour = _run(other, "import time; time.sleep(600)")
+    try:
+        assert wait_until(lambda: bool(ending.living(NOWHERE, "x", other)), 10)
+        room.end_all(NOWHERE, "pgm-x", account)
+        assert neighbour.poll() is None
+    finally:
+        neighbour.kill()
+        neighbour.wait()
