@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -217,3 +218,69 @@ def test_unknown_actions_and_versions_have_their_codes(tenant: Tenant) -> None:
 def test_a_parameter_given_twice_is_refused_rather_than_chosen(tenant: Tenant) -> None:
     query = older(tenant) + "&Action=DescribeRegions"
     assert refused(send(tenant, {}, query)) == (400, "InvalidParameter")
+
+
+def trail(service: Running, tenant: Tenant) -> list[tuple[str, Any, str]]:
+    """What the trail of an account says, oldest first."""
+    entries = service.trail(tenant)[::-1]
+    assert all(e["access_key"] == tenant.key_id and e["request_id"] for e in entries)
+    return [(e["action"], e["resource"], e["outcome"]) for e in entries]
+
+
+def create_vpc(tenant: Tenant, query: str) -> tuple[int, dict[str, Any]]:
+    """A signed CreateVpc with just this query."""
+    headers = newer(tenant, "CreateVpc", x_acs_version=Product.VPC.value)
+    names = sorted(n for n in headers if n.startswith("x-acs-") or n == "host")
+    text = acs3_string("POST", parse_qsl(query), headers, names, b"")
+    made = hmac.digest(tenant.secret.encode(), text.encode(), "sha256").hex()
+    said = f"Credential={tenant.key_id},SignedHeaders={';'.join(names)},Signature={made}"
+    return send(tenant, headers | {"authorization": f"ACS3-HMAC-SHA256 {said}"}, query, b"", "POST")
+
+
+def test_every_refused_change_is_in_the_trail(tenant: Tenant, service: Running) -> None:
+    older_way = {"Action": "DeleteVpc", "Version": Product.VPC.value, "VpcId": "vpc-\0"}
+    for answer in (
+        create_vpc(tenant, "RegionId=cn-hangzhou&VpcName=%00"),
+        create_vpc(tenant, "RegionId=cn-hangzhou&RegionId=cn-beijing"),
+        create_vpc(tenant, "CidrBlock=10.0.0.0/16"),
+        send(tenant, {}, older(tenant, **older_way)),
+    ):
+        assert answer[0] == 400, answer
+    assert trail(service, tenant) == [
+        ("vpc.CreateVpc", None, "InvalidParameter"),
+        ("vpc.CreateVpc", None, "InvalidParameter"),
+        ("vpc.CreateVpc", None, "MissingParameter"),
+        ("vpc.DeleteVpc", "vpc-\N{REPLACEMENT CHARACTER}", "InvalidParameter"),
+    ]
+
+
+def test_calls_that_do_not_prove_the_key_are_in_its_owners_trail_once_a_minute(
+    tenant: Tenant, service: Running
+) -> None:
+    liar = Tenant(tenant.endpoint, tenant.uid, tenant.key_id, "x" * 30)
+    doubled = older(tenant) + "&Action=DescribeRegions"
+    for answer in (
+        *(send(tenant, newer(liar), method="POST") for _ in range(3)),
+        send(tenant, {}, older(tenant, Timestamp=moment(-16))),
+        send(tenant, {}, older(tenant, Action="Nonsense")),
+        send(tenant, {}, doubled),
+        send(tenant, newer(tenant), "VpcName=%FF", method="POST"),
+        send(tenant, newer(Tenant(tenant.endpoint, 1, "LBAKnobody", "x")), method="POST"),
+    ):
+        assert 400 <= answer[0] < 500, answer
+    assert trail(service, tenant) == [
+        ("sts.GetCallerIdentity", None, "SignatureDoesNotMatch"),
+        ("sts.GetCallerIdentity", None, "InvalidTimeStamp.Expired"),
+        ("unknown", None, "InvalidAction.NotFound"),
+        ("unknown", None, "InvalidParameter"),
+    ]
+
+
+def test_what_no_database_could_keep_is_refused(tenant: Tenant) -> None:
+    assert refused(send(tenant, {}, older(tenant, AccessKeyId="LBAK\0")))[0] == 404
+    assert refused(send(tenant, {}, older(tenant, SignatureNonce="n\0"))) == (
+        400,
+        "InvalidParameter",
+    )
+    odd = newer(tenant) | {"host": b"\xff"}  # type: ignore[dict-item]
+    assert refused(send(tenant, odd, method="POST")) == (400, "SignatureDoesNotMatch")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..cloud import Cloud, CloudError, Session, audit, idempotency, replay
+from ..cloud import Cloud, CloudError, Session, audit, idempotency, keys, replay
 from ..cloud.accounts import Account
 from ..errors import LandbridgeError
 from . import parameters
@@ -21,9 +21,12 @@ from .gate import authenticate
 from .logs import Logger
 from .metrics import Metrics
 from .request import Request
-from .signature import claim
+from .signature import claim, named_key
 
 _SUCCESS = audit.SUCCESS
+#: Seconds between two entries about one key and one reason, of calls that do not prove the key:
+#: anybody can make those.
+_UNPROVEN = 60.0
 #: Not of an action's own arguments: they say how it is to be called.
 _MANNER = {CLIENT_TOKEN.name, DRY_RUN.name}
 
@@ -56,9 +59,15 @@ class _Seen:
     """What is known of a call so far, for the log and the audit trail."""
 
     request_id: str
+    source: str
     action: Action | None = None
     key: str | None = None
+    """The one that is named; its signature fits once `account` is known."""
     account: Account | None = None
+
+    @property
+    def label(self) -> str:
+        return self.action.label if self.action else "unknown"
 
 
 class Service:
@@ -71,10 +80,11 @@ class Service:
         self._versions = {product.value for product in Product}
         self._actions = {(action.product.value, action.name): action for action in actions}
         self._labels = {action.label: action for action in actions}
+        self._quiet: dict[tuple[str, str], float] = {}
 
     def answer(self, request: Request) -> Answer:
         """Answer a call; whatever goes wrong is an answer too."""
-        seen = _Seen(new_request_id())
+        seen = _Seen(new_request_id(), request.source, key=named_key(request))
         outcome = self._outcome(request, seen, lambda: self._call(request, seen))
         if isinstance(outcome, CloudError):
             return refused(outcome, seen.request_id, request.host)
@@ -82,7 +92,8 @@ class Service:
 
     def perform(self, ask: Ask) -> dict[str, Any]:
         """The answer to a call of someone who has signed in. CloudError where it is refused."""
-        seen = _Seen(new_request_id(), self._labels[ask.action], ask.access_key_id)
+        action = self._labels[ask.action]
+        seen = _Seen(new_request_id(), ask.source, action, ask.access_key_id)
         outcome = self._outcome(ask, seen, lambda: self._perform(ask, seen))
         if isinstance(outcome, CloudError):
             raise outcome
@@ -106,10 +117,10 @@ class Service:
     def _call(self, request: Request, seen: _Seen) -> dict[str, Any]:
         seen.action = action = self._find(request)
         said = claim(request)
-        seen.key = said.access_key_id
         hides = any(p.kind is Kind.SECRET for p in action.parameters)
         with self.cloud.database.read() as session:
             account = authenticate(session, self.cloud.vault, said, show_signed=not hides)
+            seen.key = said.access_key_id
             with self.cloud.database.write() as writer:  # in its own: also a refused call counts
                 replay.use(writer, said.access_key_id, said.nonce)
             seen.account = account
@@ -168,15 +179,8 @@ class Service:
             _stop_dry_run(arguments)
             if token:
                 idempotency.remember(session, account, action.label, token, given, answer)
-            audit.record(
-                session,
-                action.label,
-                request.source,
-                account_uid=account.uid,
-                access_key_id=seen.key,
-                resource=_resource(action, answer) or _resource(action, arguments),
-                request_id=seen.request_id,
-            )
+            about = _resource(action, answer) or _resource(action, arguments)
+            _record(session, seen, account.uid, about, _SUCCESS)
         return answer
 
     def _failure(self, problem: Exception, seen: _Seen) -> CloudError:
@@ -187,38 +191,60 @@ class Service:
         return CloudError("InternalError")
 
     def _account_for(self, request: Request | Ask, seen: _Seen, code: str, seconds: float) -> None:
-        label = seen.action.label if seen.action else "unknown"
-        self.metrics.count(label, code, seconds)
+        self.metrics.count(seen.label, code, seconds)
         self._log.info(
             "call",
             request_id=seen.request_id,
-            source=request.source,
-            action=label,
+            source=seen.source,
+            action=seen.label,
             account=seen.account.uid if seen.account else None,
             access_key=seen.key and seen.key[:64],
             code=code,
             milliseconds=round(seconds * 1000, 1),
         )
-        if code != _SUCCESS and seen.account and seen.action and seen.action.writes:
-            self._record_refusal(request, seen, seen.account, seen.action, code)
+        if code != _SUCCESS:
+            try:
+                self._keep_refusal(request, seen, code)
+            except LandbridgeError as problem:  # the caller's answer stands
+                self._log.error("no audit", request_id=seen.request_id, problem=problem.message)
 
-    def _record_refusal(
-        self, request: Request | Ask, seen: _Seen, account: Account, action: Action, code: str
-    ) -> None:
-        try:
+    def _keep_refusal(self, request: Request | Ask, seen: _Seen, code: str) -> None:
+        """Keep a refusal in the trail of the account that it concerns, if there is one."""
+        resource = None
+        if seen.account is None:
+            owner = self._owner_to_tell(seen.key, code)
+        elif seen.action is None or not seen.action.writes:
+            return
+        else:
+            owner, resource = seen.account.uid, _named(seen.action, request)
+        if owner is not None:
             with self.cloud.database.write() as session:
-                audit.record(
-                    session,
-                    action.label,
-                    request.source,
-                    account_uid=account.uid,
-                    access_key_id=seen.key,
-                    resource=request.arguments.get(action.resource),
-                    request_id=seen.request_id,
-                    outcome=code,
-                )
-        except LandbridgeError as problem:  # the caller's answer stands
-            self._log.error("no audit", request_id=seen.request_id, problem=problem.message)
+                _record(session, seen, owner, resource, code)
+
+    def _owner_to_tell(self, key: str | None, code: str) -> int | None:
+        """Whose key a call named without proving it, unless that was said a moment ago."""
+        if key is None or time.monotonic() < self._quiet.get((key, code), 0.0):
+            return None
+        with self.cloud.database.read() as session:
+            if (found := session.get(keys.AccessKey, key)) is None:
+                return None
+        self._quiet[key, code] = time.monotonic() + _UNPROVEN
+        return found.owner_uid
+
+
+def _record(
+    session: Session, seen: _Seen, account_uid: int, resource: str | None, code: str
+) -> None:
+    audit.record(
+        session,
+        seen.label,
+        seen.source,
+        account_uid=account_uid,
+        access_key_id=seen.key,
+        resource=resource,
+        request_id=seen.request_id,
+        outcome=code,
+    )
 
 
 def refused(refusal: CloudError, request_id: str, host: str) -> Answer:
@@ -253,3 +279,12 @@ def _repeatable(action: Action, given: Mapping[str, str]) -> dict[str, str]:
 def _resource(action: Action, values: dict[str, Any]) -> str | None:
     found = values.get(action.resource)
     return None if found is None else str(found)
+
+
+def _named(action: Action, request: Request | Ask) -> str | None:
+    """What a refused call was about, as far as it can be read."""
+    try:
+        found = request.arguments.get(action.resource)
+    except CloudError:
+        return None
+    return found and found.replace("\0", "\N{REPLACEMENT CHARACTER}")

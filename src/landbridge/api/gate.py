@@ -21,6 +21,8 @@ def authenticate(session: Session, vault: Vault, claim: Claim, *, show_signed: b
     InvalidSecurityToken.MismatchWithAccessKey.
     """
     _check_clock(claim.time)
+    if not (claim.access_key_id.isascii() and claim.access_key_id.isalnum()):
+        raise CloudError("InvalidAccessKeyId.NotFound")  # nothing that a database need be asked
     account, secret = keys.authenticate(session, vault, claim.access_key_id)
     if not claim.verify(secret.reveal()):
         # The vendor's older SDK compares the part after the colon with its own string.

@@ -24,6 +24,8 @@ def parse(action: Action, given: Mapping[str, str]) -> dict[str, Any]:
 
     Raises CloudError: MissingParameter, or the parameter's own code.
     """
+    if any("\0" in name + text for name, text in given.items()):
+        raise CloudError("InvalidParameter", "a parameter holds the character NUL")
     texts = {name: text for name, text in given.items() if text}
     return {p.name: _read(p, p.name, texts) for p in action.understood}
 

@@ -64,8 +64,8 @@ class Request:
 
     @property
     def host(self) -> str:
-        """How the caller reached us."""
-        return self.headers.get("host", "")
+        """How the caller reached us; characters that a host cannot have are replaced."""
+        return self.headers.get("host", "").encode("ascii", "replace").decode()
 
     @property
     def is_acs3(self) -> bool:
@@ -99,6 +99,4 @@ def _pairs(raw: bytes) -> Pairs:
     except ValueError as problem:
         bad = "are not UTF-8" if isinstance(problem, UnicodeError) else "are too many"
         raise CloudError("InvalidParameter", f"the parameters {bad}") from None
-    if any("\0" in name + text for name, text in pairs):
-        raise CloudError("InvalidParameter", "a parameter holds the character NUL")
     return tuple(pairs)

@@ -26,6 +26,8 @@ _AUTHORIZATION = re.compile(
 #: Without them in the signature, somebody on the way could make another call of it.
 _MUST_BE_SIGNED = {"x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce"}
 _OLDER = {"HMAC-SHA1": "sha1", "HMAC-SHA256": "sha256"}
+_NAMED = re.compile(r"Credential=([A-Za-z0-9]+)")
+_NAMED_OLDER = re.compile(rb"(?:^|&)AccessKeyId=([A-Za-z0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,17 @@ class Claim:
 def claim(request: Request) -> Claim:
     """The claim of a request. CloudError: IncompleteSignature, MissingParameter."""
     return _acs3(request) if request.is_acs3 else _older(request)
+
+
+def named_key(request: Request) -> str | None:
+    """The access key that a request names, however malformed the rest; nothing is proven."""
+    if request.is_acs3:
+        found = _NAMED.search(request.headers["authorization"])
+        return found and found[1]
+    for raw in (request.query_string, request.body):
+        if older := _NAMED_OLDER.search(raw):
+            return older[1].decode()
+    return None
 
 
 def _acs3(request: Request) -> Claim:

@@ -31,10 +31,10 @@ class UsedNonce(Base):
 def use(session: Session, access_key_id: str, nonce: str) -> None:
     """Remember a nonce of a call whose time was found to be within WINDOW.
 
-    CloudError: SignatureNonceUsed, InvalidParameter (longer than 128 characters).
+    CloudError: SignatureNonceUsed, InvalidParameter (not 1 to 128 characters of ASCII).
     """
-    if not 0 < len(nonce) <= 128:
-        raise CloudError("InvalidParameter", "a signature nonce has 1 to 128 characters")
+    if not (0 < len(nonce) <= 128 and nonce.isascii() and nonce.isprintable()):
+        raise CloudError("InvalidParameter", "a signature nonce has 1 to 128 ASCII characters")
     now = utcnow()
     row = {"access_key_id": access_key_id, "nonce": nonce, "used_at": now}
     try:
