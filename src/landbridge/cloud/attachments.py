@@ -46,6 +46,9 @@ class Attachment(Owned, Made, Base):
     name: Mapped[str] = mapped_column(String(128))
     description: Mapped[str] = mapped_column(String(256))
     payer: Mapped[Payer]
+    is_associated: Mapped[bool] = mapped_column(default=True)
+    is_propagating: Mapped[bool] = mapped_column(default=True)
+    is_published: Mapped[bool] = mapped_column(default=True)
     counted_until: Mapped[datetime | None]
     """Up to when its hours are in the ledger."""
     zones: Mapped[list[AttachedZone]] = relationship(
@@ -55,6 +58,11 @@ class Attachment(Owned, Made, Base):
     def as_thing(self) -> things.Attachment:
         """The attachment as the network's model knows it."""
         return things.Attachment(self.id, self.router_id, self.vpc_id)
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether packets shall pass; see `routes`."""
+        return self.is_associated and self.is_propagating and self.is_published
 
     @property
     def payer_uid(self) -> int:
@@ -86,17 +94,19 @@ def create(
     account: Account,
     *,
     vpc_id: str,
-    zones: Sequence[ZoneMapping],
+    zones: Sequence[ZoneMapping] | None = None,
     cen_id: str = "",
     region: str = "",
     router_id: str = "",
     vpc_owner_uid: int | None = None,
     name: str = "",
     description: str = "",
+    is_published: bool = True,
 ) -> Attachment:
     """Attach a VPC: to `router_id`, or to the router of `cen_id` in `region`, made if needed.
 
-    The first attachment's first two zones become the router's primary and secondary zone.
+    Without `zones` the VPC's own vSwitches say which, if it has any. The first attachment's
+    first two zones become the router's primary and secondary zone.
     CloudError: MissingParam.CenIdOrRegionId, InvalidCenId.NotFound, InvalidVpcId.NotFound,
     Forbbiden.AttachChildInstanceAcrossUid, IncorrectStatus.TransitRouter,
     InvalidOperation.{CenInstanceStatus,ChildInstanceAlreadyAttached,CidrBlockOverlapped},
@@ -111,13 +121,16 @@ def create(
     vpc = grants.reachable(session, account, cen, vpc_id, vpc_owner_uid)
     if vpc.region_id != region:
         raise CloudError("IllegalParam.RegionId", f"{vpc.id} lies in {vpc.region_id}")
-    _check_zones(session, vpc, zones)
+    if zones is None:
+        zones = _own_zones(vpc)
+    else:
+        _check_zones(session, vpc, zones)
     _check_free(session, cen, vpc)
     router = routers.ensure(session, cen, region)
     if router.standing:
         router.require_standing("IncorrectStatus.TransitRouter", router.id)
     _check_room(session, router)
-    if not router.primary_zone:
+    if zones and not router.primary_zone:
         router.primary_zone = zones[0].zone_id
         router.secondary_zone = zones[1].zone_id if len(zones) > 1 else ""
     grant = session.get(grants.Grant, (vpc.id, cen.id))
@@ -125,7 +138,7 @@ def create(
         id=ids.new("tr-attach"), owner_uid=account.uid, cen_id=cen.id, router_id=router.id,
         vpc_id=vpc.id, vpc_owner_uid=vpc.owner_uid, region_id=region, name=name,
         description=description, payer=grant.payer if grant else Payer.CEN_OWNER,
-        zones=[
+        is_published=is_published, zones=[
             AttachedZone(position=n, zone_id=zone.zone_id, vswitch_id=zone.vswitch_id)
             for n, zone in enumerate(zones)
         ],
@@ -140,6 +153,45 @@ def visible(session: Session, account: Account) -> Sequence[Attachment]:
     own = or_(Attachment.owner_uid == account.uid, Attachment.vpc_owner_uid == account.uid)
     query = select(Attachment).where(own)
     return session.scalars(query.order_by(Attachment.created_at, Attachment.id)).all()
+
+
+def child(session: Session, account: Account, cen_id: str, vpc_id: str) -> Attachment:
+    """The attachment of that VPC to that CEN, for the owner of either.
+
+    CloudError: ParameterIllegal.ChildInstanceId.
+    """
+    for attachment in visible(session, account):
+        if (attachment.cen_id, attachment.vpc_id) == (cen_id, vpc_id):
+            return attachment
+    raise CloudError("ParameterIllegal.ChildInstanceId", f"{vpc_id} is not attached to {cen_id}")
+
+
+def update(
+    session: Session,
+    account: Account,
+    id: str,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    is_published: bool | None = None,
+) -> None:
+    """Rename, describe anew, publish routes or take them back; None leaves as it is.
+
+    CloudError: InvalidTransitRouterAttachmentId.NotFound, IncorrectStatus.Attachment,
+    InvalidName, InvalidDescription.
+    """
+    attachment = owned(session, Attachment, account, id)
+    if not attachment.is_wanted:
+        raise CloudError("IncorrectStatus.Attachment", f"{attachment.id} is being removed")
+    if name is not None:
+        attachment.name = names.NETWORK_NAME.check(name, "InvalidName")
+    if description is not None:
+        attachment.description = names.NETWORK_DESCRIPTION.check(
+            description, "InvalidDescription", "the description"
+        )
+    if is_published not in (None, attachment.is_published):
+        attachment.is_published = bool(is_published)
+        attachment.change()
 
 
 def delete(session: Session, account: Account, id: str) -> None:
@@ -169,6 +221,14 @@ def _place(
     if region not in regions.regions():
         raise CloudError("IllegalParam.RegionId", f"there is no region {region!r}")
     return standing(session, account, cen_id), region
+
+
+def _own_zones(vpc: Vpc) -> list[ZoneMapping]:
+    """The first vSwitch of the VPC in each of up to two zones."""
+    first: dict[str, str] = {}
+    for vswitch in vpc.vswitches:
+        first.setdefault(vswitch.zone_id, vswitch.id)
+    return [ZoneMapping(zone, vswitch) for zone, vswitch in list(first.items())[:2]]
 
 
 def _check_zones(session: Session, vpc: Vpc, zones: Sequence[ZoneMapping]) -> None:

@@ -73,6 +73,8 @@ def wanted(session: Session) -> Goal:
                 goal.going.add(thing.id)
                 continue
             goal.versions[thing.id] = getattr(row, "version", 0)
+            if not getattr(row, "is_routed", True):
+                continue  # nothing of it in the network is what it wants
             try:
                 goal.topology.put(thing)
             except NetworkRefused as refusal:

@@ -32,6 +32,11 @@ class TransitRouter(Owned, Made, Base):
     primary_zone: Mapped[str] = mapped_column(String(40), default="")
     secondary_zone: Mapped[str] = mapped_column(String(40), default="")
 
+    @property
+    def route_table_id(self) -> str:
+        """Id of its route table, the only one it has."""
+        return f"vtb-{self.id.removeprefix('tr-')}"
+
     def as_thing(self) -> things.TransitRouter:
         """The router as the network's model knows it."""
         return things.TransitRouter(self.id, self.cen_id, self.region_id)
@@ -93,6 +98,26 @@ def every(session: Session, account: Account) -> Sequence[TransitRouter]:
     """The account's transit routers, oldest first."""
     query = everything(TransitRouter, account)
     return session.scalars(query.order_by(TransitRouter.created_at, TransitRouter.id)).all()
+
+
+def modify(
+    session: Session,
+    account: Account,
+    id: str,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+) -> None:
+    """Rename or describe anew; None leaves as it is. CloudError: InvalidName,
+    InvalidDescription.
+    """
+    router = owned(session, TransitRouter, account, id)
+    if name is not None:
+        router.name = names.NETWORK_NAME.check(name, "InvalidName")
+    if description is not None:
+        router.description = names.NETWORK_DESCRIPTION.check(
+            description, "InvalidDescription", "the description"
+        )
 
 
 def delete(session: Session, account: Account, id: str) -> None:

@@ -1,6 +1,6 @@
 """Cloud Enterprise Network."""
 
-from . import attachments, cens, grants, peers, places, plans, routers
+from . import attachments, cens, children, grants, limits, peers, places, plans, routers, routes
 
 ACTIONS = (
     *places.ACTIONS,
@@ -8,6 +8,9 @@ ACTIONS = (
     *grants.ACTIONS,
     *routers.ACTIONS,
     *attachments.ACTIONS,
+    *children.ACTIONS,
+    *routes.ACTIONS,
     *plans.ACTIONS,
     *peers.ACTIONS,
+    *limits.ACTIONS,
 )

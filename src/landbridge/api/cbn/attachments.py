@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud import attachments
+from ...cloud import CloudError, attachments
 from ...cloud.attachments import ZoneMapping
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import minute
-from .lists import ATTACHED, TOKENS, chosen, page, status
+from ..paging import TOKENS, chosen, page
+from .lists import ATTACHED, status
 
 _ID = Param("TransitRouterAttachmentId", required=True)
 _ZONES = Param(
@@ -19,9 +20,30 @@ _ZONES = Param(
     code="IllegalParam.ZoneMappings",
 )
 _CHARGE = "POSTPAY"
+_SETTINGS = (
+    Param("TransitRouterAttachmentName"),
+    Param("TransitRouterAttachmentDescription"),
+    Param("AutoPublishRouteEnabled", Kind.BOOLEAN),
+    Param("TransitRouterVPCAttachmentOptions", Kind.STRUCTURE),
+)
+_UNPUBLISHED = (
+    "With AutoPublishRouteEnabled=false no packet passes: no route can be written by hand."
+)
+
+
+def _check_options(call: Call) -> None:
+    """Nothing that may be switched on there is to be had."""
+    options = call["TransitRouterVPCAttachmentOptions"] or {}
+    if not isinstance(options, dict) or any(v != "disable" for v in options.values()):
+        raise CloudError(
+            "InvalidParameter",
+            "TransitRouterVPCAttachmentOptions can only be disabled: there is no appliance mode"
+            " and no IPv6",
+        )
 
 
 def _create(call: Call) -> dict[str, Any]:
+    _check_options(call)
     made = attachments.create(
         call.session,
         call.account,
@@ -33,8 +55,22 @@ def _create(call: Call) -> dict[str, Any]:
         vpc_owner_uid=call["VpcOwnerId"],
         name=call["TransitRouterAttachmentName"] or "",
         description=call["TransitRouterAttachmentDescription"] or "",
+        is_published=call["AutoPublishRouteEnabled"] is not False,
     )
     return {"TransitRouterAttachmentId": made.id}
+
+
+def _update(call: Call) -> dict[str, Any]:
+    _check_options(call)
+    attachments.update(
+        call.session,
+        call.account,
+        call["TransitRouterAttachmentId"],
+        name=call["TransitRouterAttachmentName"],
+        description=call["TransitRouterAttachmentDescription"],
+        is_published=call["AutoPublishRouteEnabled"],
+    )
+    return {}
 
 
 def _list(call: Call) -> dict[str, Any]:
@@ -65,7 +101,7 @@ def _facts(attachment: attachments.Attachment) -> dict[str, Any]:
         "ResourceType": "VPC",
         "OrderType": attachment.payer.value,
         "ChargeType": _CHARGE,
-        "AutoPublishRouteEnabled": True,
+        "AutoPublishRouteEnabled": attachment.is_published,
         "CreationTime": minute(attachment.created_at),
         "ManagedService": False,
         "ZoneMappings": [
@@ -94,8 +130,7 @@ ACTIONS = (
             Param("RegionId"),
             Param("TransitRouterId"),
             Param("VpcOwnerId", Kind.INTEGER),
-            Param("TransitRouterAttachmentName"),
-            Param("TransitRouterAttachmentDescription"),
+            *_SETTINGS,
             Param("ChargeType", choices=(_CHARGE,), code="IllegalParam.ChargeType"),
         ),
         writes=True,
@@ -121,9 +156,28 @@ ACTIONS = (
             "InvalidName",
             "InvalidDescription",
         ),
-        differences="Routes are learned and published at once, as the console has it, whatever"
-        " AutoPublishRouteEnabled and TransitRouterVPCAttachmentOptions say. Blocks that overlap"
-        " are refused. No address of the vSwitches is used. Tags are ignored.",
+        differences="As in the console, the attachment is associated with the route table of"
+        " its transit router and propagates into it at once, and AutoPublishRouteEnabled is true"
+        f" where nothing is said. {_UNPUBLISHED} TransitRouterVPCAttachmentOptions can only be"
+        " disabled. Blocks that overlap are refused. No address of the vSwitches is used. Tags"
+        " are ignored.",
+    ),
+    Action(
+        Product.CBN,
+        "UpdateTransitRouterVpcAttachmentAttribute",
+        "Rename an attachment, describe it anew, publish routes to its VPC or take them back.",
+        _update,
+        (_ID, *_SETTINGS),
+        writes=True,
+        resource="TransitRouterAttachmentId",
+        dry_run=True,
+        errors=(
+            "InvalidTransitRouterAttachmentId.NotFound",
+            "IncorrectStatus.Attachment",
+            "InvalidName",
+            "InvalidDescription",
+        ),
+        differences=f"{_UNPUBLISHED} Who pays stays as it was granted: OrderType is ignored.",
     ),
     Action(
         Product.CBN,

@@ -10,8 +10,7 @@ from ...cloud.paging import numbered_list
 from ..action import Action, Call, Kind, Param, Product
 from ..grants import CEN, ONLY_VPC, give, revoke
 from ..moments import milliseconds
-from ..paging import PAGING, paged
-from .lists import TOKENS, chosen, page
+from ..paging import PAGING, TOKENS, chosen, page, paged
 
 _PRODUCT = Param("ProductType", required=True, choices=("VPC", "VBR", "CCN", "VPN"))
 

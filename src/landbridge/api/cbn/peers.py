@@ -1,25 +1,24 @@
-"""Inter-region connections, as the current actions and as the older ones know them."""
+"""Inter-region connections."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ...cloud import lines
+from ...cloud import CloudError, lines
 from ...cloud.lines import Allocation, LineType, Order
-from ...cloud.paging import numbered_list
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import minute
-from ..paging import PAGING, paged
-from .lists import ACTIVE, ATTACHED, TOKENS, chosen, page, status
+from ..paging import TOKENS, chosen, page
+from .lists import ATTACHED, status
 
 _ID = Param("TransitRouterAttachmentId", required=True)
-_TYPE = Param(
+TYPE = Param(
     "BandwidthType",
     choices=tuple(allocation.value for allocation in Allocation),
     code="IllegalParam.BandwidthType",
 )
 _ORDER = (
-    _TYPE,
+    TYPE,
     Param("Bandwidth", Kind.INTEGER, code="IllegalParam.Bandwidth"),
     Param("CenBandwidthPackageId"),
     Param(
@@ -31,8 +30,9 @@ _ORDER = (
 _NAMED = (
     Param("TransitRouterAttachmentName"),
     Param("TransitRouterAttachmentDescription"),
+    Param("AutoPublishRouteEnabled", Kind.BOOLEAN, default=True),
 )
-_ORDER_ERRORS = (
+ORDER_ERRORS = (
     "IllegalParam.Bandwidth",
     "IllegalParam.BandwidthType",
     "IllegalParam.CenBandwidthPackageId",
@@ -45,10 +45,15 @@ _ORDER_ERRORS = (
     "InvalidName",
     "InvalidDescription",
 )
-_PUBLISHED = "Routes are learned and published at once, whatever AutoPublishRouteEnabled says."
+_PUBLISHED = "Routes are learned and published at once; AutoPublishRouteEnabled=false is refused."
 
 
 def _order(call: Call) -> Order:
+    if not call["AutoPublishRouteEnabled"]:
+        raise CloudError(
+            "InvalidParameter",
+            "AutoPublishRouteEnabled of an inter-region connection is always true",
+        )
     allocation, line_type = call["BandwidthType"], call["DefaultLinkType"]
     return Order(
         bandwidth=call["Bandwidth"],
@@ -129,45 +134,6 @@ def _delete(call: Call) -> dict[str, Any]:
     return {}
 
 
-def _set_limit(call: Call) -> dict[str, Any]:
-    allocation = call["BandwidthType"]
-    order = Order(call["BandwidthLimit"], Allocation(allocation) if allocation else None)
-    lines.set_limit(
-        call.session,
-        call.account,
-        call["CenId"],
-        call["LocalRegionId"],
-        call["OppositeRegionId"],
-        order,
-    )
-    return {}
-
-
-def _describe_limits(call: Call) -> dict[str, Any]:
-    facts = {
-        "CenId": lambda line: line.cen_id,
-        "TrRegionId": lambda line: [line.router.region_id, line.peer_router.region_id],
-    }
-    rows = chosen(call, lines.every(call.session, call.account), facts)
-    found = numbered_list(rows, call["PageNumber"], call["PageSize"])
-    told = [_limit(line) for line in found.rows]
-    key = "CenInterRegionBandwidthLimit"
-    return {f"{key}s": {key: told}, **paged(found)}
-
-
-def _limit(line: lines.Connection) -> dict[str, Any]:
-    return {
-        "CenId": line.cen_id,
-        "LocalRegionId": line.router.region_id,
-        "OppositeRegionId": line.peer_router.region_id,
-        "GeographicSpanId": line.span,
-        "BandwidthLimit": line.bandwidth,
-        "BandwidthType": line.allocation.value,
-        "BandwidthPackageId": line.plan_id or "",
-        **status(line, ACTIVE),
-    }
-
-
 ACTIONS = (
     Action(
         Product.CBN,
@@ -198,7 +164,7 @@ ACTIONS = (
             "IllegalParam.PeerTransitRouterId",
             "IllegalParam.PeerRegionId",
             "EntityAlreadyExists.PeerAttachment",
-            *_ORDER_ERRORS,
+            *ORDER_ERRORS,
         ),
         differences=f"{_PUBLISHED} Both ends are of one CEN. Tags are ignored.",
     ),
@@ -214,7 +180,7 @@ ACTIONS = (
         errors=(
             "InvalidTransitRouterAttachmentId.NotFound",
             "IncorrectStatus.Attachment",
-            *_ORDER_ERRORS,
+            *ORDER_ERRORS,
         ),
         differences=_PUBLISHED,
     ),
@@ -242,35 +208,5 @@ ACTIONS = (
         resource="TransitRouterAttachmentId",
         dry_run=True,
         errors=("InvalidTransitRouterAttachmentId.NotFound",),
-    ),
-    Action(
-        Product.CBN,
-        "SetCenInterRegionBandwidthLimit",
-        "Give two regions of a CEN bandwidth from its plan; 0 parts them.",
-        _set_limit,
-        (
-            Param("CenId", required=True),
-            Param("LocalRegionId", required=True),
-            Param("OppositeRegionId", required=True),
-            Param("BandwidthLimit", Kind.INTEGER, required=True, least=0, most=10_000),
-            _TYPE,
-        ),
-        writes=True,
-        resource="CenId",
-        errors=(
-            "InvalidCenId.NotFound",
-            "InvalidOperation.CenInstanceStatus",
-            "InvalidTransitRouterId.NotFound",
-            "IncorrectStatus.TransitRouter",
-            "IncorrectStatus.Attachment",
-            *_ORDER_ERRORS,
-        ),
-    ),
-    Action(
-        Product.CBN,
-        "DescribeCenInterRegionBandwidthLimits",
-        "List the bandwidths between regions.",
-        _describe_limits,
-        (Param("CenId"), Param("TrRegionId"), *PAGING),
     ),
 )

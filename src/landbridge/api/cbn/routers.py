@@ -8,8 +8,8 @@ from ...cloud import cens, routers
 from ...cloud.paging import numbered_list
 from ..action import Action, Call, Param, Product
 from ..moments import minute
-from ..paging import PAGING, paged
-from .lists import ACTIVE, chosen, status
+from ..paging import PAGING, chosen, paged
+from .lists import ACTIVE, status
 
 _TYPE = "Enterprise"
 
@@ -63,8 +63,23 @@ def _delete(call: Call) -> dict[str, Any]:
     return {}
 
 
+def _update(call: Call) -> dict[str, Any]:
+    routers.modify(
+        call.session,
+        call.account,
+        call["TransitRouterId"],
+        name=call["TransitRouterName"],
+        description=call["TransitRouterDescription"],
+    )
+    return {}
+
+
 def _check_service(_: Call) -> dict[str, Any]:
-    return {"Enabled": True}
+    return {"Enabled": "true"}
+
+
+def _open_service(_: Call) -> dict[str, Any]:
+    return {"OrderId": ""}
 
 
 ACTIONS = (
@@ -74,6 +89,14 @@ ACTIONS = (
         "Whether transit routers can be used.",
         _check_service,
         differences="Always: there is nothing to be opened first.",
+    ),
+    Action(
+        Product.CBN,
+        "OpenTransitRouterService",
+        "Open the service of transit routers.",
+        _open_service,
+        writes=True,
+        differences="It is open for everybody, at no cost: no order is made, OrderId is empty.",
     ),
     Action(
         Product.CBN,
@@ -114,6 +137,21 @@ ACTIONS = (
             *PAGING,
         ),
         differences="MasterZone and SlaveZone, additions, are those of the first attachment.",
+    ),
+    Action(
+        Product.CBN,
+        "UpdateTransitRouter",
+        "Rename a transit router or describe it anew.",
+        _update,
+        (
+            Param("TransitRouterId", required=True),
+            Param("TransitRouterName"),
+            Param("TransitRouterDescription"),
+        ),
+        writes=True,
+        resource="TransitRouterId",
+        dry_run=True,
+        errors=("InvalidTransitRouterId.NotFound", "InvalidName", "InvalidDescription"),
     ),
     Action(
         Product.CBN,

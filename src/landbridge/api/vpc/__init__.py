@@ -1,5 +1,5 @@
 """Virtual Private Cloud."""
 
-from . import grants, places, vpcs, vswitches
+from . import grants, places, routes, vpcs, vswitches
 
-ACTIONS = (*places.ACTIONS, *vpcs.ACTIONS, *vswitches.ACTIONS, *grants.ACTIONS)
+ACTIONS = (*places.ACTIONS, *vpcs.ACTIONS, *vswitches.ACTIONS, *routes.ACTIONS, *grants.ACTIONS)
