@@ -73,3 +73,40 @@ def test_the_trail_is_filtered_and_paged(tenant: Tenant) -> None:
     assert 1 <= later["TotalCount"] <= 5
     assert ours(tenant, "DescribeAuditTrail", EndTime="2020-01-01T00:00Z")["Entries"] == []
     refused(tenant, "InvalidParameter", "DescribeAuditTrail", StartTime="yesterday")
+
+
+def test_console_users_are_managed_and_keep_a_way_in(tenant: Tenant, service: Running) -> None:
+    good = "correct horse battery"
+    made = ours(tenant, "CreateConsoleUser", UserName="anna", Password=good)
+    assert (made["UserName"], made["Status"]) == ("anna", "Active")
+    code = "EntityAlreadyExists.User"
+    refused(tenant, code, "CreateConsoleUser", UserName="anna", Password=good)
+    code = "InvalidPassword.Malformed"
+    refused(tenant, code, "SetConsoleUserPassword", UserName="anna", Password="short")
+    ours(tenant, "SetConsoleUserPassword", UserName="anna", Password=good + "2")
+    stranger = service.tenant(f"t{tenant.uid}")
+    for action, more in (
+        ("SetConsoleUserPassword", {"Password": good}),
+        ("ModifyConsoleUser", {"Disabled": "true"}),
+        ("DeleteConsoleUser", {}),
+    ):
+        refused(stranger, "EntityNotExist.User", action, UserName="anna", **more)
+    assert ours(stranger, "ListConsoleUsers")["Users"] == []
+    assert (
+        ours(tenant, "ModifyConsoleUser", UserName="anna", Disabled="true")["Status"] == "Inactive"
+    )
+    refused(tenant, "OperationDenied.LastWayIn", "DisableAccessKey", UserAccessKeyId=tenant.key_id)
+    ours(tenant, "ModifyConsoleUser", UserName="anna", Disabled="false")
+    assert [u["UserName"] for u in ours(tenant, "ListConsoleUsers")["Users"]] == ["anna"]
+    other = ours(tenant, "CreateAccessKey")
+    ours(tenant, "DisableAccessKey", UserAccessKeyId=other["UserAccessKeyId"])
+    ours(tenant, "DeleteConsoleUser", UserName="anna")
+    said = str(service.trail(tenant))
+    assert "landbridge.SetConsoleUserPassword" in said
+    assert "horse" not in said + service.log.read_text()
+
+
+def test_the_last_key_may_go_while_a_user_can_sign_in(tenant: Tenant) -> None:
+    ours(tenant, "CreateConsoleUser", UserName="anna", Password="correct horse battery")
+    ours(tenant, "DisableAccessKey", UserAccessKeyId=tenant.key_id)
+    refused(tenant, "InvalidAccessKeyId.Inactive", "ListConsoleUsers")

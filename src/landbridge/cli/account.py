@@ -5,20 +5,16 @@ Works on the state directory itself; whether the service runs makes no differenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .account_users import user
+from .local import AccountArgument, local_cloud, minute, pairs, table
 from .options import JsonFlag
 from .output import Mode, Output
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from ..cloud import Cloud
     from ..cloud.keys import AccessKey
     from ..postgres.conninfo import Secret
 
@@ -30,9 +26,8 @@ account = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-AccountArgument = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="UID or name.", show_default=False)
-]
+account.add_typer(user)
+
 KeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", help="Id of an access key.", show_default=False)
 ]
@@ -49,13 +44,13 @@ def create(
     """Create an account and its first access key; shows the secret, once."""
     from ..cloud import accounts, audit, keys
 
-    with _cloud() as cloud, cloud.database.write() as session:
+    with local_cloud() as cloud, cloud.database.write() as session:
         made = accounts.create(session, name)
         key, secret = keys.create(session, cloud.vault, made)
         audit.record_local(session, "account.create", made.uid, key.id)
     facts = {"account": {"uid": made.uid, "name": made.name}, "access_key": _shown(key, secret)}
     lines = [("Account", made.name), ("UID", str(made.uid)), *_lines(key, secret)]
-    Output(Mode.of(json)).result(facts, _pairs(lines), "", _ONCE)
+    Output(Mode.of(json)).result(facts, pairs(lines), "", _ONCE)
 
 
 @account.command("list")
@@ -63,20 +58,20 @@ def list_(json: JsonFlag = False) -> None:
     """List the accounts, oldest first."""
     from ..cloud import accounts, keys
 
-    with _cloud() as cloud, cloud.database.read() as session:
+    with local_cloud() as cloud, cloud.database.read() as session:
         found = [
             (each, sum(key.is_active for key in keys.every(session, each)))
             for each in accounts.every(session)
         ]
-    table = _table(("UID", "NAME", "CREATED", "ACTIVE KEYS"))
+    rows = table(("UID", "NAME", "CREATED", "ACTIVE KEYS"))
     for each, active in found:
-        table.add_row(str(each.uid), each.name, _minute(each.created_at), str(active))
+        rows.add_row(str(each.uid), each.name, minute(each.created_at), str(active))
     facts = [
         {"uid": a.uid, "name": a.name, "created_at": a.created_at, "active_keys": active}
         for a, active in found
     ]
     nothing = f"No accounts in {cloud.folder}."
-    Output(Mode.of(json)).result({"accounts": facts}, table if found else nothing)
+    Output(Mode.of(json)).result({"accounts": facts}, rows if found else nothing)
 
 
 @account.command()
@@ -85,15 +80,15 @@ def keys(account: AccountArgument, json: JsonFlag = False) -> None:
     from ..cloud import accounts
     from ..cloud import keys as service
 
-    with _cloud() as cloud, cloud.database.read() as session:
+    with local_cloud() as cloud, cloud.database.read() as session:
         owner = accounts.find(session, account)
         found = service.every(session, owner)
-    table = _table(("ACCESS KEY", "STATUS", "CREATED", "DISABLED"))
+    rows = table(("ACCESS KEY", "STATUS", "CREATED", "DISABLED"))
     for key in found:
-        disabled = _minute(key.disabled_at) if key.disabled_at else ""
-        table.add_row(key.id, key.status.value, _minute(key.created_at), disabled)
+        disabled = minute(key.disabled_at) if key.disabled_at else ""
+        rows.add_row(key.id, key.status.value, minute(key.created_at), disabled)
     facts = {"account": owner.uid, "access_keys": [_shown(key) for key in found]}
-    Output(Mode.of(json)).result(facts, table)
+    Output(Mode.of(json)).result(facts, rows)
 
 
 @account.command()
@@ -111,15 +106,15 @@ def rotate(
     from ..cloud import audit
     from ..cloud import keys as service
 
-    with _cloud() as cloud, cloud.database.write() as session:
+    with local_cloud() as cloud, cloud.database.write() as session:
         old = service.find(session, key)
-        new, secret = service.create(session, cloud.vault, old.owner)
         if not keep_old:
             service.disable(session, old)
+        new, secret = service.create(session, cloud.vault, old.owner)
         audit.record_local(session, "account.rotate", old.owner_uid, new.id)
     facts = {"account": old.owner_uid, "access_key": _shown(new, secret), "old": _shown(old)}
     lines = [("UID", str(old.owner_uid)), *_lines(new, secret), ("Old key", old.status.value)]
-    Output(Mode.of(json)).result(facts, _pairs(lines), "", _ONCE)
+    Output(Mode.of(json)).result(facts, pairs(lines), "", _ONCE)
 
 
 @account.command()
@@ -128,7 +123,7 @@ def disable(key: KeyArgument, json: JsonFlag = False) -> None:
     from ..cloud import audit
     from ..cloud import keys as service
 
-    with _cloud() as cloud, cloud.database.write() as session:
+    with local_cloud() as cloud, cloud.database.write() as session:
         found = service.find(session, key)
         service.disable(session, found)
         audit.record_local(session, "account.disable", found.owner_uid, found.id)
@@ -147,15 +142,15 @@ def trail(
     """Show the audit trail of an account, newest first."""
     from ..cloud import accounts, audit
 
-    with _cloud() as cloud, cloud.database.read() as session:
+    with local_cloud() as cloud, cloud.database.read() as session:
         found = audit.trail(session, accounts.find(session, account), limit)
-    table = _table(("TIME", "FROM", "ACCESS KEY", "ACTION", "RESOURCE", "RESULT"))
+    rows = table(("TIME", "FROM", "ACCESS KEY", "ACTION", "RESOURCE", "RESULT"))
     for entry in found:
-        table.add_row(
+        rows.add_row(
             f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}", entry.source, entry.access_key_id or "",
             entry.action, entry.resource or "", entry.outcome,
         )  # fmt: skip
-    Output(Mode.of(json)).result({"entries": [entry.as_dict() for entry in found]}, table)
+    Output(Mode.of(json)).result({"entries": [entry.as_dict() for entry in found]}, rows)
 
 
 @account.command()
@@ -167,29 +162,13 @@ def reseal(json: JsonFlag = False) -> None:
     """
     from ..cloud import audit
 
-    with _cloud() as cloud:
+    with local_cloud() as cloud:
         count = cloud.vault.reseal(cloud.database)
         with cloud.database.write() as session:
             audit.record_local(session, "account.reseal", None, None)
         path = cloud.vault.keyring.path
     said = f"{count} secrets are sealed with a new key, which is in {path}."
     Output(Mode.of(json)).result({"secrets": count, "keyring": str(path)}, said)
-
-
-@contextmanager
-def _cloud() -> Iterator[Cloud]:
-    from ..cloud import Cloud
-    from ..migration.task import Tasks
-
-    cloud = Cloud.open(Tasks.default().root)
-    try:
-        yield cloud
-    finally:
-        cloud.close()
-
-
-def _minute(at: datetime) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _shown(key: AccessKey, secret: Secret | None = None) -> dict[str, Any]:
@@ -205,20 +184,3 @@ def _shown(key: AccessKey, secret: Secret | None = None) -> dict[str, Any]:
 
 def _lines(key: AccessKey, secret: Secret) -> list[tuple[str, str]]:
     return [("Access key id", key.id), ("Access key secret", secret.reveal())]
-
-
-def _pairs(lines: list[tuple[str, str]]) -> Table:
-    table = _table(("", ""))
-    table.show_header = False
-    for pair in lines:
-        table.add_row(*pair)
-    return table
-
-
-def _table(headings: tuple[str, ...]) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in headings:
-        table.add_column(heading, no_wrap=True)
-    return table

@@ -133,6 +133,15 @@ RDS: _Table = {
 #: Who may sign: spelled as the vendor's RAM does where it has such a thing.
 RAM: _Table = {
     "LimitExceeded.User.AccessKey": (409, "The account has as many active keys as it may have."),
+    "LimitExceeded.User": (409, "The account has as many console users as it may have."),
+    "EntityNotExist.User": (404, "The console user does not exist."),
+    "EntityAlreadyExists.User": (409, "A console user of that name exists already."),
+    "InvalidUserName.Malformed": (
+        400,
+        "The name of a user begins with a letter; then letters, digits and _ . @ -, at most 64.",
+    ),
+    "InvalidPassword.Malformed": (400, "The password is not valid."),
+    "SignInFailed": (403, "The account, the user or the password is not right."),
     "OperationDenied.LastWayIn": (403, "Nobody could sign in to the account any more."),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ...cloud import CloudError, audit, keys
+from ...cloud import audit, keys, users
 from ...cloud.audit import AuditEntry
 from ...cloud.keys import AccessKey
 from ...cloud.ownership import everything, owned
@@ -69,8 +69,7 @@ def _disable_key(call: Call) -> dict[str, Any]:
     keys.disable(
         call.session, owned(call.session, AccessKey, call.account, call["UserAccessKeyId"])
     )
-    if not keys.active(call.session, call.account):
-        raise CloudError("OperationDenied.LastWayIn", "it is the last active key: make another")
+    users.require_way_in(call.session, call.account)
     return {}
 
 
@@ -117,6 +116,6 @@ ACTIONS = (
         writes=True,
         resource="UserAccessKeyId",
         errors=(AccessKey.not_found, "OperationDenied.LastWayIn"),
-        differences="The last one with which anybody can sign in stays.",
+        differences="The last active one stays while there is no console user who may sign in.",
     ),
 )

@@ -1,0 +1,90 @@
+"""How many wrong guesses are borne: tokens in buckets that fill again, in memory.
+
+A restart forgets them. Who guesses under ever new names pushes old buckets out, but is
+held by the bucket of its own address long before.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .errors import CloudError
+
+#: How many buckets of a kind are kept.
+_MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many at once, then one more every `seconds`."""
+
+    at_once: int
+    seconds: float
+
+
+class Buckets:
+    """Buckets of one kind, by name. Not for several threads."""
+
+    def __init__(self, limit: Limit, clock: Callable[[], float]) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """How much was spent of a bucket, and when that was so; the latest last."""
+
+    def wait(self, name: str) -> float:
+        """Seconds until there is something in the bucket; 0 if there is."""
+        return max(0.0, (self._now(name) + 1 - self._limit.at_once) * self._limit.seconds)
+
+    def spend(self, name: str, count: int = 1) -> None:
+        """Take from the bucket; put back what was taken with a negative `count`."""
+        self._spent[name] = (max(0.0, self._now(name) + count), self._clock())
+        self._spent.move_to_end(name)
+        while len(self._spent) > _MOST:
+            self._spent.popitem(last=False)
+
+    def _now(self, name: str) -> float:
+        spent, since = self._spent.get(name, (0.0, 0.0))
+        return max(0.0, spent - (self._clock() - since) / self._limit.seconds)
+
+
+class Throttle:
+    """Bears 5 failures for a user and 20 from an address, then one every 30 s for each."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock = threading.Lock()
+        self._users = Buckets(Limit(5, 30), clock)
+        self._sources = Buckets(Limit(20, 30), clock)
+
+    def begin(self, user: str, source: str) -> None:
+        """Count a try as failed until `succeeded`. CloudError (Throttling.User)."""
+        place = _network(source)
+        with self._lock:
+            wait = max(self._users.wait(user), self._sources.wait(place))
+            if wait > 0:
+                raise CloudError(
+                    "Throttling.User", f"too many wrong passwords; try again in {wait + 1:.0f} s"
+                )
+            self._users.spend(user)
+            self._sources.spend(place)
+
+    def succeeded(self, user: str, source: str) -> None:
+        """Forget the try that was begun."""
+        with self._lock:
+            self._users.spend(user, -1)
+            self._sources.spend(_network(source), -1)
+
+
+def _network(source: str) -> str:
+    """Whom an address stands for: one of IPv6 for all 2**64 that its owner has."""
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        return source
+    if address.version == 4:
+        return source
+    return str(ipaddress.ip_network((int(address), 64), strict=False))
