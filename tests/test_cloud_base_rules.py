@@ -77,23 +77,50 @@ def test_ids_look_like_the_vendors() -> None:
     assert re.fullmatch(r"[A-Za-z0-9]{30}", secret)
 
 
-def test_a_nonce_counts_once_for_a_key_and_is_forgotten_after_the_window(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+def test_a_nonce_counts_once_for_a_key_also_for_the_next_service(tmp_path: Path) -> None:
+    now = replay.utcnow()
+    nonces = replay.Nonces(tmp_path / "nonces")
+    nonces.use("LBAKa", "n", now, lasting=False)
+    nonces.use("LBAKb", "n", now - replay.WINDOW, lasting=True)
+    for service in (nonces, replay.Nonces(tmp_path / "nonces")):  # the first was not ended
+        for key in ("LBAKa", "LBAKb"):
+            for at in (now, now + replay.WINDOW):
+                with pytest.raises(CloudError) as used:
+                    service.use(key, "n", at, lasting=False)
+                assert used.value.code == "SignatureNonceUsed"
+        for bad in ("", "n" * 129, "\u00e4", "\n"):
+            with pytest.raises(CloudError):
+                service.use("LBAKa", bad, now, lasting=False)
+        service.close()
+
+
+def test_nonces_are_forgotten_once_their_time_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with cloud.database.write() as session:
-        replay.use(session, "LBAKa", "n")
-        replay.use(session, "LBAKb", "n")
-    with pytest.raises(CloudError) as used, cloud.database.write() as session:
-        replay.use(session, "LBAKa", "n")
-    assert used.value.code == "SignatureNonceUsed"
-    later = replay.utcnow() + 2 * replay.WINDOW + timedelta(seconds=1)
-    monkeypatch.setattr(replay, "utcnow", lambda: later)
-    with cloud.database.write() as session:
-        replay.purge(session)
-        replay.use(session, "LBAKa", "n")
-    for bad in ("", "n" * 129):
-        with pytest.raises(CloudError), cloud.database.write() as session:
-            replay.use(session, "LBAKa", bad)
+    begun = replay.utcnow()
+    nonces = replay.Nonces(tmp_path / "nonces")
+    for minutes in range(0, 120, 5):
+        now = begun + timedelta(minutes=minutes)
+        monkeypatch.setattr(replay, "utcnow", lambda now=now: now)
+        nonces.use("LBAKa", f"n{minutes}", now, lasting=False)
+        assert len(list((tmp_path / "nonces").iterdir())) <= 6
+        for earlier in range(max(0, minutes - 15), minutes + 5, 5):
+            with pytest.raises(CloudError):
+                nonces.use("LBAKa", f"n{earlier}", now, lasting=False)
+    nonces.close()
+
+
+def test_a_nonce_that_a_full_disk_left_half_written_is_cut_off(tmp_path: Path) -> None:
+    now = replay.utcnow()
+    replay.Nonces(tmp_path / "nonces").use("LBAKa", "n", now, lasting=False)
+    (file,) = (tmp_path / "nonces").iterdir()
+    with file.open("ab") as half:
+        half.write(b"half")
+    again = replay.Nonces(tmp_path / "nonces")
+    again.use("LBAKa", "m", now, lasting=False)
+    again.close()
+    with pytest.raises(CloudError):
+        replay.Nonces(tmp_path / "nonces").use("LBAKa", "m", now, lasting=False)
 
 
 def test_a_client_token_gives_the_same_answer_to_its_account_alone(

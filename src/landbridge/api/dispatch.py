@@ -17,7 +17,7 @@ from ..cloud.accounts import Account
 from ..errors import LandbridgeError
 from . import parameters
 from .action import CLIENT_TOKEN, DRY_RUN, Action, Call, Kind, Product
-from .gate import authenticate
+from .gate import authenticate, moment
 from .logs import Logger
 from .metrics import Metrics
 from .request import Request
@@ -76,6 +76,7 @@ class Service:
     def __init__(self, cloud: Cloud, actions: Sequence[Action], log: Logger) -> None:
         self.cloud = cloud
         self.metrics = Metrics()
+        self._nonces = replay.Nonces(cloud.folder / "nonces")
         self._log = log
         self._versions = {product.value for product in Product}
         self._actions = {(action.product.value, action.name): action for action in actions}
@@ -99,6 +100,11 @@ class Service:
             raise outcome
         return outcome
 
+    def defect(self, problem: Exception) -> CloudError:
+        """What is answered where we have made a mistake; it is told in the log."""
+        self._log.error("defect", exc_info=problem)
+        return CloudError("InternalError")
+
     def _outcome(
         self, request: Request | Ask, seen: _Seen, work: Callable[[], dict[str, Any]]
     ) -> dict[str, Any] | CloudError:
@@ -121,8 +127,7 @@ class Service:
         with self.cloud.database.read() as session:
             account = authenticate(session, self.cloud.vault, said, show_signed=not hides)
             seen.key = said.access_key_id
-            with self.cloud.database.write() as writer:  # in its own: also a refused call counts
-                replay.use(writer, said.access_key_id, said.nonce)
+            self._nonces.use(said.access_key_id, said.nonce, moment(said), lasting=action.writes)
             seen.account = account
             arguments = parameters.parse(action, request.arguments)
             if not action.writes:

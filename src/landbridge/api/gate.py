@@ -12,7 +12,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def authenticate(session: Session, vault: Vault, claim: Claim, *, show_signed: bool) -> Account:
-    """The account that signed a call.
+    """The account that signed a call; its nonce is still to be looked at.
 
     With `show_signed` a wrong signature is answered with the string that was to be signed;
     the older generation has all parameters in it, so not where one of them is a password.
@@ -20,7 +20,8 @@ def authenticate(session: Session, vault: Vault, claim: Claim, *, show_signed: b
     InvalidAccessKeyId.Inactive, SignatureDoesNotMatch,
     InvalidSecurityToken.MismatchWithAccessKey.
     """
-    _check_clock(claim.time)
+    if abs(datetime.now(UTC) - moment(claim)) > replay.WINDOW:
+        raise CloudError("InvalidTimeStamp.Expired")
     if not (claim.access_key_id.isascii() and claim.access_key_id.isalnum()):
         raise CloudError("InvalidAccessKeyId.NotFound")  # nothing that a database need be asked
     account, secret = keys.authenticate(session, vault, claim.access_key_id)
@@ -36,12 +37,11 @@ def authenticate(session: Session, vault: Vault, claim: Claim, *, show_signed: b
     return account
 
 
-def _check_clock(text: str) -> None:
+def moment(claim: Claim) -> datetime:
+    """The time in a call. CloudError IllegalTimestamp."""
     try:
-        at = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+        return datetime.strptime(claim.time, _TIME).replace(tzinfo=UTC)
     except ValueError:
         raise CloudError(
             "IllegalTimestamp", "a time is written like 2026-01-31T12:00:00Z"
         ) from None
-    if abs(datetime.now(UTC) - at) > replay.WINDOW:
-        raise CloudError("InvalidTimeStamp.Expired")

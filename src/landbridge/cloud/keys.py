@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
-from sqlalchemy import ForeignKey, select
-from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
+from sqlalchemy import ForeignKey, bindparam, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..postgres.conninfo import Secret
 from ..store import Base, Vault, utcnow
+from ..store.secrets import SealedSecret
 from . import ids
 from .accounts import Account
 from .errors import CloudError
@@ -64,24 +65,34 @@ def create(session: Session, vault: Vault, account: Account) -> tuple[AccessKey,
     return key, Secret(secret)
 
 
+_WITH_OWNER = (
+    select(AccessKey.status, Account, SealedSecret.sealed)
+    .join(Account, Account.uid == AccessKey.owner_uid)
+    .join(SealedSecret, SealedSecret.id == AccessKey.secret_id)
+    .where(AccessKey.id == bindparam("id"))
+)
+
+
 def authenticate(session: Session, vault: Vault, access_key_id: str) -> tuple[Account, Secret]:
     """Whose key it is, and the secret its signatures must be made with.
 
     Raises CloudError: InvalidAccessKeyId.NotFound, InvalidAccessKeyId.Inactive.
     """
-    key = find(session, access_key_id)
-    if not key.is_active:
+    found = session.execute(_WITH_OWNER, {"id": access_key_id}).one_or_none()
+    if found is None:
+        raise CloudError("InvalidAccessKeyId.NotFound")
+    status, account, sealed = found
+    if status is not KeyStatus.ACTIVE:
         raise CloudError("InvalidAccessKeyId.Inactive")
-    return key.owner, Secret(vault.reveal(session, key.secret_id))
+    return account, Secret(vault.opened(sealed))
 
 
 def find(session: Session, access_key_id: str) -> AccessKey:
     """The key of that id, whoever owns it; CloudError (InvalidAccessKeyId.NotFound) otherwise.
 
-    For the operator and for `authenticate`; an account's own lookups go through `owned`.
+    For the operator; an account's own lookups go through `owned`.
     """
-    wanted = select(AccessKey).where(AccessKey.id == access_key_id)
-    if (key := session.scalar(wanted.options(joinedload(AccessKey.owner)))) is None:
+    if (key := session.get(AccessKey, access_key_id)) is None:
         raise CloudError("InvalidAccessKeyId.NotFound")
     return key
 

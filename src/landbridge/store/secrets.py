@@ -19,6 +19,9 @@ from ..errors import StoreFailed
 from .base import Base, RowNumber, utcnow
 from .database import Database
 
+#: The most secrets in clear that are kept in memory.
+_REMEMBERED = 1_000
+
 
 class SealedSecret(Base):
     """One secret, readable only with the key file."""
@@ -114,6 +117,13 @@ class Vault:
 
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring
+        self._opened: tuple[list[bytes], dict[bytes, str]] = ([], {})
+
+    @staticmethod
+    def is_empty(database: Database) -> bool:
+        """Whether nothing is sealed in a database."""
+        with database.read() as session:
+            return not session.scalar(select(func.count()).select_from(SealedSecret))
 
     @classmethod
     def open(cls, database: Database, key_file: Path) -> Vault:
@@ -123,11 +133,8 @@ class Vault:
         nobody can open.
         """
         keyring = Keyring(key_file)
-        if not key_file.exists():
-            with database.read() as session:
-                sealed = session.scalar(select(func.count()).select_from(SealedSecret))
-            if not sealed:
-                keyring.create()
+        if not key_file.exists() and cls.is_empty(database):
+            keyring.create()
         keyring.keys()
         return cls(keyring)
 
@@ -145,7 +152,20 @@ class Vault:
 
     def reveal(self, session: Session, id: int) -> str:
         """The secret in clear. Raises StoreFailed: secret.unknown, keyring.foreign."""
-        return self._open(_row(session, id)).decode()
+        return self._open(_row(session, id).sealed).decode()
+
+    def opened(self, sealed: bytes) -> str:
+        """What every call needs: a sealed secret in clear, remembered while the keys are the same.
+
+        Raises StoreFailed: keyring.foreign, and the ids of `Keyring.keys`.
+        """
+        keys = self.keyring.keys()
+        under, known = self._opened
+        if under is not keys or len(known) >= _REMEMBERED:
+            self._opened = (keys, known := {})
+        if sealed not in known:
+            known[sealed] = self._open(sealed).decode()
+        return known[sealed]
 
     def forget(self, session: Session, id: int) -> None:
         """Delete a secret; nothing happens if it is gone."""
@@ -161,7 +181,7 @@ class Vault:
             self.keyring.put_first(Fernet.generate_key())
             rows = session.scalars(select(SealedSecret)).all()
             for row in rows:
-                row.sealed, row.sealed_at = self._seal(self._open(row)), utcnow()
+                row.sealed, row.sealed_at = self._seal(self._open(row.sealed)), utcnow()
         # As a writer: nobody is between reading the key file and committing what it sealed.
         with database.write():
             self.keyring.keep_first()
@@ -170,12 +190,12 @@ class Vault:
     def _seal(self, secret: bytes) -> bytes:
         return self.keyring.fernet().encrypt(secret)
 
-    def _open(self, row: SealedSecret) -> bytes:
+    def _open(self, sealed: bytes) -> bytes:
         try:
-            return self.keyring.fernet().decrypt(row.sealed)
+            return self.keyring.fernet().decrypt(sealed)
         except InvalidToken:
             raise StoreFailed(
-                f"secret {row.id} was sealed with a key that is not in {self.keyring.path}",
+                f"a secret was sealed with a key that is not in {self.keyring.path}",
                 id="keyring.foreign",
                 remedy="Put back the key file that belongs to this database.",
             ) from None
