@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette import requests
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from ..cloud import CloudError
 from ..errors import LandbridgeError
@@ -20,11 +20,12 @@ from .request import MAX_BODY, Request
 _METHODS = ["GET", "POST"]
 
 
-def application(service: Service) -> Starlette:
-    """The web application of a service."""
+def application(service: Service, pages: Sequence[BaseRoute] = (), landing: str = "") -> Starlette:
+    """The web application of a service; browsers that come to `/` are sent to `landing`."""
     return Starlette(
         routes=[
-            Route("/", _calls(service), methods=_METHODS),
+            *pages,
+            Route("/", _calls(service, landing), methods=_METHODS),
             Route("/healthz", _health(service)),
             Route("/metrics", _metrics(service)),
         ],
@@ -35,10 +36,12 @@ def application(service: Service) -> Starlette:
 _Endpoint = Callable[[requests.Request], Awaitable[Response]]
 
 
-def _calls(service: Service) -> _Endpoint:
+def _calls(service: Service, landing: str) -> _Endpoint:
     async def endpoint(http: requests.Request) -> Response:
         if http.method not in _METHODS:  # the framework lets HEAD through
             raise HTTPException(405)
+        if landing and http.method == "GET" and not http.scope["query_string"] and _reads(http):
+            return RedirectResponse(landing, 303)
         try:
             body = await _body(http)
         except CloudError as refusal:
@@ -46,6 +49,11 @@ def _calls(service: Service) -> _Endpoint:
         return _response(await run_in_threadpool(service.answer, _request(http, body)))
 
     return endpoint
+
+
+def _reads(http: requests.Request) -> bool:
+    """Whether a person sits there, with a browser."""
+    return "text/html" in http.headers.get("accept", "") and "authorization" not in http.headers
 
 
 def _request(http: requests.Request, body: bytes) -> Request:

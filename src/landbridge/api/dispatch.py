@@ -52,6 +52,8 @@ class Ask:
     """As text, in the form that a call has them: `ZoneMappings.1.ZoneId`."""
     source: str
     host: str
+    is_routine: bool = False
+    """An open page looks again: no line in the log, unless it is refused."""
 
 
 @dataclass
@@ -197,7 +199,8 @@ class Service:
 
     def _account_for(self, request: Request | Ask, seen: _Seen, code: str, seconds: float) -> None:
         self.metrics.count(seen.label, code, seconds)
-        self._log.info(
+        is_quiet = isinstance(request, Ask) and request.is_routine and code == _SUCCESS
+        (self._log.debug if is_quiet else self._log.info)(
             "call",
             request_id=seen.request_id,
             source=seen.source,

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import h11
 import uvicorn
+from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .. import lock
+from ..beside import beside
 from ..cloud import Cloud, CloudError
-from ..errors import LandbridgeError, UsageError
+from ..errors import LandbridgeError, StoreFailed, UsageError
 from .app import application
 from .dispatch import Service, new_request_id, refused
 from .logs import adopting, logger
 from .table import ACTIONS
 
-#: Seconds that calls in flight get at the end, and that an idle connection is kept.
-_LAST_CALLS = 10
+#: Seconds that calls in flight get at the end, then what is being made real; that an idle
+#: connection is kept; between two looks at the claim on the database.
+_LAST_CALLS = 5
+_LAST_WORK = 5.0
 _IDLE = 75
+_CLAIM = 1.0
 #: Bytes of a request's line and headers; a whitelist of 1,000 entries travels in the line.
 _MAX_HEAD = 256 * 1024
 
@@ -46,17 +53,22 @@ def serve(
     tls: Tls | None,
     ready: Callable[[str], None],
     work: AbstractContextManager[object],
+    console: Callable[[Service, Callable[[], bool]], Sequence[BaseRoute]],
 ) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is told the service's URL.
 
-    `work` is what makes calls come true; it is entered once this is the one service.
-    `listen` is `ADDRESS:PORT`; port 0 takes a free one. The log goes to stderr. Raises
-    UsageError (serve.listen, serve.tls) and LandbridgeError: serve.running, serve.address.
+    `console` makes the pages for browsers; it gets the service, and a function that says
+    whether it ends. `work` is what makes calls come true; it is entered once this is the one
+    service. At the end it gets some seconds; what is still being done then is cut off with the
+    process, and done again by the next. `listen` is `ADDRESS:PORT`; port 0 takes a free one.
+    The log goes to stderr. Raises UsageError (serve.listen, serve.tls), LandbridgeError:
+    serve.running, serve.address, and StoreFailed: store.taken, also when another service took the database
+    while its server was away.
     """
     log = logger(sys.stderr)
     service = Service(cloud, ACTIONS, log)
     config = uvicorn.Config(
-        application(service),
+        application(service, console(service, lambda: server.should_exit), landing="/console/"),
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -72,15 +84,46 @@ def serve(
         ssl_keyfile=tls.key if tls else None,
     )
     _load(config)
-    with _alone(cloud.folder), listening(listen) as listener, adopting(log):
+    lost: list[LandbridgeError] = []
+    with (
+        _alone(cloud.folder),
+        cloud.database.claimed() as keep,
+        listening(listen) as listener,
+        adopting(log),
+    ):
         host, port = listener.getsockname()[:2]
         name = f"[{host}]" if ":" in host else host
         server = _Server(config, lambda: ready(f"http{'s' if tls else ''}://{name}:{port}"))
         for number in (signal.SIGTERM, signal.SIGINT):
             # What uvicorn puts back and raises again at its end: then it is no more than noted.
             signal.signal(number, server.handle_exit)
-        with work:
+        with beside("claim", lambda stop: _keep(keep, stop, server, lost)), work:
             server.run(sockets=[listener])
+            _end_in_time()
+    if lost:
+        raise lost[0]
+
+
+def _keep(
+    keep: Callable[[], None], stop: threading.Event, server: _Server, lost: list[LandbridgeError]
+) -> None:
+    """Keep the claim on the database; end the service where another one has it."""
+    while not stop.wait(_CLAIM):
+        try:
+            keep()
+        except StoreFailed as problem:
+            if problem.id == "store.taken":
+                lost.append(problem)
+                server.should_exit = True
+                return
+            logging.getLogger(__name__).warning("the database is away: %s", problem)
+
+
+def _end_in_time() -> None:
+    """End the process soon, whatever its threads wait for: any work may be cut off."""
+    timer = threading.Timer(_LAST_WORK, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 class _Server(uvicorn.Server):

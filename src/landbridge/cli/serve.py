@@ -11,45 +11,61 @@ from ..errors import UsageError
 from ..network.choose import Wanted
 from .output import Output
 
+ListenOption = Annotated[
+    str,
+    typer.Option(
+        "--listen", metavar="ADDRESS:PORT", help="Where to listen; port 0 takes a free one."
+    ),
+]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="The state directory, instead of `$LANDBRIDGE_STATE`.",
+        show_default=False,
+    ),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="A PostgreSQL database (`postgresql://USER@HOST/NAME`) instead of the file in the"
+        " state directory, which remembers it. The password comes from PGPASSWORD or a passfile.",
+        show_default=False,
+    ),
+]
+CertificateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-cert",
+        metavar="FILE",
+        help="Speak TLS with this certificate (PEM, with its chain).",
+        show_default=False,
+    ),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-key",
+        metavar="FILE",
+        help="The private key of the certificate (PEM).",
+        show_default=False,
+    ),
+]
+NetworkOption = Annotated[
+    Wanted, typer.Option("--network", help="What makes the networks; see docs/network.md.")
+]
+
 
 def serve(
-    listen: Annotated[
-        str,
-        typer.Option(
-            "--listen", metavar="ADDRESS:PORT", help="Where to listen; port 0 takes a free one."
-        ),
-    ] = "127.0.0.1:8450",
-    state: Annotated[
-        Path | None,
-        typer.Option(
-            "--state",
-            metavar="DIR",
-            help="The state directory, instead of `$LANDBRIDGE_STATE`.",
-            show_default=False,
-        ),
-    ] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option(
-            "--tls-cert",
-            metavar="FILE",
-            help="Speak TLS with this certificate (PEM, with its chain).",
-            show_default=False,
-        ),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--tls-key",
-            metavar="FILE",
-            help="The private key of the certificate (PEM).",
-            show_default=False,
-        ),
-    ] = None,
-    network: Annotated[
-        Wanted,
-        typer.Option("--network", help="What makes the networks; see docs/network.md."),
-    ] = Wanted.AUTO,
+    listen: ListenOption = "127.0.0.1:8450",
+    state: StateOption = None,
+    database: DatabaseOption = None,
+    tls_cert: CertificateOption = None,
+    tls_key: KeyOption = None,
+    network: NetworkOption = Wanted.AUTO,
 ) -> None:
     """Serve the API that the vendor's SDKs speak, until SIGTERM or Ctrl-C.
 
@@ -61,18 +77,26 @@ def serve(
     from ..api.client import is_here
     from ..api.serving import Tls
     from ..api.serving import serve as run
-    from ..cloud import Cloud, work
+    from ..cloud import Cloud, refuse_password, work
+    from ..console.app import routes
     from ..migration.task import Tasks
     from ..network.daemon import start
+    from .environment import taken_password
 
     output = Output()
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
     if tls is None and not is_here(listen.rpartition(":")[0].strip("[]")):
         output.warn(f"passwords in calls to {listen} can be read on the way; use --tls-cert")
-    cloud = Cloud.open(state.absolute() if state else Tasks.default().root)
+    if database is not None:
+        refuse_password(database)
+    where = state.absolute() if state else Tasks.default().root
+    cloud = Cloud.open(where, database, taken_password("source"))
     fabric = cloud.folder.parent / "network"
     try:
         at_work = work.running(cloud, lambda: start(fabric, network.value))
-        run(cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"), at_work)
+        run(
+            cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"),
+            at_work, routes,
+        )  # fmt: skip
     finally:
         cloud.close()

@@ -1,0 +1,171 @@
+"""The console over HTTP: its routes, and what guards every one of them.
+
+- Only who has signed in gets past the sign-in page; the cookie is closed to scripts.
+- What changes something is a POST with the form token of the login (and from this origin).
+- A strict content security policy: nothing is loaded from elsewhere, nothing runs inline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+from urllib.parse import unquote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ..api.dispatch import Service
+from ..cloud import CloudError
+from . import render
+from .http import is_from_here, read_form
+from .live import Streams
+from .page import Handler, Page
+from .signin import COOKIE, Door
+from .signin_page import SignIn
+from .table import PAGES
+from .visit import ROOT, Visit, Who, flash_name, missing, url
+
+_GUARDS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def routes(service: Service, ending: Callable[[], bool]) -> list[BaseRoute]:
+    """The console of a service; streams end when `ending` says so."""
+    door, streams = Door(service), Streams(ending)
+    sign_in = SignIn(door)
+    pages = [
+        Route(page.path, _guarded(_page(page, service, door, streams)), methods=["GET", "POST"])
+        for page in PAGES
+    ]
+    return [
+        Route(ROOT, _to_home),
+        Mount(
+            ROOT,
+            routes=[
+                Mount("/static", _Shipped(directory=render.STATIC)),
+                Route("/sign-in", _guarded(sign_in.answer), methods=["GET", "POST"]),
+                Route("/sign-out", _guarded(sign_in.leave), methods=["POST"]),
+                *pages,
+                Route("/{path:path}", _guarded(_nothing(door)), methods=["GET", "POST"]),
+            ],
+        ),
+    ]
+
+
+class _Shipped(StaticFiles):
+    """Files that are shipped; their addresses change with their content."""
+
+    def file_response(self, *args: object, **more: object) -> Response:
+        response = super().file_response(*args, **more)  # type: ignore[arg-type]
+        response.headers.update(_GUARDS | {"Cache-Control": "public, max-age=31536000, immutable"})
+        return response
+
+
+async def _to_home(http: Request) -> Response:
+    return RedirectResponse(f"{ROOT}/", 307)
+
+
+def _guarded(endpoint: _Endpoint) -> _Endpoint:
+    async def guarded(http: Request) -> Response:
+        response = await endpoint(http)
+        response.headers.update(_GUARDS)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return guarded
+
+
+def _page(page: Page, service: Service, door: Door, streams: Streams) -> _Endpoint:
+    async def endpoint(http: Request) -> Response:
+        token = http.cookies.get(COOKIE)
+        who = await run_in_threadpool(door.who, token)
+        if who is None:
+            return _to_sign_in(http)
+        handler = page.show if http.method in ("GET", "HEAD") else page.send
+        if handler is None:
+            return _plain(405, "This page takes no such request.")
+        form: dict[str, str] = {}
+        if http.method == "POST":
+            form = await read_form(http)
+            if not (is_from_here(http) and _is_signed(http, form, who)):
+                return _plain(403, "This form has expired; go back, reload the page, try again.")
+        visit = _visit(http, service, who, form)
+        if "text/event-stream" not in http.headers.get("accept", ""):
+            return await run_in_threadpool(_answer, handler, visit)
+
+        def look() -> Response:
+            if door.who(token) is None:
+                return Response(status_code=401)
+            return _answer(handler, visit)
+
+        visit.is_live, visit.said = True, ""
+        return streams.open(look, 1.0)
+
+    return endpoint
+
+
+def _visit(http: Request, service: Service, who: Who, form: dict[str, str]) -> Visit:
+    return Visit(
+        service=service,
+        who=who,
+        path=http.url.path,
+        source=http.client.host if http.client else "",
+        host=http.headers.get("host", ""),
+        names=dict(http.path_params),
+        query=dict(http.query_params),
+        form=form,
+        is_part="hx-request" in http.headers,
+        said=unquote(http.cookies.get(flash_name(), "")),
+    )
+
+
+def _answer(handler: Handler, visit: Visit) -> Response:
+    """What a page answers; a refusal that no form of it caught is a page too."""
+    try:
+        return handler(visit)
+    except CloudError as refusal:
+        problem = refusal
+    except Exception as mistake:
+        problem = visit.service.defect(mistake)
+    status = 404 if missing(problem) else problem.http
+    return visit.page("problem.html", status=status, problem=problem)
+
+
+def _nothing(door: Door) -> _Endpoint:
+    async def endpoint(http: Request) -> Response:
+        if await run_in_threadpool(door.who, http.cookies.get(COOKIE)) is None:
+            return _to_sign_in(http)
+        return _plain(404, "There is no such page.")
+
+    return endpoint
+
+
+def _to_sign_in(http: Request) -> Response:
+    there = url("sign-in", to=http.url.path if http.method == "GET" else "")
+    if "hx-request" in http.headers:
+        return Response(status_code=401, headers={"HX-Redirect": there})
+    if "text/event-stream" in http.headers.get("accept", ""):
+        return Response(status_code=401)
+    return RedirectResponse(there, 303)
+
+
+def _plain(status: int, sentence: str) -> Response:
+    return HTMLResponse(render.page("plain.html", sentence=sentence, root=ROOT), status)
+
+
+def _is_signed(http: Request, form: dict[str, str], who: Who) -> bool:
+    given = form.get("form_token") or http.headers.get("x-form-token", "")
+    return compare_digest(given.encode(errors="replace"), who.form_token.encode())

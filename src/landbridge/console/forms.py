@@ -1,0 +1,118 @@
+"""Forms of actions: fields, what is entered, and what is wrong with it, beside its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from ..cloud import CloudError
+
+
+class Kind(Enum):
+    """How a field is filled in."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    PASSWORD = "password"
+    CHOICE = "choice"
+    """One of a list."""
+    RADIO = "radio"
+    """One of few, all seen at once."""
+    CHECK = "check"
+    """Yes or no; yes is `true`."""
+    AREA = "area"
+    FIXED = "fixed"
+    """Shown, not to be changed."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice of a field."""
+
+    value: str
+    label: str
+    note: str = ""
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a form."""
+
+    name: str
+    """As the action's parameter is called."""
+    label: str
+    kind: Kind = Kind.TEXT
+    help: str = ""
+    options: tuple[Option, ...] = ()
+    required: bool = False
+    default: str = ""
+    pattern: str = ""
+    """The rule for what is entered, as a regular expression; checked as one types."""
+    rule: str = ""
+    """The same rule in words."""
+    least: int | None = None
+    most: int | None = None
+    """Bounds of a number, or of the characters of a text."""
+    unit: str = ""
+    placeholder: str = ""
+    autocomplete: str = "off"
+    only_if: str = ""
+    """`Other=value`: shown while another field has this value."""
+
+
+@dataclass
+class Form:
+    """Fields with what was entered."""
+
+    fields: Sequence[Field]
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Code of a refusal -> the field that it is about."""
+    values: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    """Field -> what is wrong with it; under the empty name, what is about none of them."""
+    remedy: str = ""
+
+    def filled(self, given: Mapping[str, str]) -> Form:
+        """The form with what a browser sent; passwords are not put back into the page."""
+        values = {each.name: given.get(each.name, "").strip("\r\n") for each in self.fields}
+        return replace(self, values=values, errors={})
+
+    def value(self, name: str) -> str:
+        """What stands in a field."""
+        return self.values.get(name, self._field(name).default)
+
+    def arguments(self, *names: str) -> dict[str, str]:
+        """What was entered, of the fields named, or of all."""
+        return {name: text for name, text in self.values.items() if not names or name in names}
+
+    def refuse(self, problem: CloudError) -> int:
+        """Say a refusal beside its field; the status to answer with."""
+        self.errors[self._about(problem)] = _sentence(problem.message)
+        self.remedy = problem.remedy or ""
+        return 422
+
+    def _about(self, problem: CloudError) -> str:
+        names = {each.name for each in self.fields}
+        if (named := self.codes.get(problem.code, "")) in names:
+            return named
+        first = problem.message.partition(" ")[0].partition(".")[0]
+        return first if first in names else ""
+
+    def _field(self, name: str) -> Field:
+        return next(each for each in self.fields if each.name == name)
+
+
+def options(rows: Sequence[Any], value: str, *labels: str) -> tuple[Option, ...]:
+    """A choice for each row of an answer: its `value`, and its `labels` joined."""
+    return tuple(
+        Option(str(row[value]), " · ".join(str(row[label]) for label in labels if row[label]))
+        for row in rows
+    )
+
+
+def _sentence(message: str) -> str:
+    text = message[:1].upper() + message[1:]
+    return text if text.endswith((".", "?", "!")) else f"{text}."

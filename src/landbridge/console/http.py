@@ -1,0 +1,36 @@
+"""What a browser sent."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+
+#: The most bytes of a form.
+_MAX_FORM = 300_000
+
+
+async def read_form(http: Request) -> dict[str, str]:
+    """A form that was sent; values of one name joined with commas. Empty if it is too large."""
+    body = bytearray()
+    async for part in http.stream():
+        body += part
+        if len(body) > _MAX_FORM:
+            return {}
+    found: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(
+            body.decode(errors="replace"), keep_blank_values=True, max_num_fields=2000
+        )
+    except ValueError:
+        return {}
+    for name, text in pairs:
+        clean = text.replace("\0", "\ufffd").replace("\r\n", "\n")
+        found[name] = f"{found[name]},{clean}" if name in found else clean
+    return found
+
+
+def is_from_here(http: Request) -> bool:
+    """Whether a form was sent by a page of ours; browsers say so, other clients say nothing."""
+    origin = http.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == http.headers.get("host")

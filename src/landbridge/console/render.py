@@ -1,0 +1,78 @@
+"""Templates to text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..cloud import regions
+from ..postgres.units import count, duration, milliseconds, rate, size
+from .states import tone
+
+STATIC = Path(__file__).parent / "static"
+
+
+def page(template: str, **facts: Any) -> str:
+    """A template of the console, filled."""
+    return _environment().get_template(template).render(**facts)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("landbridge.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "count": count,
+        "duration": duration,
+        "milliseconds": milliseconds,
+        "moment": moment,
+        "rate": rate,
+        "region": region,
+        "size": size,
+        "time": time_tag,
+        "tone": tone,
+    }
+    made.globals |= {"static": static}
+    return made
+
+
+@cache
+def static(name: str) -> str:
+    """The address of a file that is shipped; another one when its content changes."""
+    digest = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/console/static/{name}?{digest}"
+
+
+def region(id: str) -> str:
+    """What a person calls a region: `China (Beijing)`; the id where it is none of ours."""
+    found = regions.regions().get(id)
+    return found.name if found else id
+
+
+def moment(text: str | None) -> str:
+    """A time of an answer for reading: UTC, seconds."""
+    return _read(text).strftime("%Y-%m-%d %H:%M:%S") if text else "–"
+
+
+def time_tag(text: str | None) -> Markup:
+    """A time as an element that the script shows in the reader's own zone."""
+    if not text:
+        return Markup("–")
+    at = _read(text)
+    return Markup('<time datetime="{}">{} UTC</time>').format(at.isoformat(), moment(text))
+
+
+def _read(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

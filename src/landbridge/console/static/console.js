@@ -1,0 +1,121 @@
+// What the pages do beyond HTML; without it they can still be read and forms still be sent.
+"use strict";
+
+(() => {
+  const content = () => document.getElementById("content");
+  const dialog = () => document.getElementById("dialog");
+  const say = (text) => { document.getElementById("said").textContent = text; };
+
+  // Times in the reader's own zone, with the zone's name; written as ISO has it.
+  const clock = new Intl.DateTimeFormat("sv-SE", {
+    year: "numeric", month: "2-digit", day: "2-digit",
+    hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+  });
+  const localize = (root) => root.querySelectorAll("time[datetime]").forEach((each) => {
+    each.title = each.textContent;
+    each.textContent = clock.format(new Date(each.dateTime));
+  });
+
+  // A field that only counts while another has a certain value.
+  const arrange = (form) => form.querySelectorAll("[data-only-if]").forEach((each) => {
+    const [name, wanted] = each.dataset.onlyIf.split("=");
+    const found = new FormData(form).get(name) ?? "";
+    const counts = wanted.split("|").includes(found);
+    each.hidden = !counts;
+    each.querySelectorAll("input, select, textarea").forEach((one) => { one.disabled = !counts; });
+  });
+
+  // The rule of a field, checked as one types; the browser's own bubbles stay away.
+  const check = (input) => {
+    const hint = document.getElementById(`${input.id}-hint`);
+    if (!hint || !("rule" in hint.dataset)) return;
+    const judged = input.value !== "";
+    hint.classList.toggle("bad", judged && !input.checkValidity());
+    hint.classList.toggle("good", judged && input.checkValidity());
+  };
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("input, textarea")) check(event.target);
+    if (event.target.form) arrange(event.target.form);
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.form) arrange(event.target.form);
+    if (event.target.matches("[data-reload]")) event.target.form.requestSubmit();
+  });
+
+  const prepare = (root) => {
+    localize(root);
+    root.querySelectorAll("form").forEach(arrange);
+    root.querySelectorAll("[data-curve]").forEach((each) => window.drawCurve?.(each));
+  };
+
+  // Forms in a dialog.
+  const open = async (address) => {
+    const answer = await fetch(address, { headers: { "HX-Request": "true" } });
+    const elsewhere = answer.headers.get("HX-Redirect");
+    if (elsewhere) { location.href = elsewhere; return; }
+    const box = dialog();
+    box.innerHTML = await answer.text();
+    htmx.process(box);
+    prepare(box);
+    if (!box.open) box.showModal();
+    box.querySelector("[aria-invalid=true], input:not([type=hidden]), select, textarea, button")?.focus();
+  };
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-dialog]");
+    if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      event.preventDefault();
+      open(link.href).catch(() => { location.href = link.href; });
+    }
+    if (event.target.closest("[data-close]") || event.target === dialog()) dialog().close();
+    const copier = event.target.closest("[data-copy]");
+    if (copier) {
+      const text = copier.dataset.copy || document.getElementById(copier.dataset.copyFrom).textContent;
+      navigator.clipboard.writeText(text).then(() => { copier.textContent = "Copied"; say("Copied"); });
+    }
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    prepare(event.target);
+    if (event.target === dialog() && !dialog().open) dialog().showModal();
+    event.target.querySelector("[aria-invalid=true]")?.focus();
+  });
+  document.addEventListener("htmx:configRequest", (event) => {
+    event.detail.headers["X-Form-Token"] = document.body.dataset.formToken ?? "";
+  });
+  document.addEventListener("htmx:sendError", () => say("The service does not answer."));
+
+  // Pages that keep themselves up to date. Hidden ones rest: a browser has few connections.
+  const morphing = {
+    morphStyle: "innerHTML",
+    ignoreActiveValue: true,
+    callbacks: {
+      beforeNodeMorphed: (old) => !(old.nodeType === 1 && old.matches("[data-keep]")),
+      beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
+    },
+  };
+  let stream = null;
+  const renew = (html) => {
+    const fresh = document.createElement("main");
+    fresh.innerHTML = html;
+    localize(fresh);
+    Idiomorph.morph(content(), fresh.innerHTML, morphing);
+    htmx.process(content());
+    content().querySelectorAll("[data-curve]").forEach((each) => window.drawCurve?.(each));
+    const news = content().querySelector("[data-news]")?.textContent.trim();
+    if (news && document.getElementById("said").textContent !== news) say(news);
+  };
+  const follow = () => {
+    stream?.close();
+    stream = null;
+    if (document.hidden || !content()?.hasAttribute("data-live")) return;
+    stream = new EventSource(location.pathname + location.search);
+    stream.addEventListener("content", (event) => {
+      document.body.classList.remove("away");
+      renew(event.data);
+    });
+    stream.addEventListener("still", () => { stream.close(); stream = null; });
+    stream.addEventListener("gone", () => { stream.close(); location.reload(); });
+    stream.onerror = () => document.body.classList.add("away");
+  };
+  document.addEventListener("visibilitychange", follow);
+  document.addEventListener("DOMContentLoaded", () => { prepare(document); follow(); });
+})();
