@@ -15,7 +15,7 @@ from fix_servers import Servers
 from landbridge.cloud import Cloud, accounts
 from landbridge.cloud.accounts import Account
 from landbridge.errors import StoreFailed, UsageError
-from landbridge.store import Database, database, utcnow
+from landbridge.store import Database, problems, utcnow
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_write_that_raises_leaves_nothing(db: Database) -> None:
 def test_a_writer_that_waits_too_long_is_told_to_come_again(
     db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "PATIENCE", 0.2)
+    monkeypatch.setattr(problems, "PATIENCE", 0.2)
     other = Database(f"sqlite:///{tmp_path}/db.sqlite")  # as another process would be
     refused: list[StoreFailed] = []
 

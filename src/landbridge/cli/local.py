@@ -24,8 +24,9 @@ def local_cloud() -> Iterator[Cloud]:
     """The control plane of this machine's state directory."""
     from ..cloud import Cloud
     from ..migration.task import Tasks
+    from .environment import taken_password
 
-    cloud = Cloud.open(Tasks.default().root)
+    cloud = Cloud.open(Tasks.default().root, password=taken_password("source"))
     try:
         yield cloud
     finally:

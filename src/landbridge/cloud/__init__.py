@@ -8,8 +8,8 @@ it refuses is a `CloudError` with the vendor's code.
 from sqlalchemy.orm import Session
 
 from ..postgres.conninfo import Secret
-from ..store import Vault
+from ..store import Vault, refuse_password
 from .control import Cloud
 from .errors import CloudError
 
-__all__ = ["Cloud", "CloudError", "Secret", "Session", "Vault"]
+__all__ = ["Cloud", "CloudError", "Secret", "Session", "Vault", "refuse_password"]

@@ -31,25 +31,25 @@ class Cloud:
     vault: Vault
 
     @classmethod
-    def open(cls, state: Path, url: str | None = None) -> Self:
+    def open(cls, state: Path, url: str | None = None, password: str | None = None) -> Self:
         """Open or begin the control plane of a state directory.
 
-        `url` names another database than the file in `state`, from now on. Raises
-        UsageError (database.url) and StoreFailed: state.unreadable, state.foreign, and the
-        ids of `Database` and `Vault`.
+        `url` names another database than the file in `state`, from now on; `password` is for
+        its server. Raises UsageError (database.url) and StoreFailed: state.unreadable,
+        state.foreign, state.other_database, and the ids of `Database` and `Vault`.
         """
         folder = _private_folder(state / "cloud")
         elsewhere = folder / "database"
-        if url is None and elsewhere.exists():
-            url = elsewhere.read_text().strip()
-            database = Database(url)
-        elif url is not None:
-            database = Database(url)
-            elsewhere.write_text(database.public_url + "\n")
-        else:
-            database = Database(f"sqlite:///{folder / 'landbridge.sqlite'}")
+        own = f"sqlite:///{folder / 'landbridge.sqlite'}"
+        known = elsewhere.read_text().strip() if elsewhere.exists() else own
+        database = Database(url or known, password)
         try:
-            return cls(folder, database, Vault.open(database, folder / "keyring"))
+            if database.public_url != known and _is_used(known):
+                raise _other(folder, known)
+            control = cls(folder, database, Vault.open(database, folder / "keyring"))
+            if url is not None:
+                elsewhere.write_text(database.public_url + "\n")
+            return control
         except BaseException:
             database.close()
             raise
@@ -63,6 +63,30 @@ class Cloud:
     def close(self) -> None:
         """Close the connections to the database."""
         self.database.close()
+
+
+def _is_used(url: str) -> bool:
+    """Whether a database that was known before may hold an account, each of which has a secret."""
+    file = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///"):
+        return True
+    if not file.exists():
+        return False
+    database = Database(url)
+    try:
+        return not Vault.is_empty(database)
+    finally:
+        database.close()
+
+
+def _other(folder: Path, known: str) -> StoreFailed:
+    """Networks and servers of one database must not be taken for those of another."""
+    return StoreFailed(
+        f"{folder.parent} works with the database {known}",
+        id="state.other_database",
+        remedy="Name another --state for another database. Where the same one is only reached in"
+        f" another way by now, write its URL into {folder / 'database'}.",
+    )
 
 
 def _private_folder(folder: Path) -> Path:

@@ -6,7 +6,7 @@ or a key is kept by `Vault`, and nowhere else in the database.
 """
 
 from .base import Base, RowNumber, utcnow
-from .database import Database
+from .database import Database, refuse_password
 from .secrets import Keyring, Vault
 
-__all__ = ["Base", "Database", "Keyring", "RowNumber", "Vault", "utcnow"]
+__all__ = ["Base", "Database", "Keyring", "RowNumber", "Vault", "refuse_password", "utcnow"]
