@@ -199,7 +199,7 @@ def test_the_source_is_neither_restarted_nor_deleted_meanwhile(world: World) -> 
     row = world.migrate()
     for call in (lifecycle.restart, lifecycle.delete):
         refused("IncorrectDBInstanceState", lambda c=call: c(world.source))
-    settle.ended(world.session, world.cloud.vault, row.id, finished=False, words="cancelled")
+    settle.ended(world.session, world.cloud.vault, row.id, words="cancelled")
     lifecycle.restart(world.source)
 
 
@@ -275,7 +275,7 @@ def test_a_migration_is_put_away_when_it_is_over_and_cancelled_only_before(world
     refused("IncorrectDBInstanceState", lambda: migrations.cancel(row, promoted))
     migrations.cancel(row, Progress())
     assert row.order is Order.CANCEL
-    settle.ended(world.session, world.cloud.vault, row.id, finished=False, words="cancelled")
+    settle.ended(world.session, world.cloud.vault, row.id, words="cancelled")
     assert (world.target.status, row.password_id) == (Status.REBOOTING, None)
     migrations.close(row)
 
@@ -288,15 +288,24 @@ def test_a_migration_is_put_away_when_it_is_over_and_cancelled_only_before(world
     assert listed(id=int(row.id)) == []
 
 
-def test_after_a_success_the_accounts_are_those_that_came_with_the_data(world: World) -> None:
-    from landbridge.cloud.instances import dbaccounts
+def test_after_a_success_accounts_and_settings_are_those_that_came_with_the_data(
+    world: World,
+) -> None:
+    from landbridge.cloud.instances import dbaccounts, parameters
+    from landbridge.cloud.instances import wanted as goal
 
     dbaccounts.create(world.session, world.cloud.vault, world.target, "before", PASSWORD.reveal())
     world.target.applied = world.target.version
     world.assess()
     row = world.migrate()
-    settle.ended(world.session, world.cloud.vault, row.id, finished=True)
-    assert world.target.accounts == [] and world.target.status is Status.REBOOTING
+    brought = {"work_mem": "8192", "shared_preload_libraries": "pg_stat_statements"}
+    settle.ended(world.session, world.cloud.vault, row.id, carried=brought)
+    assert world.target.accounts == [] and world.target.status is Status.RUNNING
+    parameters.modify(world.session, world.target, {"work_mem": "4096"})
+    settings = goal.read(world.session, world.cloud.vault, world.target).settings
+    assert (settings["shared_preload_libraries"], settings["work_mem"]) == (
+        "pg_stat_statements", "4096",
+    )  # fmt: skip
 
 
 def test_others_tasks_are_as_if_there_were_none(world: World) -> None:

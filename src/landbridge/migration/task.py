@@ -98,6 +98,8 @@ class Request:
     """The data directory held an empty cluster, which is kept aside until the end."""
     os_account: int | None = None
     """Number (user and group) of the account that runs the server; None: the usual one."""
+    through: tuple[str, ...] = ()
+    """Command that starts the server, see `Cluster`; empty: it is started as it is."""
 
 
 class Task:
@@ -114,8 +116,8 @@ class Task:
     @property
     def request(self) -> Request:
         raw = json.loads((self.folder / "request.json").read_text())
-        for name in ("allow", "waive"):
-            raw[name] = tuple(raw[name])
+        for name in ("allow", "waive", "through"):
+            raw[name] = tuple(raw.get(name, ()))
         if raw["hba_file"] == _HBA:
             lines = self.folder / _HBA
             raw["hba_file"] = lines.read_text() if lines.exists() else ""
@@ -181,7 +183,7 @@ class Task:
         request = self.request
         return Cluster(
             Path(request.data), find(request.major), request.port, superuser=request.superuser,
-            account=OsAccount.numbered(request.os_account),
+            account=OsAccount.numbered(request.os_account), through=request.through,
         )  # fmt: skip
 
     def write_live(self, **figures: Any) -> None:

@@ -17,7 +17,7 @@ import signal
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,16 @@ class Cluster:
         *,
         superuser: str = BOOTSTRAP_SUPERUSER,
         account: OsAccount | None = None,
+        through: Sequence[str] = (),
     ) -> None:
+        """`through`: a command that starts the server instead of us: it is given the server's
+        command line, and becomes the account and the server."""
         self.data = data.absolute()
         self.distribution = distribution
         self.port = port
         self.superuser = superuser
         self.account = account or OsAccount.for_servers()
+        self.through = tuple(through)
 
     @property
     def side(self) -> Path:
@@ -173,10 +177,11 @@ class Cluster:
     def _launch(self) -> ProcessId:
         self._make_socket_dir()
         return start_detached(
-            [self.distribution.program("postgres"), "-D", self.data],
+            [*self.through, self.distribution.program("postgres"), "-D", self.data],
             output=self.log,
             environment=self.distribution.environment,
             account=self.account,
+            becomes=bool(self.through),
         )
 
     def stop(self, mode: str = "fast", timeout: float = 60.0) -> None:

@@ -71,11 +71,13 @@ def start_detached(
     output: Path,
     environment: Mapping[str, str],
     account: OsAccount | None = None,
+    becomes: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> ProcessId:
     """Start a process that outlives us, in a session of its own, writing to `output`.
 
-    With `account` it runs as that account (and owns `output`), otherwise as ourselves.
+    With `account` it runs as that account (and owns `output`), otherwise as ourselves; with
+    `becomes` it runs as ourselves until it changes to the account by itself.
     """
     fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
@@ -86,7 +88,7 @@ def start_detached(
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=fd, stderr=fd, start_new_session=True,
             env=environment, pass_fds=pass_fds,
-            **(account.popen_arguments() if account else {}),
+            **(account.popen_arguments() if account and not becomes else {}),
         )  # fmt: skip
     finally:
         os.close(fd)

@@ -51,30 +51,17 @@ class Guard:
     def __init__(self) -> None:
         self._posts: Mapping[str, Post] = {}
         self._connections: dict[str, psycopg.Connection[Any]] = {}
-        self._woken = threading.Event()
-        self._stopped = threading.Event()
 
     def watch(self, posts: Mapping[str, Post]) -> None:
         """Guard these servers, by instance, and no others."""
         self._posts = posts
-        if posts:
-            self._woken.set()
 
-    def run(self) -> None:
-        """Guard until `stop`."""
-        while not self._stopped.is_set():
-            if not self._posts and not self._connections:
-                self._woken.wait(1)
-                self._woken.clear()
-                continue
+    def run(self, stop: threading.Event) -> None:
+        """Guard until `stop` is set."""
+        while not stop.wait(EVERY):
             self.look()
-            self._stopped.wait(EVERY)
         for id in list(self._connections):
             self._leave(id)
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._woken.set()
 
     def look(self) -> None:
         """One look at every server."""

@@ -68,21 +68,18 @@ class Reconciler:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; jobs that run then are finished first."""
-        guard = threading.Thread(target=self._guard.run, name="guard")
-        guard.start()
-        try:
-            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="instance") as pool:
-                while not stop.is_set():
-                    try:
-                        self._turn(pool)
-                    except LandbridgeError as problem:  # the store is busy
-                        _log.warning("instances wait: %s", problem)
-                    except Exception:
-                        _log.exception("instances were not looked after")
-                    stop.wait(POLL)
-        finally:
-            self._guard.stop()
-            guard.join()
+        with (
+            beside("guard", self._guard.run),
+            ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="instance") as pool,
+        ):
+            while not stop.is_set():
+                try:
+                    self._turn(pool)
+                except LandbridgeError as problem:  # the store is busy
+                    _log.warning("instances wait: %s", problem)
+                except Exception:
+                    _log.exception("instances were not looked after")
+                stop.wait(POLL)
 
     def _turn(self, pool: ThreadPoolExecutor) -> None:
         self._working = {id: job for id, job in self._working.items() if not job.done()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
+from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -54,6 +55,8 @@ class DBInstance(Owned, Base):
     """Whether sessions that the whitelist does not admit are ended when it is applied."""
     trouble: Mapped[str] = mapped_column(default="")
     """Why the last try did not bring the server to what is wanted."""
+    carried: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """Settings that its data came with, where a migration has brought them."""
     replicator_id: Mapped[int | None] = mapped_column(ForeignKey("sealed_secret.id"))
     """The password that its read-only instances follow with."""
 

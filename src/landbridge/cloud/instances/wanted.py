@@ -115,7 +115,9 @@ def hba(wanted: Wanted, endpoint_clients: tuple[str, ...] | None) -> list[str]:
 
 def _settings(instance: DBInstance) -> Settings:
     sold = classes.find(instance.class_name).settings
-    return {**_OURS, **sold, "cluster_name": instance.id, **parameters.settings(instance)}
+    brought = instance.carried or {}
+    own = parameters.settings(instance)
+    return {**_OURS, **sold, **brought, "cluster_name": instance.id, **own}
 
 
 def _raise_to(settings: Settings, floors: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,15 +10,19 @@ from sqlalchemy.orm import Session
 from ...assessment.model import Report
 from ...postgres.conninfo import Secret
 from ...store import Vault
+from .. import quotas
 from ..accounts import Account
+from ..dependents import refuse_if_used
 from ..errors import CloudError
 from ..instances import lifecycle
 from ..instances.states import Status
 from ..instances.tables import DBInstance
-from ..ownership import everything, owned
+from ..ownership import count, everything, owned
 from . import detail, names, rules
 from .source import Source, locate
-from .tables import Assessment, Verdict
+from .tables import Assessment, Task, Verdict
+
+Kind = TypeVar("Kind", bound=Task)
 
 
 def create(
@@ -33,24 +37,33 @@ def create(
 
     CloudError: InvalidDBInstanceId.NotFound, IncorrectDBInstanceType,
     OperationDenied.LocalStorage, OperationDenied.ReadOnlyInstances,
-    IncorrectDBInstanceState, InvalidParameter.
+    IncorrectDBInstanceState, InvalidParameter, QuotaExceeded.Assessment.
     """
     instance = lifecycle.find(session, account, instance_id)
+    quotas.ASSESSMENTS.require_room(count(session, everything(Assessment, account)))
     rules.check_destination(instance)
     lifecycle.occupy(instance, Status.MAINTAINING)
     there = locate(session, instance, source.address, source.port)
-    row = Assessment(
-        id=names.new_id(session),
-        owner_uid=account.uid,
-        instance_id=instance.id,
-        name=names.assessment_name(name),
-        category=source.category,
-        address=source.address,
-        port=source.port,
-        account=source.account,
-        source_id=there.id if there else None,
-        password_id=vault.keep(session, source.password.reveal()),
-    )
+    row = Assessment(name=names.assessment_name(name))
+    return begin(session, vault, row, instance, source, there)
+
+
+def begin(
+    session: Session,
+    vault: Vault,
+    row: Kind,
+    instance: DBInstance,
+    source: Source,
+    there: DBInstance | None,
+) -> Kind:
+    """Add the row of a new task from `source`, which is our instance `there` or none of ours."""
+    row.id = names.new_id(session)
+    row.owner_uid = instance.owner_uid
+    row.instance_id = instance.id
+    row.category, row.account = source.category, source.account
+    row.address, row.port = source.address, source.port
+    row.source_id = there.id if there else None
+    row.password_id = vault.keep(session, source.password.reveal())
     session.add(row)
     session.flush()
     return row
@@ -90,6 +103,17 @@ def successful(
             " and account, and wait for *Migrate check success*.",
         )
     return latest
+
+
+def delete(session: Session, row: Assessment) -> None:
+    """Forget an assessment that is over.
+
+    CloudError: IncorrectDBInstanceState, DependencyViolation (a migration goes by it).
+    """
+    if row.verdict is Verdict.RUNNING or row.fix_account is not None:
+        raise CloudError("IncorrectDBInstanceState", f"assessment {row.id} is being worked on")
+    refuse_if_used(session, row)
+    session.delete(row)
 
 
 def pending(session: Session) -> list[Assessment]:

@@ -17,11 +17,11 @@ from ...errors import LandbridgeError
 from ...network.fabric import Endpoint, Fabric, Outcome
 from ...postgres.cluster import Cluster
 from ...postgres.osaccount import OsAccount, clean_environment
-from ...servers import room
+from ...servers import room, shut_in
 from ...servers.identity import own_account
 from ..control import Cloud
 from ..instances import wanted
-from ..instances.homes import Homes
+from ..instances.homes import Homes, programs
 from ..instances.tables import DBInstance
 from ..vpcs import Vpc
 from .place import Job, Verb
@@ -80,6 +80,7 @@ class Errand:
         goal = wanted.read(session, self._cloud.vault, instance)
         endpoint = fabric.ensure_endpoint(goal.place)
         account = own_account(self._homes.folder, instance.number)
+        cluster = Cluster(home / "data", programs(instance.major), endpoint.port, account=account)
         return Job(
             verb=verb.value,
             root=str(self._cloud.folder),
@@ -92,6 +93,7 @@ class Errand:
             hba=_hba(goal, endpoint),
             settings={name: str(value) for name, value in goal.settings.items()},
             os_account=None if account == OsAccount.for_servers() else account.uid,
+            through=tuple(shut_in.command(cluster)),
             is_managed=row.source_id is not None,
             source_cidrs=self._cidrs(session, row.source_id),
             cidrs=self._cidrs(session, instance.id),

@@ -1,4 +1,4 @@
-"""Makes a managed server of what a migration has brought: the service's own superuser in it."""
+"""Makes a managed server of what a migration has brought: the service's own roles in it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from psycopg import sql
 from ...migration.copying import CopyJob
 from ...migration.task import Task
 from ...postgres.cluster import BOOTSTRAP_SUPERUSER
+from ..instances import roles
 
 _SUPERUSER = "SUPERUSER LOGIN CREATEDB CREATEROLE REPLICATION BYPASSRLS"
 
@@ -29,6 +30,8 @@ def take_over(task: Task) -> None:
         cluster.superuser = BOOTSTRAP_SUPERUSER
         with cluster.connect() as conn:
             _demote_others(conn)
+    with cluster.connect() as conn:
+        roles.ensure_service(conn)
     _remove_aside(task)
 
 

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from ...migration.states import Stage
 from ...store import Vault
+from .. import quotas
 from ..accounts import Account
 from ..errors import CloudError
 from ..instances import lifecycle
 from ..instances.states import Status
-from ..ownership import owned
+from ..ownership import count, everything, owned
 from . import assessments, guards, names, rules
 from .progress import Progress
 from .source import Source, locate
@@ -44,9 +45,11 @@ def create(
 
     The destination is Migrating Data In until it is over. CloudError: those of
     `assessments.create`, OperationDenied.AssessmentNotPassed,
-    OperationDenied.DestinationNotEmpty, OperationDenied.SourceInMigration.
+    OperationDenied.DestinationNotEmpty, OperationDenied.SourceInMigration,
+    QuotaExceeded.Migration.
     """
     instance = lifecycle.find(session, account, instance_id)
+    quotas.MIGRATIONS.require_room(count(session, everything(Migration, account)))
     rules.check_destination(instance)
     lifecycle.require(instance, Status.RUNNING)
     if instance.applied != instance.version:
@@ -66,22 +69,8 @@ def create(
     if there is not None:
         lifecycle.require(there, Status.RUNNING)
     lifecycle.occupy(instance, Status.IMPORTING)
-    row = Migration(
-        id=names.new_id(session),
-        owner_uid=account.uid,
-        instance_id=instance.id,
-        name=names.migration_name(name),
-        category=source.category,
-        address=source.address,
-        port=source.port,
-        account=source.account,
-        source_id=source_id,
-        password_id=vault.keep(session, source.password.reveal()),
-        assessment_id=passed.id,
-    )
-    session.add(row)
-    session.flush()
-    return row
+    row = Migration(name=names.migration_name(name), assessment_id=passed.id)
+    return assessments.begin(session, vault, row, instance, source, there)
 
 
 def find(session: Session, account: Account, id: int) -> Migration:

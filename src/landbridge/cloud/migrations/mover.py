@@ -18,8 +18,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...assessment.model import Report
+from ...beside import beside
 from ...errors import LandbridgeError
 from ...migration import worker
+from ...migration.standby import brought
 from ...migration.states import State, is_end
 from ...migration.task import Task, Tasks
 from ...network.fabric import Fabric
@@ -50,18 +52,18 @@ def tasks_of(cloud: Cloud) -> Tasks:
 class Mover:
     """Carries out assessments and migrations of one control plane; there may be one at a time."""
 
-    def __init__(self, cloud: Cloud, connect: Callable[[], Fabric]) -> None:
+    def __init__(self, cloud: Cloud, connect: Callable[[], Fabric], stop: threading.Event) -> None:
         self._cloud = cloud
         self._homes = Homes.of(cloud)
         self._tasks = tasks_of(cloud)
-        self._stop = threading.Event()
-        self._errand = Errand(cloud, connect, self._stop)
+        self._stop = stop
+        self._errand = Errand(cloud, connect, stop)
         self._working: dict[str, Future[None]] = {}
         self._due: dict[str, float] = {}
         self._series: dict[str, Series] = {}
 
     def run(self) -> None:
-        """Work until `stop`; an assessment that runs then is made again later."""
+        """Work until `stop` is set; an assessment that runs then is made again later."""
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="migration") as pool:
             while not self._stop.wait(POLL):
                 try:
@@ -70,9 +72,6 @@ class Mover:
                     _log.warning("migrations wait: %s", problem)
                 except Exception:
                     _log.exception("migrations were not looked after")
-
-    def stop(self) -> None:
-        self._stop.set()
 
     def _turn(self, pool: ThreadPoolExecutor) -> None:
         self._working = {id: job for id, job in self._working.items() if not job.done()}
@@ -190,17 +189,18 @@ class Mover:
 
     def _end(self, row: Migration, task: Task) -> None:
         """Hand the destination back."""
-        finished = task.state is State.FINISHED
-        if finished:
+        carried = None
+        if task.state is State.FINISHED:
             handover.take_over(task)
+            carried = brought(task)
         with self._cloud.database.write() as session:
-            settle.ended(session, self._cloud.vault, row.id, finished=finished)
+            settle.ended(session, self._cloud.vault, row.id, carried=carried)
         self._series.pop(row.id, None)
 
     def _give_up(self, row: Migration, words: str) -> None:
         """End a migration that was never begun."""
         with self._cloud.database.write() as session:
-            settle.ended(session, self._cloud.vault, row.id, finished=False, words=words)
+            settle.ended(session, self._cloud.vault, row.id, words=words)
 
 
 def active(session: Session) -> list[Migration]:
@@ -210,13 +210,7 @@ def active(session: Session) -> list[Migration]:
 
 
 @contextmanager
-def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Mover]:
+def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[None]:
     """A mover at work in threads of its own."""
-    mover = Mover(cloud, connect)
-    thread = threading.Thread(target=mover.run, name="migrations")
-    thread.start()
-    try:
-        yield mover
-    finally:
-        mover.stop()
-        thread.join()
+    with beside("migrations", lambda stop: Mover(cloud, connect, stop).run()):
+        yield

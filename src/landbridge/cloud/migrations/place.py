@@ -70,6 +70,8 @@ class Job:
     """pg_hba lines of the destination."""
     settings: dict[str, str] = field(default_factory=dict)
     os_account: int | None = None
+    through: tuple[str, ...] = ()
+    """What starts the destination's server, shut in."""
     is_managed: bool = False
     """Whether the source is an instance of this control plane."""
     source_cidrs: tuple[str, ...] | None = None
@@ -163,6 +165,7 @@ def _begin_alone(job: Job, tasks: Tasks) -> str:
             settings=job.settings,
             replaces_empty_cluster=True,
             os_account=job.os_account,
+            through=job.through,
         )
         task = create_task(tasks, request, source)
     if not task.is_worked_on():
@@ -181,7 +184,7 @@ def main() -> int:
 
 def _read() -> Job:
     raw = json.load(sys.stdin)
-    for name in ("source_cidrs", "cidrs"):
+    for name in ("source_cidrs", "cidrs", "through"):
         raw[name] = tuple(raw[name]) if raw[name] is not None else None
     return Job(**raw)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -43,11 +44,18 @@ def passed_on(session: Session, id: str, order: Order) -> None:
     row.touch()
 
 
-def ended(session: Session, vault: Vault, id: str, *, finished: bool, words: str = "") -> None:
-    """A migration is over: its destination is an instance like others once it was restarted.
+def ended(
+    session: Session,
+    vault: Vault,
+    id: str,
+    *,
+    carried: dict[str, Any] | None = None,
+    words: str = "",
+) -> None:
+    """A migration is over: its destination is an instance like others.
 
-    Its server was started outside the sandbox, or, where nothing came of it, is not up.
-    After a success the database accounts are those that came with the data.
+    After a success its server goes on as it is, with the settings (`carried`) and the database
+    accounts that came with the data. Without `carried` nothing came of it, and `words` say why.
     """
     row = session.get_one(Migration, id)
     row.is_active, row.order, row.trouble = False, Order.NONE, words
@@ -57,8 +65,10 @@ def ended(session: Session, vault: Vault, id: str, *, finished: bool, words: str
     if instance is None or instance.status is not Status.IMPORTING:
         return
     lifecycle.release(instance)
-    instance.status = Status.REBOOTING
-    if finished:
+    if carried is None:
+        instance.status = Status.REBOOTING  # its server is down
+    else:
+        instance.carried = carried
         verifiers = [account.verifier_id for account in instance.accounts]
         instance.accounts.clear()
         session.flush()

@@ -11,10 +11,11 @@
 
 from __future__ import annotations
 
-from .configuration import final_settings, standby_settings, write_final
+from .configuration import brought, final_settings, standby_settings, write_final
 from .lifecycle import reconfigure, start_standby, undo_standby
 
 __all__ = [
+    "brought",
     "final_settings",
     "reconfigure",
     "standby_settings",

@@ -87,6 +87,18 @@ def final_settings(task: Task) -> Settings:
     return _own(request) | floors | choice.carried | choice.later | request.settings
 
 
+def brought(task: Task) -> Settings:
+    """What a promoted destination has of its source's settings and nobody asked for.
+
+    Not the language of its messages, which whoever looks after it reads.
+    """
+    asked, choice = task.request.settings, recall(task)
+    taken = {n: v for n, v in (choice.carried | choice.later).items() if n not in asked}
+    taken.pop("lc_messages", None)
+    higher = {n: v for n, v in choice.floors.items() if v > int(asked.get(n, 0))}
+    return taken | higher
+
+
 def _own(request: Request) -> Settings:
     keep = "wal_keep_size" if request.major >= 13 else "wal_keep_segments"
     settings: Settings = {
