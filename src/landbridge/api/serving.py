@@ -10,13 +10,14 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import h11
 import uvicorn
+from starlette.routing import BaseRoute
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .. import lock
@@ -52,20 +53,22 @@ def serve(
     tls: Tls | None,
     ready: Callable[[str], None],
     work: AbstractContextManager[object],
+    console: Callable[[Service, Callable[[], bool]], Sequence[BaseRoute]],
 ) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is told the service's URL.
 
-    `work` is what makes calls come true; it is entered once this is the one service. At the
-    end it gets some seconds; what is still being done then is cut off with the process, and
-    done again by the next. `listen` is `ADDRESS:PORT`; port 0 takes a free one. The log goes
-    to stderr. Raises UsageError (serve.listen, serve.tls), LandbridgeError: serve.running,
-    serve.address, and StoreFailed: store.taken, also when another service took the database
-    while its server was away.
+    `console` makes the pages for browsers; it gets the service, and a function that says
+    whether it ends. `work` is what makes calls come true; it is entered once this is the one
+    service. At the end it gets some seconds; what is still being done then is cut off with the
+    process, and done again by the next. `listen` is `ADDRESS:PORT`; port 0 takes a free one.
+    The log goes to stderr. Raises UsageError (serve.listen, serve.tls), LandbridgeError:
+    serve.running, serve.address, and StoreFailed: store.taken, also when another service took
+    the database while its server was away.
     """
     log = logger(sys.stderr)
     service = Service(cloud, ACTIONS, log)
     config = uvicorn.Config(
-        application(service),
+        application(service, console(service, lambda: server.should_exit), landing="/console/"),
         http=_Protocol,
         ws="none",
         lifespan="off",

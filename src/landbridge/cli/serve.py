@@ -78,6 +78,7 @@ def serve(
     from ..api.serving import Tls
     from ..api.serving import serve as run
     from ..cloud import Cloud, refuse_password, work
+    from ..console.app import routes
     from ..migration.task import Tasks
     from ..network.daemon import start
     from .environment import taken_password
@@ -93,6 +94,9 @@ def serve(
     fabric = cloud.folder.parent / "network"
     try:
         at_work = work.running(cloud, lambda: start(fabric, network.value))
-        run(cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"), at_work)
+        run(
+            cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"),
+            at_work, routes,
+        )  # fmt: skip
     finally:
         cloud.close()
