@@ -23,6 +23,7 @@ from landbridge.cloud import (
     lines,
     metering,
     prices,
+    quotas,
     routers,
     vpcs,
 )
@@ -133,7 +134,7 @@ def test_a_cen_has_the_names_of_the_procedure_and_goes_only_when_empty(world: Wo
     assert {row.state for row in (empty, *empty.routers)} == {State.REMOVING}
     with refused("InvalidOperation.CenInstanceStatus"):
         cens.standing(session, ann, empty.id)
-    for n in range(cens.MOST - 2):
+    for n in range(quotas.CENS.most - 2):
         cens.create(session, ann, f"c{n}")
     with refused("QuotaExceeded.Cen"):
         cens.create(session, ann)

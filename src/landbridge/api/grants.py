@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cloud import grants
+from ..cloud import grants, quotas
 from ..cloud.grants import Payer
 from .action import Action, Call, Kind, Param, Product
 
@@ -29,7 +29,7 @@ def give(product: Product, name: str, *more: Param) -> Action:
         (*_RULE, *more),
         writes=True,
         resource="InstanceId",
-        errors=("InvalidVpcId.NotFound", "InvalidCenId.NotFound"),
+        errors=("InvalidVpcId.NotFound", "InvalidCenId.NotFound", quotas.GRANTS.code),
         differences=f"{ONLY_VPC} One's own CEN needs no grant and is refused.",
     )
 
@@ -51,12 +51,12 @@ def revoke(product: Product, name: str, *more: Param) -> Action:
 
 def _give(call: Call) -> dict[str, Any]:
     payer = Payer(call.arguments.get("OrderType", Payer.CEN_OWNER.value))
-    grants.give(call.session, call.account, *_which(call), payer)
+    grants.give(call.session, call.account, *_which(call), payer, region=call["RegionId"])
     return {}
 
 
 def _revoke(call: Call) -> dict[str, Any]:
-    grants.revoke(call.session, call.account, *_which(call))
+    grants.revoke(call.session, call.account, *_which(call), region=call["RegionId"])
     return {}
 
 

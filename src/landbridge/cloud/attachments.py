@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..network import things
 from ..store import Base
-from . import grants, ids, names, regions, routers
+from . import grants, ids, names, quotas, regions, routers
 from .accounts import Account
 from .cens import Cen, standing
 from .errors import CloudError
@@ -26,8 +26,6 @@ from .ownership import Owned, owned
 from .routers import TransitRouter
 from .vpcs import Vpc, VSwitch
 
-#: Attachments of one transit router.
-MOST = 50
 #: Zones of one attachment.
 MOST_ZONES = 10
 
@@ -269,8 +267,4 @@ def _check_free(session: Session, cen: Cen, vpc: Vpc) -> None:
 
 def _check_room(session: Session, router: TransitRouter) -> None:
     there = session.scalars(select(Attachment.id).where(Attachment.router_id == router.id)).all()
-    if len(there) >= MOST:
-        raise CloudError(
-            "QuotaExceeded.CenQuotaVpcAttachPerTransitRouter",
-            f"a transit router has at most {MOST} attachments",
-        )
+    quotas.ATTACHMENTS.require_room(len(there))

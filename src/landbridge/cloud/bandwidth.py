@@ -16,12 +16,12 @@ from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..store import Base, utcnow
-from . import ids, metering, names, regions
+from . import ids, metering, names, quotas, regions
 from .accounts import Account
 from .cens import Cen, standing
 from .dependents import refuse_if_used
 from .errors import CloudError
-from .ownership import Owned, everything, owned
+from .ownership import Owned, count, everything, owned
 
 if TYPE_CHECKING:
     from .lines import Connection
@@ -108,8 +108,9 @@ def buy(
     """Buy `bandwidth` Mbit/s for `period` cycles from now; 0 months: it does not renew itself.
 
     CloudError: InvalidParameter (area, period), IllegalParam.Bandwidth, InvalidName,
-    InvalidDescription.
+    InvalidDescription, QuotaExceeded.BandwidthPackage.
     """
+    quotas.PLANS.require_room(count(session, everything(BandwidthPlan, account)))
     plan = BandwidthPlan(
         id=ids.new("cenbwp"), owner_uid=account.uid,
         name=names.CEN_NAME.check(name, "InvalidName"),

@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import String, func, select
+from sqlalchemy import String
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..network import things
 from ..store import Base
-from . import ids, names
+from . import ids, names, quotas
 from .accounts import Account
 from .dependents import refuse_if_used
-from .errors import CloudError
 from .made import Made
-from .ownership import Owned, everything, owned
+from .ownership import Owned, count, everything, owned
 
 if TYPE_CHECKING:
     from .attachments import Attachment
     from .grants import Grant
     from .routers import TransitRouter
 
-#: CENs of one account.
-MOST = 10
 #: The only level there is: blocks of one CEN may not be equal. Ours may not overlap at all.
 PROTECTION = "REDUCED"
 
@@ -49,9 +46,7 @@ def create(session: Session, account: Account, name: str = "", description: str 
     """A new CEN. CloudError: InvalidName, InvalidDescription, QuotaExceeded.Cen."""
     name = names.CEN_NAME.check(name, "InvalidName")
     description = names.CEN_DESCRIPTION.check(description, "InvalidDescription", "the description")
-    count = select(func.count()).select_from(Cen).where(Cen.owner_uid == account.uid)
-    if (session.scalar(count) or 0) >= MOST:
-        raise CloudError("QuotaExceeded.Cen", f"an account has at most {MOST} CENs")
+    quotas.CENS.require_room(count(session, everything(Cen, account)))
     cen = Cen(id=ids.new("cen"), owner_uid=account.uid, name=name, description=description)
     session.add(cen)
     session.flush()

@@ -148,6 +148,8 @@ RAM: _Table = {
 OURS: _Table = {
     "InvalidCurrentConnectionString.NotFound": (404, "There is no such endpoint."),
     "InvalidOperation.NetTypeExists": (400, "The instance has a public endpoint already."),
+    "InvalidProcessId.NotFound": (404, "The session has ended already."),
+    "OperationDenied.ServiceSession": (403, "The session is the service's own."),
     "InvalidTaskId.NotFound": (404, "The assessment or migration does not exist."),
     "OperationDenied.AssessmentNotPassed": (400, "No successful assessment is of this source."),
     "OperationDenied.ConfirmationMissing": (400, "A switchover needs all confirmations."),
@@ -174,6 +176,16 @@ OURS: _Table = {
         "The areas of a bandwidth plan cannot be changed after the purchase.",
     ),
     "QuotaExceeded.Cen": (400, "The account has as many CENs as it may have."),
+    "QuotaExceeded.Grant": (400, "The VPC is granted to as many CENs as it may be."),
+    "QuotaExceeded.BandwidthPackage": (
+        400,
+        "The account has as many bandwidth plans as it may have.",
+    ),
+    "QuotaExceeded.DBInstance": (400, "The account has as many instances as it may have."),
+    "QuotaExceeded.ReadOnlyDBInstance": (400, "The instance has as many read-only ones as it may."),
+    "QuotaExceeded.Account": (400, "The instance has as many database accounts as it may have."),
+    "QuotaExceeded.Assessment": (400, "The account has as many assessments as it may have."),
+    "QuotaExceeded.Migration": (400, "The account has as many migrations as it may have."),
 }
 
 #: code -> HTTP status, message. A code of two groups means the same in both.

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..network import things
 from ..store import Base, utcnow
+from . import quotas
 from .accounts import Account
 from .cens import Cen
 from .errors import CloudError
 from .ownership import owned
-from .vpcs import Vpc
+from .vpcs import Vpc, find_vpc
 
 
 class Payer(Enum):
@@ -51,13 +52,17 @@ def give(
     cen_id: str,
     cen_owner_uid: int,
     payer: Payer = Payer.CEN_OWNER,
+    *,
+    region: str | None = None,
 ) -> Grant:
     """Let a CEN of another account attach the account's VPC; given twice, the last payer counts.
 
-    CloudError: InvalidVpcId.NotFound, InvalidCenId.NotFound (also for
-    another owner than the CEN's), InvalidParameter (one's own CEN needs no grant).
+    A CEN that is not, is going or is of another account than `cen_owner_uid` is refused alike:
+    only who knows id and owner of a CEN learns that the two belong together.
+    CloudError: InvalidVpcId.NotFound, InvalidCenId.NotFound, InvalidParameter (one's own CEN
+    needs no grant), QuotaExceeded.Grant.
     """
-    owned(session, Vpc, account, vpc_id)
+    vpc = find_vpc(session, account, vpc_id, region)
     if cen_owner_uid == account.uid:
         raise CloudError("InvalidParameter", "a CEN of the account itself needs no grant")
     cen = session.get(Cen, cen_id)
@@ -65,6 +70,7 @@ def give(
         raise CloudError("InvalidCenId.NotFound", f"account {cen_owner_uid} has no CEN {cen_id}")
     grant = session.get(Grant, (vpc_id, cen_id))
     if grant is None:
+        quotas.GRANTS.require_room(len(of_vpc(session, account, vpc.id)))
         grant = Grant(
             vpc_id=vpc_id, cen_id=cen_id, owner_uid=account.uid, cen_owner_uid=cen_owner_uid
         )
@@ -75,14 +81,20 @@ def give(
 
 
 def revoke(
-    session: Session, account: Account, vpc_id: str, cen_id: str, cen_owner_uid: int
+    session: Session,
+    account: Account,
+    vpc_id: str,
+    cen_id: str,
+    cen_owner_uid: int,
+    *,
+    region: str | None = None,
 ) -> None:
     """Take a grant back. CloudError: InvalidVpcId.NotFound, GrantNotExist, DependencyViolation.
 
     While the VPC is attached, the owner detaches it first: a grant that is gone shall mean
     that no packet passes.
     """
-    vpc = owned(session, Vpc, account, vpc_id)
+    vpc = find_vpc(session, account, vpc_id, region)
     grant = session.get(Grant, (vpc.id, cen_id))
     if grant is None or grant.cen_owner_uid != cen_owner_uid:
         raise CloudError(
@@ -101,9 +113,11 @@ def of_cen(session: Session, account: Account, cen_id: str) -> Sequence[Grant]:
     ).all()
 
 
-def of_vpc(session: Session, account: Account, vpc_id: str) -> Sequence[Grant]:
+def of_vpc(
+    session: Session, account: Account, vpc_id: str, region: str | None = None
+) -> Sequence[Grant]:
     """To whom the account granted its VPC."""
-    vpc = owned(session, Vpc, account, vpc_id)
+    vpc = find_vpc(session, account, vpc_id, region)
     return session.scalars(
         select(Grant).where(Grant.vpc_id == vpc.id).order_by(Grant.created_at, Grant.cen_id)
     ).all()

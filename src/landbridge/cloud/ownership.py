@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
-from sqlalchemy import ForeignKey, Select, String, select
+from sqlalchemy import ForeignKey, Select, String, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .accounts import Account
@@ -38,3 +38,8 @@ def owned(session: Session, kind: type[_Thing], account: Account, id: str) -> _T
 def everything(kind: type[_Thing], account: Account) -> Select[_Thing]:
     """A query for all of the account's things of a kind, to be narrowed and ordered."""
     return select(kind).where(kind.owner_uid == account.uid)
+
+
+def count(session: Session, query: Select[_Thing]) -> int:
+    """How many things a query finds."""
+    return session.scalar(select(func.count()).select_from(query.subquery())) or 0

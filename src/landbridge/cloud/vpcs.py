@@ -7,24 +7,21 @@ from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import IPv4Network
 
-from sqlalchemy import ForeignKey, Select, String, func, select
+from sqlalchemy import ForeignKey, Select, String
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..errors import NetworkRefused
 from ..network import things
 from ..network.topology import Topology
 from ..store import Base, utcnow
-from . import ids, names
+from . import ids, names, quotas
 from .accounts import Account
 from .dependents import refuse_if_used
 from .errors import CloudError
-from .ownership import Owned, everything, owned
+from .ownership import Owned, count, everything, owned
 from .regions import region as find_region
 from .regions import require_zone
 
-#: The vendor's default quotas.
-VPCS_PER_REGION = 10
-VSWITCHES_PER_VPC = 150
 #: What a VPC gets that names no block.
 DEFAULT_CIDR = "172.16.0.0/16"
 #: "The subnet mask must be 16 to 28 bits in length."
@@ -107,8 +104,8 @@ def create_vpc(
         router_id=ids.new("vrt"),
         route_table_id=ids.new("vtb"),
     )
-    if _count(session, everything(Vpc, account).where(Vpc.region_id == region)) >= VPCS_PER_REGION:
-        raise CloudError("QuotaExceeded.Vpc")
+    here = everything(Vpc, account).where(Vpc.region_id == region)
+    quotas.VPCS.require_room(count(session, here))
     with _refused_by_the_network():
         Topology().put(vpc.as_thing())
     session.add(vpc)
@@ -174,8 +171,7 @@ def create_vswitch(
             description, "InvalidVSwitchDescription.Malformed", "the description"
         ),
     )
-    if len(vpc.vswitches) >= VSWITCHES_PER_VPC:
-        raise CloudError("QuotaExceeded.VSwitch")
+    quotas.VSWITCHES.require_room(len(vpc.vswitches))
     _check_place(vpc, vswitch)
     session.add(vswitch)
     session.flush()
@@ -207,9 +203,14 @@ def vswitches(
     return query.order_by(VSwitch.created_at, VSwitch.id)
 
 
-def delete_vswitch(session: Session, account: Account, id: str) -> None:
-    """Delete a vSwitch. CloudError: InvalidVSwitchId.NotFound, DependencyViolation."""
+def delete_vswitch(session: Session, account: Account, id: str, region: str | None = None) -> None:
+    """Delete a vSwitch, of that region if one is named.
+
+    CloudError: InvalidVSwitchId.NotFound, DependencyViolation.
+    """
     vswitch = owned(session, VSwitch, account, id)
+    if region not in (None, vswitch.vpc.region_id):
+        raise CloudError(VSwitch.not_found)
     refuse_if_used(session, vswitch)
     session.delete(vswitch)
     session.flush()
@@ -238,7 +239,3 @@ def _refused_by_the_network() -> Iterator[None]:
         overlaps = refusal.id == "network.overlap"
         code = "InvalidCidrBlock.Overlapped" if overlaps else "InvalidCidrBlock.Malformed"
         raise CloudError(code, refusal.message) from None
-
-
-def _count(session: Session, query: Select[Vpc]) -> int:
-    return session.scalar(select(func.count()).select_from(query.subquery())) or 0

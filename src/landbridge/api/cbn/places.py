@@ -64,7 +64,6 @@ ACTIONS = (
         "DescribeChildInstanceRegions",
         "List the regions whose networks a CEN can join.",
         _describe_regions,
-        (Param("ProductType", choices=("VPC", "VBR", "CCN")),),
         differences=f"Names are in English. {_ONLY_VPC}",
     ),
     Action(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud import bandwidth
+from ...cloud import bandwidth, quotas
 from ...cloud.bandwidth import BandwidthPlan, ChargeType, Cycle
 from ...cloud.paging import numbered_list
 from ..action import Action, Call, Kind, Param, Product
@@ -149,7 +149,12 @@ ACTIONS = (
         ),
         writes=True,
         resource="CenBandwidthPackageId",
-        errors=("IllegalParam.Bandwidth", "IllegalParam.ChargeType", *_NAME_ERRORS),
+        errors=(
+            "IllegalParam.Bandwidth",
+            "IllegalParam.ChargeType",
+            quotas.PLANS.code,
+            *_NAME_ERRORS,
+        ),
         differences="Paid at once, whatever AutoPay says; nobody is charged. Tags are ignored.",
     ),
     Action(

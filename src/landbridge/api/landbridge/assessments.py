@@ -34,6 +34,12 @@ def _apply(call: Call) -> dict[str, Any]:
     return {"TaskId": int(row.id)}
 
 
+def _delete(call: Call) -> dict[str, Any]:
+    row = assessments.find(call.session, call.account, call["TaskId"])
+    assessments.delete(call.session, row)
+    return {"TaskId": int(row.id)}
+
+
 ACTIONS = (
     Action(
         Product.LANDBRIDGE,
@@ -56,5 +62,15 @@ ACTIONS = (
         writes=True,
         resource="TaskId",
         errors=(NOT_FOUND, "IncorrectDBInstanceState"),
+    ),
+    Action(
+        Product.LANDBRIDGE,
+        "DeleteAssessment",
+        "Forget an assessment that is over and that no migration goes by.",
+        _delete,
+        (ID,),
+        writes=True,
+        resource="TaskId",
+        errors=(NOT_FOUND, "IncorrectDBInstanceState", "DependencyViolation"),
     ),
 )

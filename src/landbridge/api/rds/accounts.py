@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud import CloudError
+from ...cloud import CloudError, quotas
 from ...cloud.instances import dbaccounts, lifecycle, look, roles
 from ...cloud.instances.states import AccountState, AccountType
 from ...cloud.instances.tables import DBInstance
@@ -137,6 +137,7 @@ ACTIONS = (
             "InvalidAccountName.Duplicate",
             "InvalidAccountPassword.Malformed",
             "InvalidAccountDescription.Malformed",
+            quotas.DATABASE_ACCOUNTS.code,
         ),
         differences="An instance may have several privileged accounts.",
     ),
@@ -165,6 +166,7 @@ ACTIONS = (
             resource="DBInstanceId",
             errors=(
                 *_WRITE_ERRORS, "InvalidAccountName.NotFound", "InvalidAccountPassword.Malformed",
+                quotas.DATABASE_ACCOUNTS.code,
             ),
         )
         for name in ("ResetAccountPassword", "ResetAccount")
@@ -177,7 +179,7 @@ ACTIONS = (
         (ID, _NAME),
         writes=True,
         resource="DBInstanceId",
-        errors=(*_WRITE_ERRORS, "InvalidAccountName.NotFound"),
+        errors=(*_WRITE_ERRORS, "InvalidAccountName.NotFound", quotas.DATABASE_ACCOUNTS.code),
         differences="One that owns something stays, and the instance's Trouble says what.",
     ),
 )  # fmt: skip

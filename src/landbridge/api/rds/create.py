@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud import ids
+from ...cloud import ids, quotas
 from ...cloud.instances import lifecycle
 from ...cloud.instances.tables import DBInstance
 from ..action import Action, Call, Kind, Param, Product
@@ -26,6 +26,7 @@ _PLACE_ERRORS = (
     "InvalidPrivateIpAddress",
     "InsufficientIpAddr.vsw",
     "InvalidDBInstanceDescription.Malformed",
+    quotas.INSTANCES.code,
 )
 
 
@@ -63,6 +64,7 @@ def _create_read_only(call: Call) -> dict[str, Any]:
         storage_gb=call["DBInstanceStorage"],
         vswitch_id=call["VSwitchId"],
         address=call["PrivateIpAddress"],
+        pay_type=call["PayType"],
         description=call["DBInstanceDescription"],
     )
     return _answer(instance)
@@ -134,6 +136,8 @@ ACTIONS = (
         ),
         writes=True,
         resource="DBInstanceId",
-        errors=(*_PLACE_ERRORS, NOT_FOUND, BAD_STATE, "IncorrectDBInstanceType"),
+        errors=(
+            *_PLACE_ERRORS, NOT_FOUND, BAD_STATE, "IncorrectDBInstanceType", quotas.READ_ONLY.code,
+        ),
     ),
-)
+)  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...cloud import quotas
 from ...cloud.instances.homes import Homes
 from ...cloud.migrations import assessments, migrations, mover
 from ...cloud.migrations.progress import Progress
@@ -171,7 +172,7 @@ ACTIONS = (
         _SOURCE,
         writes=True,
         resource="DBInstanceName",
-        errors=_REFUSED,
+        errors=(*_REFUSED, quotas.ASSESSMENTS.code),
         differences=_CATEGORY,
     ),
     Action(
@@ -197,6 +198,7 @@ ACTIONS = (
             "OperationDenied.AssessmentNotPassed",
             "OperationDenied.DestinationNotEmpty",
             "OperationDenied.SourceInMigration",
+            quotas.MIGRATIONS.code,
         ),
         differences=f"{_CATEGORY} The latest assessment of the same instance, address, port and"
         " account must have been successful.",
@@ -219,7 +221,6 @@ ACTIONS = (
             _NAME,
             Param("ForceSwitch", choices=("1",)),
             Param("SwitchTimeMode", choices=("0",)),
-            Param("SwitchTime"),
         ),
         writes=True,
         resource="DBInstanceName",

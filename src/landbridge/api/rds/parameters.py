@@ -122,7 +122,6 @@ ACTIONS = (
         (
             Param("Engine", required=True, choices=("PostgreSQL",)),
             Param("EngineVersion", required=True),
-            Param("RegionId"),
         ),
         errors=("InvalidEngineVersion",),
     ),

@@ -16,7 +16,7 @@ def _allocate(call: Call) -> dict[str, Any]:
 
 
 def _release(call: Call) -> dict[str, Any]:
-    public.release(call.session, find(call))
+    public.release(call.session, find(call), call["CurrentConnectionString"])
     return {}
 
 
@@ -26,13 +26,12 @@ ACTIONS = (
         "AllocateInstancePublicConnection",
         "Let the machine that Landbridge runs on reach an instance.",
         _allocate,
-        (ID, Param("ConnectionStringPrefix"), Param("Port")),
+        (ID,),
         writes=True,
         resource="DBInstanceId",
         errors=(NOT_FOUND, BAD_STATE, "InvalidOperation.NetTypeExists"),
-        differences="ConnectionStringPrefix and Port have no effect: DescribeDBInstanceNetInfo says"
-        " which port of this machine leads to it. Its clients come from the instance's own private"
-        " address, which must be on its whitelist.",
+        differences="DescribeDBInstanceNetInfo says which port of this machine leads to it. Its"
+        " clients come from the instance's own private address, which must be on its whitelist.",
     ),
     Action(
         Product.RDS,

@@ -8,8 +8,6 @@ from ...cloud.instances import lifecycle, whitelist
 from ..action import Action, Call, Kind, Param, Product
 from .common import BAD_STATE, ID, NOT_FOUND, find
 
-_TYPE = Param("WhitelistNetworkType", default="MIX", choices=("Classic", "VPC", "MIX"))
-
 
 def _describe(call: Call) -> dict[str, Any]:
     rows = [
@@ -36,6 +34,8 @@ def _modify(call: Call) -> dict[str, Any]:
         mode=whitelist.Mode(call["ModifyMode"]),
         attribute=call["DBInstanceIPArrayAttribute"],
     )
+    if call["CloseSessions"]:
+        whitelist.close_strangers(instance)
     return {"TaskId": str(instance.version)}
 
 
@@ -45,7 +45,7 @@ ACTIONS = (
         "DescribeDBInstanceIPArrayList",
         "List the whitelists of an instance.",
         _describe,
-        (ID, _TYPE),
+        (ID,),
         errors=(NOT_FOUND,),
         differences="One list is for every kind of network (MIX).",
     ),
@@ -61,7 +61,6 @@ ACTIONS = (
             Param("ModifyMode", default="Cover", choices=tuple(m.value for m in whitelist.Mode)),
             Param("DBInstanceIPArrayAttribute", choices=("hidden",)),
             Param("SecurityIPType", default="IPv4", choices=("IPv4",)),
-            _TYPE,
             Param("CloseSessions", Kind.BOOLEAN, default=False, ours=True),
         ),
         writes=True,
@@ -74,6 +73,7 @@ ACTIONS = (
             "InvalidSecurityIPList.QuotaExceeded",
             "InvalidDBInstanceIPArrayName.Format",
         ),
-        differences="Open sessions stay open; CloseForeignSessions of our own version ends them.",
+        differences="Open sessions stay open, unless CloseSessions says that those which are not"
+        " admitted any more end; CloseForeignSessions of our own version ends them later, too.",
     ),
 )

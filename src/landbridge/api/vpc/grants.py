@@ -13,13 +13,14 @@ _REGION = Param("RegionId", required=True)
 
 
 def _describe(call: Call) -> dict[str, Any]:
+    found = grants.of_vpc(call.session, call.account, call["InstanceId"], call["RegionId"])
     rows = [
         {
             "CenInstanceId": grant.cen_id,
             "CenOwnerId": grant.cen_owner_uid,
             "CreationTime": second(grant.created_at),
         }
-        for grant in grants.of_vpc(call.session, call.account, call["InstanceId"])
+        for grant in found
     ]
     return {"CenGrantRules": {"CbnGrantRule": rows}}
 

@@ -63,7 +63,7 @@ def _facts(call: Call, vswitch: vpcs.VSwitch) -> dict[str, Any]:
 
 
 def _delete(call: Call) -> dict[str, Any]:
-    vpcs.delete_vswitch(call.session, call.account, call["VSwitchId"])
+    vpcs.delete_vswitch(call.session, call.account, call["VSwitchId"], call["RegionId"])
     return {}
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ...store import Vault
-from .. import names
+from .. import names, quotas
 from ..errors import CloudError
 from .scram import verifier
 from .states import AccountState, AccountType, Role
@@ -39,7 +39,7 @@ def create(
     """Order a new account.
 
     CloudError: InvalidAccountName.Malformed, .Duplicate, InvalidAccountPassword.Malformed,
-    InvalidAccountDescription.Malformed, IncorrectDBInstanceType.
+    InvalidAccountDescription.Malformed, IncorrectDBInstanceType, QuotaExceeded.Account.
     """
     _check_writable(instance)
     if not _NAME.fullmatch(name) or name.startswith("pg_") or name in _RESERVED:
@@ -49,8 +49,7 @@ def create(
     if row is not None and row.state is not AccountState.DELETE:
         raise CloudError("InvalidAccountName.Duplicate")
     if row is None:
-        row = DatabaseAccount(name=name)
-        instance.accounts.append(row)
+        row = _added(instance, DatabaseAccount(name=name))
     row.type = type
     row.description = names.ACCOUNT_DESCRIPTION.check(
         description, "InvalidAccountDescription.Malformed", "the description"
@@ -116,6 +115,11 @@ def _known(session: Session, instance: DBInstance, name: str) -> DatabaseAccount
     row = DatabaseAccount(
         name=name, type=AccountType.NORMAL, description="", state=AccountState.DONE
     )
+    return _added(instance, row)
+
+
+def _added(instance: DBInstance, row: DatabaseAccount) -> DatabaseAccount:
+    quotas.DATABASE_ACCOUNTS.require_room(len(instance.accounts))
     instance.accounts.append(row)
     return row
 

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from ...errors import ServerProgramsMissing
 from ...store import Vault
-from .. import ids, names, regions
+from .. import ids, names, quotas, regions
 from ..accounts import Account
 from ..errors import CloudError
 from ..migrations import guards
-from ..ownership import everything, owned
+from ..ownership import count, everything, owned
 from ..vpcs import VSwitch
 from . import classes, whitelist
 from .homes import programs
@@ -62,8 +62,9 @@ def create(session: Session, account: Account, order: Order) -> DBInstance:
     CloudError: InvalidRegionId.NotFound, InvalidVSwitchId.NotFound, InvalidVpcId.NotFound,
     InvalidZoneId.NotFound, InvalidEngineVersion, InvalidDBInstanceClass.NotFound,
     InvalidParameter, InvalidPrivateIpAddress, InvalidSecurityIPList.*,
-    InvalidDBInstanceDescription.Malformed.
+    InvalidDBInstanceDescription.Malformed, QuotaExceeded.DBInstance.
     """
+    _require_room(session, account)
     vswitch = _vswitch(session, account, order)
     _check_engine(order.major)
     _check(order.storage_gb in _STORAGE, "DBInstanceStorage is 5 to 64000 GB, in steps of 5")
@@ -110,14 +111,17 @@ def create_read_only(
     storage_gb: int,
     vswitch_id: str | None = None,
     address: str | None = None,
+    pay_type: str = "Postpaid",
     description: str | None = None,
 ) -> DBInstance:
     """Order a standby of a primary, in the primary's VPC.
 
     CloudError: those of `create`, InvalidDBInstanceId.NotFound, IncorrectDBInstanceState,
-    IncorrectDBInstanceType.
+    IncorrectDBInstanceType, QuotaExceeded.ReadOnlyDBInstance.
     """
     primary = find(session, account, primary_id)
+    _require_room(session, account)
+    quotas.READ_ONLY.require_room(len(primary.replicas))
     if primary.role is not Role.PRIMARY:
         raise CloudError("IncorrectDBInstanceType", f"{primary.id} is itself read-only")
     require(primary, Status.RUNNING)
@@ -144,7 +148,7 @@ def create_read_only(
         storage_gb=storage_gb,
         storage_type=primary.storage_type,
         category="Basic",
-        pay_type=primary.pay_type,
+        pay_type=pay_type,
         role=Role.READ_ONLY,
         primary=primary,
         description=_description(description),
@@ -271,6 +275,10 @@ def _vswitch_in(
     if vswitch.vpc_id != primary.vpc_id or vswitch.zone_id != zone_id:
         raise CloudError("InvalidVSwitchId.NotFound", f"{id} is not of the primary's VPC and zone")
     return vswitch
+
+
+def _require_room(session: Session, account: Account) -> None:
+    quotas.INSTANCES.require_room(count(session, everything(DBInstance, account)))
 
 
 def _check_engine(major: int, *tools: str) -> None:

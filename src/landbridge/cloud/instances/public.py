@@ -58,10 +58,13 @@ def allocate(session: Session, instance: DBInstance) -> None:
         row.is_wanted = True
 
 
-def release(session: Session, instance: DBInstance) -> None:
-    """Order that the public endpoint goes. CloudError InvalidCurrentConnectionString.NotFound."""
+def release(session: Session, instance: DBInstance, host: str) -> None:
+    """Order that the public endpoint at `host` goes.
+
+    CloudError InvalidCurrentConnectionString.NotFound.
+    """
     row = session.get(PublicEndpoint, instance.id)
-    if row is None or not row.is_wanted:
+    if row is None or not row.is_wanted or host != HOST:
         raise CloudError("InvalidCurrentConnectionString.NotFound")
     row.is_wanted = False
 

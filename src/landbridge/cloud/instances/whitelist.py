@@ -9,14 +9,13 @@ from ipaddress import IPv4Network
 
 from sqlalchemy.orm import Session
 
+from .. import quotas
 from ..errors import CloudError
 from .tables import DBInstance, WhitelistGroup
 
 DEFAULT_GROUP = "default"
 #: Of a new instance: nobody. 127.0.0.1 is no address of a client that comes over a network.
 NOBODY = ("127.0.0.1",)
-MOST_GROUPS = 200
-MOST_ENTRIES = 1000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}[a-z0-9]")
 
 
@@ -97,10 +96,8 @@ def _changed(before: Sequence[str], entries: Sequence[str], mode: Mode) -> list[
 
 
 def _check_quota(instance: DBInstance) -> None:
-    if len(instance.groups) > MOST_GROUPS:
-        raise CloudError("InvalidSecurityIPList.QuotaExceeded", f"more than {MOST_GROUPS} groups")
-    if sum(len(group.entries) for group in instance.groups) > MOST_ENTRIES:
-        raise CloudError("InvalidSecurityIPList.QuotaExceeded", f"more than {MOST_ENTRIES} entries")
+    quotas.WHITELIST_GROUPS.require_room(0, len(instance.groups))
+    quotas.WHITELIST_ENTRIES.require_room(0, sum(len(group.entries) for group in instance.groups))
 
 
 def _entry(text: str) -> str:
