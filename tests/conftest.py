@@ -23,6 +23,7 @@ pytest_plugins = [
     "fix_cloud",
     "fix_instances",
     "fix_api",
+    "fix_party",
 ]
 
 _ENGINES = Path(__file__).parent.parent / "tools/engines.py"

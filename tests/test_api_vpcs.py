@@ -122,7 +122,7 @@ _BY_ID = [
     (action, param.name)
     for action in ACTIONS
     for param in action.parameters
-    if param.name in ("VpcId", "VSwitchId")
+    if param.name in ("VpcId", "VSwitchId", "RouteTableId", "RouterId", "VRouterId")
 ]
 
 
@@ -132,8 +132,15 @@ def test_anothers_things_are_as_if_they_were_not(
 ) -> None:
     owner = service.tenant(f"{action.name}{parameter}{tenant.uid}")
     vpc = create(owner)
-    ids = {"VpcId": vpc, "VSwitchId": vswitch(owner, vpc, "10.1.1.0/24")}
-    nothing = {"VpcId": "vpc-nothing", "VSwitchId": "vsw-nothing"}
+    (table,) = owner.call(VPC, "DescribeRouteTableList", RegionId="cn-hangzhou", VpcId=vpc)[
+        "RouterTableList"
+    ]["RouterTableListType"]
+    ids = {
+        "VpcId": vpc, "VSwitchId": vswitch(owner, vpc, "10.1.1.0/24"),
+        "RouteTableId": table["RouteTableId"], "RouterId": table["RouterId"],
+        "VRouterId": table["RouterId"],
+    }  # fmt: skip
+    nothing = {name: f"{id.partition('-')[0]}-nothing" for name, id in ids.items()}
     rest = {"RegionId": "cn-hangzhou", "ZoneId": "cn-hangzhou-h", "CidrBlock": "10.1.2.0/24"}
 
     def ask(id: str) -> Any:
