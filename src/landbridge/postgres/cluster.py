@@ -5,12 +5,17 @@ directory (so that `pg_ctl -D DIR start` does the right thing) or in a folder
 beside it, `DIR.landbridge`, which holds hba, ident and the server's log.
 We reach the server through a socket in a private folder (mode 0700) that
 trusts whoever can open it: the account that owns the data directory, and root.
+
+A server whose account may mean harm is *guarded*: `DIR.landbridge` is closed to changes of
+that account, so that no name that others follow leads elsewhere; its socket lies in
+`DIR.socket`, which makes it a guarded one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import signal
@@ -24,13 +29,19 @@ from typing import Any
 import psycopg
 
 from ..errors import ServerFailed
+from . import careful, private
 from .distribution import Distribution
 from .osaccount import OsAccount
 from .process import ProcessId, start_detached, wait_until
+from .serverlog import last_words, sign_of_life, title
 
 #: First line of every configuration file of ours; a file without it is somebody else's.
 CONFIG_HEADER = "# Written by Landbridge."
 BOOTSTRAP_SUPERUSER = "pgsql"
+#: The file that names the process of a guarded server.
+_RECORD = "server.json"
+#: What a guarded server sees of our environment.
+_SHOWN = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 
 class Cluster:
@@ -61,6 +72,16 @@ class Cluster:
         return self.data.with_name(self.data.name + ".landbridge")
 
     @property
+    def guard(self) -> Path:
+        """The folder of a guarded server's socket."""
+        return self.data.with_name(self.data.name + ".socket")
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether its account must not change what lies beside its data."""
+        return self.guard.is_dir() and not self.guard.is_symlink()
+
+    @property
     def log(self) -> Path:
         return self.side / "server.log"
 
@@ -72,12 +93,12 @@ class Cluster:
     def socket_dir(self) -> Path:
         """Private folder of the socket (mode 0700).
 
-        The side folder, so that the server starts after a boot that clears /tmp; a short
-        folder of its own where that path is too long for a socket (107 bytes),
-        or has characters that separate a list of folders or hosts.
+        The side folder (`guard` of a guarded server), so that the server starts after a boot
+        that clears /tmp; a short folder of its own where that path is too long for a socket
+        (107 bytes), or has characters that separate a list of folders or hosts.
         """
         if has_plain_name(self.data):
-            return self.side
+            return self.guard if self.is_guarded else self.side
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
         return Path(tempfile.gettempdir()) / f"landbridge-{self.account.uid}-{digest}"
 
@@ -88,7 +109,7 @@ class Cluster:
         Where `socket_dir` is in /tmp that is the data directory itself, named relative to
         itself (documentation, "unix_socket_directories"); only `connect` finds it.
         """
-        if self.socket_dir == self.side:
+        if self.socket_dir in (self.side, self.guard):
             return {}
         return {"unix_socket_directories": ".", "unix_socket_permissions": "0700"}
 
@@ -121,7 +142,7 @@ class Cluster:
         `hba` are pg_hba lines after the one for our own socket. postgresql.auto.conf is
         emptied: it comes from somewhere else, or from nobody.
         """
-        self.account.make_dir(self.side)
+        self.make_side()
         self._make_socket_dir()
         base: dict[str, str | int] = {
             "port": self.port,
@@ -134,7 +155,7 @@ class Cluster:
         }
         lines = [f"{name} = {quote(value)}" for name, value in {**base, **settings}.items()]
         write = self.account.write
-        write(self.side / "pg_ident.conf", f"{CONFIG_HEADER}\n")
+        self._write_beside("pg_ident.conf", f"{CONFIG_HEADER}\n")
         self.write_hba(hba)
         write(self.data / "postgresql.conf", "\n".join((CONFIG_HEADER, *lines)) + "\n")
         write(self.data / "postgresql.auto.conf", f"{CONFIG_HEADER}\n")
@@ -142,7 +163,26 @@ class Cluster:
     def write_hba(self, lines: Iterable[str]) -> None:
         """Replace the pg_hba lines after the one for our own socket; a reload makes them count."""
         own_lines = ("local all all trust", "local replication all trust")
-        self.account.write(self.hba, "\n".join((CONFIG_HEADER, *own_lines, *lines)) + "\n")
+        text = "\n".join((CONFIG_HEADER, *own_lines, *lines)) + "\n"
+        self._write_beside(self.hba.name, text)
+
+    def make_side(self) -> Path:
+        """Make the folder beside the data directory; a guarded server may only look into it."""
+        if not self.is_guarded:
+            return self.account.make_dir(self.side)
+        self.side.mkdir(mode=0o700, exist_ok=True)
+        self.account.show(self.side, 0o750)
+        return self.side
+
+    def _write_beside(self, name: str, text: str) -> None:
+        path = self.side / name
+        if not self.is_guarded:
+            self.account.write(path, text)
+            return
+        with careful.replaced(path, 0o640) as file:
+            self.account.show(file, 0o640)
+            os.write(file, text.encode())
+            os.fsync(file)
 
     def start(self, timeout: float = 60.0) -> None:
         """Start the server, detached, and wait until it accepts connections or stands by.
@@ -158,9 +198,9 @@ class Cluster:
             status = self._pid_file_status(process.pid)
             return status in ("ready", "standby") or not process.alive()
 
-        sign = self._sign_of_life(process)
+        sign = sign_of_life(self.log, process)
         while not wait_until(settled, timeout):
-            if (now := self._sign_of_life(process)) == sign:
+            if (now := sign_of_life(self.log, process)) == sign:
                 self.stop("immediate")
                 raise ServerFailed(
                     f"the server on {self.data} was not ready within {timeout:.0f} s:"
@@ -176,13 +216,20 @@ class Cluster:
 
     def _launch(self) -> ProcessId:
         self._make_socket_dir()
-        return start_detached(
+        environment = self.distribution.environment
+        if self.is_guarded:  # the rest is nothing that a tenant should see
+            environment = {n: v for n, v in environment.items() if n in _SHOWN}
+        process = start_detached(
             [*self.through, self.distribution.program("postgres"), "-D", self.data],
             output=self.log,
-            environment=self.distribution.environment,
+            environment=environment,
             account=self.account,
             becomes=bool(self.through),
+            owns_output=not self.is_guarded,
         )
+        if self.is_guarded:
+            self._write_beside(_RECORD, json.dumps(process.as_dict()))
+        return process
 
     def stop(self, mode: str = "fast", timeout: float = 60.0) -> None:
         """Stop the server (`smart`, `fast` or `immediate`) and wait; kill it after `timeout`."""
@@ -218,19 +265,39 @@ class Cluster:
         if process is None:
             raise ServerFailed(f"no server runs on {self.data}", id="server.not_running")
         # Not through account.write: its fsync costs milliseconds of the write outage.
-        with (self.data / "promote").open("w") as file:
-            self.account.own_fd(file.fileno())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with contextlib.suppress(FileExistsError):
+            file = os.open(self.data / "promote", flags, 0o600)
+            self.account.own_fd(file)
+            os.close(file)
         process.send(signal.SIGUSR1)
 
     def process(self) -> ProcessId | None:
-        """The postmaster that serves this directory, or None."""
+        """The postmaster that serves this directory, or None.
+
+        Of a guarded server it is the one that was started; the pid file, which its account
+        may write, names any.
+        """
+        if not self.is_guarded:
+            return self._named()
+        process = self._recorded()
+        return process if process.alive() else None
+
+    def _recorded(self) -> ProcessId:
+        """The last one that was started of a guarded server; of none no process."""
+        try:
+            return ProcessId(**json.loads(careful.read(self.side, _RECORD)))
+        except (OSError, ValueError):
+            return ProcessId(0, 0)
+
+    def _named(self) -> ProcessId | None:
         lines = self._pid_file()
-        if not lines or Path(lines[1]).absolute() != self.data:
+        if not lines or not lines[0].isdecimal() or Path(lines[1]).absolute() != self.data:
             return None
         process = ProcessId.of(int(lines[0]))
         if process is None:
             return None
-        command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        command = title(process.pid)
         # PGDG's units for RHEL start it as `postmaster`.
         is_server = b"postgres" in command or b"postmaster" in command
         return process if is_server else None
@@ -247,13 +314,19 @@ class Cluster:
         return is_cluster and not (self.data / name).exists()
 
     def connect(self, dbname: str = "postgres", **more: Any) -> psycopg.Connection[Any]:
-        """An autocommit superuser connection through the private socket."""
+        """An autocommit superuser connection through the private socket.
+
+        Whoever listens there is known before anything is said: ServerFailed
+        (server.not_ours) unless it is the server's account, and the very process that was
+        started if it is guarded.
+        """
+        asked: dict[str, Any] = {"application_name": "landbridge", "client_encoding": "UTF8"}
         try:
             with self._socket_host() as host:
-                return psycopg.connect(
+                return private.connect(
+                    self.account.uid, self._recorded() if self.is_guarded else None,
                     host=host, port=self.port, user=self.superuser, dbname=dbname,
-                    autocommit=True,
-                    **{"application_name": "landbridge", "client_encoding": "UTF8"} | more,
+                    autocommit=True, **asked | more,
                 )  # fmt: skip
         except psycopg.Error as error:
             raise ServerFailed(
@@ -276,46 +349,19 @@ class Cluster:
 
     def last_words(self, begin: int = 0) -> str:
         """The server's last FATAL or PANIC message after byte `begin` of its log, or its tail."""
-        try:
-            with self.log.open("rb") as file:
-                file.seek(begin)
-                text = file.read().decode(errors="replace")
-        except OSError:
-            return "it left no log"
-        lines = text.strip().splitlines()
-        for index in range(len(lines) - 1, -1, -1):
-            match = re.search(r"(?:FATAL|PANIC):\s*(.*)", lines[index])
-            if match and "shutting down" not in match[1] and "starting up" not in match[1]:
-                more = [
-                    d[1]
-                    for line in lines[index + 1 : index + 3]
-                    if (d := re.search(r"(?:DETAIL|HINT):\s*(.*)", line))
-                ]
-                return " ".join((match[1], *more))
-        return lines[-1] if lines else "it wrote nothing to its log"
-
-    def _sign_of_life(self, process: ProcessId) -> tuple[int, list[bytes]]:
-        """Changes while a start makes progress: the log's size, what the children say they do.
-
-        The startup process names the WAL segment it replays in its title, in the log it
-        says nothing for as long as recovery lasts.
-        """
-        titles = []
-        with contextlib.suppress(OSError):
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-            titles = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children.split()]
-        return self.log.stat().st_size if self.log.exists() else 0, titles
+        return last_words(self.log, begin)
 
     def _pid_file(self) -> list[str]:
         try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            text = careful.read(self.data, "postmaster.pid").decode(errors="replace")
         except OSError:
             return []
+        lines = text.splitlines()
         return lines if len(lines) >= 2 else []
 
     def _pid_file_status(self, pid: int) -> str:
         lines = self._pid_file()
-        return lines[7].strip() if len(lines) > 7 and int(lines[0]) == pid else ""
+        return lines[7].strip() if len(lines) > 7 and lines[0] == str(pid) else ""
 
     def _make_socket_dir(self) -> None:
         path = self.socket_dir

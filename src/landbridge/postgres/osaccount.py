@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from . import careful
+
 _PREFERRED = ("postgres", "nobody")
 
 
@@ -73,6 +75,12 @@ class OsAccount:
         if self.switch:
             os.fchown(fd, self.uid, self.gid)
 
+    def show(self, what: Path | int, mode: int) -> None:
+        """Keep a file or folder for ourselves; its group, of `mode`, is this account's."""
+        os.chmod(what, mode)  # noqa: PTH101 (also an open file)
+        if self.switch:
+            os.chown(what, os.geteuid(), self.gid)
+
     def own_tree(self, root: Path) -> None:
         """Give a whole tree to this account, links themselves rather than their targets."""
         if not self.switch:
@@ -94,15 +102,10 @@ class OsAccount:
 
     def write(self, path: Path, text: str, mode: int = 0o600) -> None:
         """Write a small file atomically, owned by this account."""
-        scratch = path.with_name(f".{path.name}.new")
-        fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(fd, "w") as file:
-            os.fchmod(fd, mode)
-            self.own_fd(fd)
-            file.write(text)
-            file.flush()
-            os.fsync(fd)
-        scratch.replace(path)
+        with careful.replaced(path, mode) as file:
+            self.own_fd(file)
+            os.write(file, text.encode())
+            os.fsync(file)
 
     def can_execute(self, program: Path) -> bool:
         """Whether this account, not we, may reach and run `program`."""

@@ -72,17 +72,21 @@ def start_detached(
     environment: Mapping[str, str],
     account: OsAccount | None = None,
     becomes: bool = False,
+    owns_output: bool = True,
     pass_fds: Sequence[int] = (),
 ) -> ProcessId:
     """Start a process that outlives us, in a session of its own, writing to `output`.
 
-    With `account` it runs as that account (and owns `output`), otherwise as ourselves; with
-    `becomes` it runs as ourselves until it changes to the account by itself.
+    With `account` it runs as that account (and owns `output`, unless it shall not), otherwise
+    as ourselves; with `becomes` it runs as ourselves until it changes to the account by itself.
     """
-    fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    # The account may write where `output` lies: a link there could lead anywhere.
+    follow = 0 if account is None else os.O_NOFOLLOW
+    fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | follow, 0o600)
     try:
         if account is not None:
-            account.own_fd(fd)
+            if owns_output:
+                account.own_fd(fd)
             # libpq in a server process would try to read certificates in our own home.
             environment = {**environment, "HOME": str(account.home)}
         child = subprocess.Popen(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from .. import careful
 from ..osaccount import OsAccount
 
 #: Objects made by initdb have lower oids and file numbers; those of users start here.
@@ -87,7 +88,7 @@ def _is_seen(path: Path) -> bool:
 def system_identifier(data: Path) -> str | None:
     """From pg_control, whose first eight bytes it has been in every version."""
     try:
-        head = (data / "global/pg_control").read_bytes()[:8]
+        head = careful.read(data, "global/pg_control", 8)
     except OSError:
         return None
     return str(struct.unpack("=Q", head)[0]) if len(head) == 8 else None
@@ -146,6 +147,6 @@ def _entries(folder: Path) -> list[Path]:
 
 def _major(data: Path) -> int | None:
     try:
-        return int((data / "PG_VERSION").read_text().split(".")[0])
+        return int(careful.read(data, "PG_VERSION").decode().split(".")[0])
     except (OSError, ValueError):
         return None
