@@ -9,7 +9,17 @@ import pytest
 from sqlalchemy.orm import Session
 
 from fix_network import Mode, Net, a_network, plain_python
-from landbridge.cloud import Cloud, accounts, attachments, bandwidth, cens, fabric, grants, vpcs
+from landbridge.cloud import (
+    Cloud,
+    accounts,
+    attachments,
+    bandwidth,
+    cens,
+    fabric,
+    grants,
+    routes,
+    vpcs,
+)
 from landbridge.cloud.accounts import Account
 from landbridge.cloud.attachments import Attachment, ZoneMapping
 from landbridge.cloud.bandwidth import BandwidthPlan
@@ -18,6 +28,7 @@ from landbridge.cloud.instances.states import Role
 from landbridge.cloud.instances.tables import DBInstance, WhitelistGroup
 from landbridge.cloud.lines import Connection, Order, create
 from landbridge.cloud.routers import find
+from landbridge.cloud.routes import Tie
 from landbridge.network.fabric import Outcome
 from landbridge.network.verdict import Hop
 from landbridge.postgres.process import wait_until
@@ -120,6 +131,14 @@ def test_a_granted_and_joined_pair_is_reached_and_an_ended_plan_takes_the_bandwi
         line = create(session, bob, order, router_id=a.id, peer_router_id=b.id).id
     assert reconciler.once() == {}
     assert (seen(), carried()) == (Outcome.OK, 1000)
+
+    for what in Tie:
+        for on in (False, True):
+            with cloud.database.write() as session:
+                (theirs,) = attachments.visible(session, ann)
+                routes.tie(session, bob, theirs.id, b.route_table_id, what, on)
+            assert reconciler.once() == {}
+            assert (seen(0.5) is Outcome.OK) == on, (what, on)
 
     with cloud.database.write() as session:
         session.get_one(BandwidthPlan, plan.id).expires_at = utcnow() - timedelta(seconds=1)
