@@ -30,17 +30,22 @@ def logger(stream: TextIO) -> Logger:
     return made
 
 
+#: From which level on others are heard. A client that speaks no HTTP is no news.
+_OTHERS = {"landbridge": logging.INFO, "uvicorn.error": logging.ERROR, "asyncio": logging.ERROR}
+
+
 @contextmanager
 def adopting(log: Logger) -> Iterator[None]:
-    """Let what the rest of Landbridge notes go the same way."""
+    """Let what the rest of Landbridge and the server note go the same way."""
     handler = _Bridge(log)
-    ours = logging.getLogger("landbridge")
-    ours.addHandler(handler)
-    ours.setLevel(logging.INFO)
+    for name, level in _OTHERS.items():
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(level)
     try:
         yield
     finally:
-        ours.removeHandler(handler)
+        for name in _OTHERS:
+            logging.getLogger(name).removeHandler(handler)
 
 
 class _Bridge(logging.Handler):

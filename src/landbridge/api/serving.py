@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -15,16 +17,15 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import h11
 import uvicorn
 from starlette.routing import BaseRoute
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .. import lock
 from ..beside import beside
 from ..cloud import Cloud, CloudError
 from ..errors import LandbridgeError, StoreFailed, UsageError
-from .app import application
+from .app import Application
 from .dispatch import Service, new_request_id, refused
 from .logs import adopting, logger
 from .table import ACTIONS
@@ -37,6 +38,10 @@ _IDLE = 75
 _CLAIM = 1.0
 #: Bytes of a request's line and headers; a whitelist of 1,000 entries travels in the line.
 _MAX_HEAD = 256 * 1024
+#: Seconds for them to arrive, from the first byte.
+_HEAD_TIME = 20.0
+#: Connections that are open at the same time; one more is told to come back later.
+_MOST_CONNECTIONS = 2_000
 
 
 @dataclass(frozen=True)
@@ -65,10 +70,11 @@ def serve(
     serve.running, serve.address, and StoreFailed: store.taken, also when another service took
     the database while its server was away.
     """
+    _allow_connections()
     log = logger(sys.stderr)
     service = Service(cloud, ACTIONS, log)
     config = uvicorn.Config(
-        application(service, console(service, lambda: server.should_exit), landing="/console/"),
+        Application(service, console(service, lambda: server.should_exit), landing="/console/"),
         http=_Protocol,
         ws="none",
         lifespan="off",
@@ -79,7 +85,6 @@ def serve(
         proxy_headers=False,
         timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=_LAST_CALLS,
-        h11_max_incomplete_event_size=_MAX_HEAD,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
@@ -139,23 +144,74 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-class _Protocol(H11Protocol):
-    """Answers in JSON also what is not HTTP."""
+class _Protocol(HttpToolsProtocol):
+    """HTTP within bounds; what goes beyond them is answered in JSON, and hung up on."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._is_in_head, self._head = False, 0
+        self._late: asyncio.TimerHandle | None = None
+        if len(self.connections) > _MOST_CONNECTIONS:
+            self._refuse(CloudError("ServiceUnavailable"))
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._is_in_head:
+            self._head += len(data)
+            if self._head > _MAX_HEAD:
+                self.send_400_response("")
+                return
+        is_at_work = self.cycle is not None and not self.cycle.response_complete
+        if self._late is None and (self._is_in_head or not is_at_work):
+            self._late = self.loop.call_later(_HEAD_TIME, self.send_400_response, "")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head, self._head = True, 0
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._is_in_head = False
+        self._be_patient()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._be_patient()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.abort()  # also where the other side does not take the last answer
 
     def send_400_response(self, msg: str) -> None:
-        refusal = CloudError("InvalidParameter", "This is no HTTP request that can be read.")
-        body = json.dumps(refused(refusal, new_request_id(), "").body).encode()
-        head = h11.Response(
-            status_code=400,
-            headers=[
-                (b"content-type", b"application/json"),
-                (b"content-length", str(len(body)).encode()),
-                (b"connection", b"close"),
-            ],
+        self._refuse(CloudError("InvalidParameter", "This is no HTTP request that can be read."))
+
+    def _refuse(self, refusal: CloudError) -> None:
+        answer = refused(refusal, new_request_id(), "")
+        body = json.dumps(answer.body).encode()
+        self.transport.write(
+            STATUS_LINE[answer.status] + b"content-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n%b" % (len(body), body)
         )
-        parts = (head, h11.Data(data=body), h11.EndOfMessage())
-        self.transport.write(b"".join(self.conn.send(part) or b"" for part in parts))
         self.transport.close()
+
+    def _be_patient(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def _allow_connections() -> None:
+    """Let the process have as many open files as its connections need, if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * _MOST_CONNECTIONS
+    if soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _load(config: uvicorn.Config) -> None:
