@@ -1,10 +1,11 @@
 """What the vendor's API lacks, under a version of our own."""
 
-from . import account, assessments, migrations, sessions, users
+from . import account, assessments, everywhere, migrations, sessions, users
 
 ACTIONS = (
     *account.ACTIONS,
     *users.ACTIONS,
+    *everywhere.ACTIONS,
     *assessments.ACTIONS,
     *migrations.ACTIONS,
     *sessions.ACTIONS,

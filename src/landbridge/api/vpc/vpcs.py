@@ -37,7 +37,7 @@ def _describe(call: Call) -> dict[str, Any]:
     if call["IsDefault"]:
         page = replace(page, rows=(), total=0)
     rows = [
-        {**_facts(vpc), "RouterTableIds": {"RouterTableIds": [vpc.route_table_id]}}
+        {**facts(vpc), "RouterTableIds": {"RouterTableIds": [vpc.route_table_id]}}
         for vpc in page.rows
     ]
     return {"Vpcs": {"Vpc": rows}, **paged(page)}
@@ -46,7 +46,7 @@ def _describe(call: Call) -> dict[str, Any]:
 def _describe_attribute(call: Call) -> dict[str, Any]:
     vpc = vpcs.find_vpc(call.session, call.account, call["VpcId"], call["RegionId"])
     return {
-        **_facts(vpc),
+        **facts(vpc),
         "AssociatedCens": {"AssociatedCen": _associated(call, vpc)},
         "CloudResources": {
             "CloudResourceSetType": [
@@ -70,7 +70,8 @@ def _associated(call: Call, vpc: vpcs.Vpc) -> list[dict[str, Any]]:
     ]
 
 
-def _facts(vpc: vpcs.Vpc) -> dict[str, Any]:
+def facts(vpc: vpcs.Vpc) -> dict[str, Any]:
+    """The fields that lists and details have in common."""
     return {
         "VpcId": vpc.id,
         "VpcName": vpc.name,

@@ -281,6 +281,19 @@ def _require_room(session: Session, account: Account) -> None:
     quotas.INSTANCES.require_room(count(session, everything(DBInstance, account)))
 
 
+def offered() -> tuple[int, ...]:
+    """The majors whose programs this machine has."""
+    return tuple(major for major in MAJORS if _is_offered(major))
+
+
+def _is_offered(major: int) -> bool:
+    try:
+        _check_engine(major)
+    except CloudError:
+        return False
+    return True
+
+
 def _check_engine(major: int, *tools: str) -> None:
     """CloudError InvalidEngineVersion unless this machine has a server and these programs."""
     if major not in MAJORS:

@@ -1,0 +1,58 @@
+"""What an account has in all regions: the vendor's lists are of one region each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...cloud.instances import lifecycle
+from ...cloud.instances.tables import DBInstance
+from ...cloud.ownership import everything
+from ...cloud.paging import numbered
+from ...cloud.vpcs import Vpc
+from ..action import Action, Call, Product
+from ..paging import PAGING, paged
+from ..rds.common import created, facts
+from ..vpc.vpcs import facts as vpc_facts
+
+
+def _instances(call: Call) -> dict[str, Any]:
+    query = everything(DBInstance, call.account).order_by(
+        DBInstance.created_at.desc(), DBInstance.number.desc()
+    )
+    page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
+    rows = [{**facts(row), "CreateTime": created(row), "VpcName": row.vpc.name} for row in page.rows]
+    return {"Items": rows, **paged(page)}
+
+
+def _vpcs(call: Call) -> dict[str, Any]:
+    query = everything(Vpc, call.account).order_by(Vpc.created_at.desc(), Vpc.id)
+    page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
+    return {"Vpcs": [vpc_facts(row) for row in page.rows], **paged(page)}
+
+
+def _offer(call: Call) -> dict[str, Any]:
+    return {
+        "EngineVersions": [f"{major}.0" for major in lifecycle.offered()],
+        "StorageTypes": list(lifecycle.STORAGE_TYPES),
+        "Categories": list(lifecycle.CATEGORIES),
+    }
+
+
+ACTIONS = (
+    Action(
+        Product.LANDBRIDGE,
+        "ListDBInstances",
+        "List the instances of all regions, newest first.",
+        _instances,
+        PAGING,
+    ),
+    Action(
+        Product.LANDBRIDGE,
+        "DescribeOffer",
+        "Say which engine versions and storage types instances can be ordered with here.",
+        _offer,
+    ),
+    Action(
+        Product.LANDBRIDGE, "ListVpcs", "List the VPCs of all regions, newest first.", _vpcs, PAGING
+    ),
+)
