@@ -16,6 +16,8 @@ import pytest
 from fix_api import Running, Tenant
 from fix_instances import psql_program
 from fix_servers import majors
+from landbridge.api.action import Product
+from landbridge.errors import LandbridgeError
 from landbridge.network.daemon import FabricClient
 from landbridge.network.daemon.layout import Layout
 from landbridge.postgres.distribution import find
@@ -25,6 +27,7 @@ from landbridge.postgres.process import wait_until
 MAJOR = max((m for m in majors() if "pg_basebackup" in find(m).tools), default=0)
 pytestmark = pytest.mark.skipif(not MAJOR, reason="no pg_basebackup")
 PASSWORD = "Wanderer-7_path"
+ENVIRONMENT = {"PGPASSWORD": PASSWORD, "PATH": "/usr/bin:/bin"}
 
 
 def _models() -> Any:
@@ -85,18 +88,24 @@ class World:
         body = self.call("DescribeAccounts", dbinstance_id=id, account_name=name)
         return next(iter(body.accounts.dbinstance_account), None)
 
+    def ours(self, action: str, tenant: Tenant | None = None, **arguments: str) -> dict[str, Any]:
+        """One call of our own version."""
+        return (tenant or self.tenant).call(Product.LANDBRIDGE, action, **arguments)
+
     def psql(self, place: str, id: str, statement: str) -> subprocess.CompletedProcess[str]:
         """A statement from the place of one instance, over the network, as `mover`."""
+        return subprocess.run(
+            self.psql_command(place, id, statement), capture_output=True, text=True,
+            env=ENVIRONMENT, check=False, timeout=30,
+        )  # fmt: skip
+
+    def psql_command(self, place: str, id: str, statement: str) -> list[str]:
         body = self.call("DescribeDBInstanceNetInfo", dbinstance_id=id)
         info = body.dbinstance_net_infos.dbinstance_net_info[0]
         fabric = FabricClient(Layout(self.running.state / "network").socket)
         host = fabric.path(place, id).hostaddr
         text = f"host={host} port={info.port} user=mover dbname=postgres"
-        command = fabric.command(place, [str(psql_program()), "-XAtq", "-d", text, "-c", statement])
-        environment = {"PGPASSWORD": PASSWORD, "PATH": "/usr/bin:/bin"}
-        return subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False, timeout=30
-        )
+        return fabric.command(place, [str(psql_program()), "-XAtq", "-d", text, "-c", statement])
 
 
 def _snake(name: str) -> str:
@@ -228,6 +237,47 @@ def test_whitelist_and_privileged_account_open_the_way(world: World, ids: tuple[
     world.refused("InvalidAccountName.Duplicate", "CreateAccount", dbinstance_id=first, **again)
     weak = {"account_name": "other", "account_password": "weak"}
     world.refused("InvalidAccountPassword.Malformed", "CreateAccount", dbinstance_id=first, **weak)
+
+
+def test_sessions_are_seen_and_one_is_ended(world: World, ids: tuple[str, str]) -> None:
+    first, second = ids
+    where = {"DBInstanceId": first}
+
+    def asleep() -> dict[str, Any] | None:
+        listed = world.ours("DescribeSessions", **where)["Sessions"]
+        return next((s for s in listed if "pg_sleep" in s["Query"]), None)
+
+    sleep = "BEGIN; SELECT 1 AS \"x password 'hunter2'\", pg_sleep(60)"
+    child = subprocess.Popen(
+        world.psql_command(second, first, sleep), env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        world.until(lambda: asleep() is not None)
+        found = asleep()
+        assert found is not None
+        assert (found["ClientAddress"], found["UserName"]) == ("10.10.1.2", "mover")
+        assert (found["State"], found["IsService"]) == ("active", False)
+        assert found["TransactionSeconds"] >= 0 and found["WaitEvent"] == "Timeout: PgSleep"
+        assert "hunter2" not in found["Query"]
+        one = {**where, "ProcessId": str(found["ProcessId"])}
+        for code, begun, tenant in (
+            ("InvalidProcessId.NotFound", "2020-01-01T00:00:00.000000Z", world.tenant),
+            ("InvalidProcessId.NotFound", "2020-13-41T00:00:00.000000Z", world.tenant),
+            ("InvalidParameter", "now", world.tenant),
+            ("InvalidDBInstanceId.NotFound", found["BackendStart"], world.stranger),
+        ):
+            with pytest.raises(LandbridgeError) as refused:
+                world.ours("TerminateSession", tenant, **one, BackendStart=begun)
+            assert refused.value.id == code
+        world.ours("TerminateSession", **one, BackendStart=found["BackendStart"])
+        assert "administrator command" in child.communicate(timeout=20)[1]
+        world.until(lambda: asleep() is None)
+    finally:
+        child.kill()
+        child.communicate()
+    done = world.running.trail(world.tenant)[0]
+    assert (done["action"], done["resource"]) == ("landbridge.TerminateSession", first)
 
 
 def test_an_account_is_reset_and_deleted(world: World, ids: tuple[str, str]) -> None:

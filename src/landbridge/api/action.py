@@ -97,6 +97,8 @@ class Action:
     handler: Handler
     parameters: tuple[Param, ...] = ()
     writes: bool = False
+    acts: bool = False
+    """Whether it does something at once that is in no table: in the trail, but not repeatable."""
     resource: str = ""
     """Field of the answer, or parameter, that says for the audit trail what it was about."""
     dry_run: bool = False

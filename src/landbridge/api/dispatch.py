@@ -133,7 +133,7 @@ class Service:
             seen.account = account
             arguments = parameters.parse(action, request.arguments)
             if not action.writes:
-                return self._read(request, account, action, arguments, session)
+                return self._read(request, account, action, arguments, session, seen)
         return self._write(request, account, action, arguments, seen)
 
     def _perform(self, ask: Ask, seen: _Seen) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class Service:
             seen.account = account = session.get_one(Account, ask.account_uid)
             arguments = parameters.parse(action, ask.arguments)
             if not action.writes:
-                return self._read(ask, account, action, arguments, session)
+                return self._read(ask, account, action, arguments, session, seen)
         return self._write(ask, account, action, arguments, seen)
 
     def _read(
@@ -152,9 +152,13 @@ class Service:
         action: Action,
         arguments: dict[str, Any],
         session: Session,
+        seen: _Seen,
     ) -> dict[str, Any]:
         answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
         _stop_dry_run(arguments)
+        if action.acts:
+            with self.cloud.database.write() as writer:
+                _record(writer, seen, account.uid, _resource(action, arguments), _SUCCESS)
         return answer
 
     def _find(self, request: Request) -> Action:
@@ -221,7 +225,7 @@ class Service:
         resource = None
         if seen.account is None:
             owner = self._owner_to_tell(seen.key, code)
-        elif seen.action is None or not seen.action.writes:
+        elif seen.action is None or not (seen.action.writes or seen.action.acts):
             return
         else:
             owner, resource = seen.account.uid, _named(seen.action, request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 
 from ...errors import LandbridgeError
@@ -17,7 +19,7 @@ _PATIENCE = "3"
 
 def accounts(cloud: Cloud, instance: DBInstance) -> list[roles.Found] | None:
     """The accounts that the server's catalog has."""
-    conn = _connect(cloud, instance)
+    conn = connected(cloud, instance)
     if conn is None:
         return None
     with conn:
@@ -26,7 +28,7 @@ def accounts(cloud: Cloud, instance: DBInstance) -> list[roles.Found] | None:
 
 def settings(cloud: Cloud, instance: DBInstance) -> dict[str, str] | None:
     """The values that the server works with, of the parameters that may be set."""
-    conn = _connect(cloud, instance)
+    conn = connected(cloud, instance)
     if conn is None:
         return None
     names = list(parameters.specs(instance.major))
@@ -39,7 +41,7 @@ def settings(cloud: Cloud, instance: DBInstance) -> dict[str, str] | None:
 
 def version(cloud: Cloud, instance: DBInstance) -> str | None:
     """Its version with the minor one, like 15.4."""
-    conn = _connect(cloud, instance)
+    conn = connected(cloud, instance)
     if conn is None:
         return None
     with conn:
@@ -47,7 +49,8 @@ def version(cloud: Cloud, instance: DBInstance) -> str | None:
     return f"{number // 10000}.{number % 10000}"
 
 
-def _connect(cloud: Cloud, instance: DBInstance) -> psycopg.Connection[tuple[str, ...]] | None:
+def connected(cloud: Cloud, instance: DBInstance) -> psycopg.Connection[Any] | None:
+    """The service's own connection to it."""
     if instance.status not in KEPT:
         return None
     cluster = Homes.of(cloud).found(instance.id, instance.number)
