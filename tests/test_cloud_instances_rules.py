@@ -7,8 +7,15 @@ from typing import Any
 import pytest
 
 from landbridge.cloud import Cloud, CloudError, accounts, vpcs
-from landbridge.cloud.instances import classes, dbaccounts, lifecycle, parameters, whitelist
-from landbridge.cloud.instances.states import AccountState, AccountType, Status
+from landbridge.cloud.instances import (
+    classes,
+    dbaccounts,
+    lifecycle,
+    parameters,
+    wanted,
+    whitelist,
+)
+from landbridge.cloud.instances.states import AccountState, AccountType, Role, Status
 from landbridge.cloud.instances.tables import DBInstance
 from landbridge.postgres.distribution import discover
 from landbridge.store.secrets import SealedSecret
@@ -160,3 +167,49 @@ def test_an_instance_that_a_migration_has_is_left_alone(cloud: Cloud) -> None:
             _refused("IncorrectDBInstanceState", call, instance)
         lifecycle.release(instance)
         assert instance.status is Status.RUNNING
+
+
+def test_an_instance_gets_another_class_and_storage_within_the_rules(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        _refused("IncorrectDBInstanceState", lifecycle.resize, instance, storage_gb=40)
+        instance.status = Status.RUNNING
+        instance.used_bytes = 20 << 30
+        _refused("MissingParameter", lifecycle.resize, instance)
+        for gb in (0, 21, 64005, 20):  # the last has room for the data, but for no tenth more
+            _refused("InvalidParameter", lifecycle.resize, instance, storage_gb=gb)
+        lifecycle.resize(instance, storage_gb=25)
+        assert (instance.storage_gb, instance.status) == (25, Status.RUNNING)
+        _refused("InvalidDBInstanceClass.NotFound", lifecycle.resize, instance, "rubbish")
+        before = instance.version
+        lifecycle.resize(instance, "pg.n2.2c.2m")
+        assert (instance.version, instance.status) == (before, Status.RUNNING)  # as it was
+        lifecycle.resize(instance, "pg.n2.4c.8m")
+        assert (instance.status.value, instance.version) == ("DBInstanceClassChanging", before + 1)
+        _refused("IncorrectDBInstanceState", lifecycle.resize, instance, storage_gb=40)
+
+
+def test_a_primary_and_its_standby_are_resized_to_fit_each_other(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        primary = _instance(session)
+        replica = DBInstance(
+            id="pgr-1", owner_uid=primary.owner_uid, number=99, region_id=primary.region_id,
+            zone_id=primary.zone_id, vpc_id=primary.vpc_id, vswitch_id=primary.vswitch_id,
+            address="10.10.1.4", port=5432, major=MAJOR, class_name=primary.class_name,
+            storage_gb=20, storage_type=primary.storage_type, category="Basic",
+            pay_type="Postpaid", role=Role.READ_ONLY, primary=primary, description="",
+        )  # fmt: skip
+        session.add(replica)
+        session.flush()
+        primary.status = replica.status = Status.RUNNING
+        _refused("InvalidParameter", lifecycle.resize, primary, storage_gb=25)
+        lifecycle.resize(replica, storage_gb=30)
+        lifecycle.resize(primary, storage_gb=25)
+        _refused("InvalidParameter", lifecycle.resize, replica, storage_gb=20)
+        lifecycle.resize(primary, "pg.n2.1c.1m")  # the standby has more than enough
+        assert (primary.status, replica.status) == (Status.RESIZING, Status.RUNNING)
+        primary.status = Status.RUNNING
+        lifecycle.resize(primary, "pg.n2.4c.8m")
+        assert (primary.status, replica.status) == (Status.RESIZING, Status.RESIZING)
+        settings = wanted.read(session, cloud.vault, replica).settings
+        assert settings["max_connections"] == 800

@@ -193,12 +193,16 @@ def test_a_destination_that_was_filled_after_its_assessment_is_refused(world: Wo
     world.migrate()
 
 
-def test_the_source_is_neither_restarted_nor_deleted_meanwhile(world: World) -> None:
+def test_the_source_is_neither_restarted_resized_nor_deleted_meanwhile(world: World) -> None:
+    def resize(instance: DBInstance) -> None:
+        lifecycle.resize(instance, storage_gb=500)
+
     world.join()
     world.assess()
     row = world.migrate()
-    for call in (lifecycle.restart, lifecycle.delete):
+    for call in (lifecycle.restart, lifecycle.delete, resize):
         refused("IncorrectDBInstanceState", lambda c=call: c(world.source))
+    refused("IncorrectDBInstanceState", lambda: resize(world.target))
     settle.ended(world.session, world.cloud.vault, row.id, words="cancelled")
     lifecycle.restart(world.source)
 

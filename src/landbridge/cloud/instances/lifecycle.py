@@ -32,6 +32,7 @@ CATEGORIES = ("Basic", "HighAvailability")
 PAY_TYPES = ("Postpaid", "Prepaid")
 _PORTS = range(1000, 6000)
 _STORAGE = range(5, 64001, 5)
+_STORAGE_RULE = "DBInstanceStorage is 5 to 64000 GB, in steps of 5"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def create(session: Session, account: Account, order: Order) -> DBInstance:
     _require_room(session, account)
     vswitch = _vswitch(session, account, order)
     _check_engine(order.major)
-    _check(order.storage_gb in _STORAGE, "DBInstanceStorage is 5 to 64000 GB, in steps of 5")
+    _check(order.storage_gb in _STORAGE, _STORAGE_RULE)
     _check(order.port in _PORTS, "a port is 1000 to 5999")
     _check(order.storage_type in STORAGE_TYPES, f"{order.storage_type!r} is no storage type")
     _check(order.category in CATEGORIES, f"{order.category!r} is no category that is offered")
@@ -131,7 +132,7 @@ def create_read_only(
         )
     _check_engine(major, "pg_basebackup")
     vswitch = _vswitch_in(session, account, primary, zone_id, vswitch_id)
-    _check(storage_gb in _STORAGE, "DBInstanceStorage is 5 to 64000 GB, in steps of 5")
+    _check(storage_gb in _STORAGE, _STORAGE_RULE)
     _check(storage_gb >= primary.storage_gb, "the storage is less than the primary's")
     instance = DBInstance(
         id=ids.new("pgr", 17),
@@ -194,6 +195,47 @@ def restart(instance: DBInstance) -> None:
     require(instance, Status.RUNNING)
     guards.refuse_while_source(instance, "restarted")
     instance.status = Status.REBOOTING
+
+
+def resize(
+    instance: DBInstance, class_name: str | None = None, storage_gb: int | None = None
+) -> None:
+    """Order another class, for which the server restarts, or storage, which counts at once.
+
+    Read-only instances restart with their primary where they need as many connections.
+    CloudError: IncorrectDBInstanceState (also while data leave it),
+    InvalidDBInstanceClass.NotFound, MissingParameter, InvalidParameter (the storage).
+    """
+    require(instance, Status.RUNNING)
+    guards.refuse_while_source(instance, "resized")
+    if class_name is None and storage_gb is None:
+        raise CloudError("MissingParameter", "DBInstanceClass or DBInstanceStorage is needed")
+    if storage_gb is not None:
+        _check_storage(instance, storage_gb)
+        instance.storage_gb = storage_gb
+    if class_name not in (None, instance.class_name):
+        before, after = classes.find(instance.class_name), classes.find(class_name)
+        instance.class_name = after.name
+        followers = instance.replicas if after.max_connections > before.max_connections else ()
+        for one in (instance, *followers):
+            guards.refuse_while_source(one, "restarted")
+            one.change()
+            if one.status is Status.RUNNING:
+                one.status = Status.RESIZING
+
+
+def _check_storage(instance: DBInstance, storage_gb: int) -> None:
+    """The vendor's: room for 1.1 times the data; a read-only one has no less than its primary."""
+    _check(storage_gb in _STORAGE, _STORAGE_RULE)
+    _check(
+        storage_gb << 30 >= 1.1 * instance.used_bytes,
+        f"{instance.id} uses {instance.used_bytes / 2**30:.1f} GB; a storage has a tenth more",
+    )
+    primary = instance.primary
+    if primary is not None:
+        _check(storage_gb >= primary.storage_gb, "the storage is less than the primary's")
+    for replica in instance.replicas:
+        _check(storage_gb <= replica.storage_gb, f"enlarge the read-only {replica.id} first")
 
 
 def delete(instance: DBInstance) -> None:

@@ -38,7 +38,8 @@ _AT_ONCE = 4
 #: The lock of a full storage goes when this part of it is in use.
 _UNLOCKED_BELOW = 0.95
 
-_BUSY = (Status.CREATING, Status.REBOOTING, Status.DELETING)
+_RESTARTED = (Status.REBOOTING, Status.RESIZING)
+_BUSY = (Status.CREATING, *_RESTARTED, Status.DELETING)
 _log = logging.getLogger(__name__)
 
 
@@ -130,7 +131,7 @@ class Reconciler:
             return
         if at is not None and is_let_in and at.process() is not None:
             standby.admit(at, goal)
-        restart = goal.status is Status.REBOOTING
+        restart = goal.status in _RESTARTED
         done = self._house.bring(goal, restart=restart, everybody=everybody)
         self._settle(goal, done)
 

@@ -21,6 +21,9 @@ class Status(Enum):
     CREATING = "Creating", "Creating", "Its server is being made."
     RUNNING = "Running", "Running", "Its server answers."
     REBOOTING = "Rebooting", "Restarting", "Its server is stopped and started again."
+    RESIZING = (
+        "DBInstanceClassChanging", "Changing Class", "Its server restarts as another class.",
+    )  # fmt: skip
     STOPPED = "Stopped", "Stopped", "Its server ended and does not start; it is tried again."
     DELETING = "Deleting", "Deleting", "Its server and its data are being removed."
     # The vendor documents no code for these two labels of its console; the codes are those

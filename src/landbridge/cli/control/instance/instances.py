@@ -91,6 +91,26 @@ def restart(api: Api, instance: InstanceArgument, wait: Wait = False) -> None:
 
 
 @verb(instance)
+def resize(
+    api: Api,
+    instance: InstanceArgument,
+    class_: Annotated[
+        str | None, _option("--class", "CLASS", "Another class; its server restarts.", False)
+    ] = None,
+    storage: Annotated[int | None, _option("--storage", "GB", "Another storage.", False)] = None,
+    wait: Wait = False,
+) -> None:
+    """Give an instance another class or storage."""
+    answer = api.call(
+        "rds", "ModifyDBInstanceSpec", DBInstanceId=instance, DBInstanceClass=class_,
+        DBInstanceStorage=storage,
+    )  # fmt: skip
+    if wait:
+        _until_running(api, instance)
+    api.done(answer, f"{instance} is {'' if wait else 'being '}resized.")
+
+
+@verb(instance)
 def delete(api: Api, instance: InstanceArgument, yes: Yes = False, wait: Wait = False) -> None:
     """Delete an instance with all its data."""
     from ...questions import agreed
