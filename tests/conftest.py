@@ -24,6 +24,7 @@ pytest_plugins = [
     "fix_instances",
     "fix_api",
     "fix_party",
+    "fix_console",
 ]
 
 _ENGINES = Path(__file__).parent.parent / "tools/engines.py"

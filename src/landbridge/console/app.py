@@ -12,10 +12,14 @@ from hmac import compare_digest
 from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..api.dispatch import Service
 from ..cloud import CloudError
@@ -39,6 +43,11 @@ _GUARDS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_SENTENCES = {
+    404: "There is no such page.",
+    405: "This page takes no such request.",
+    413: "This form is too large.",
+}
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -47,22 +56,46 @@ def routes(service: Service, ending: Callable[[], bool]) -> list[BaseRoute]:
     door, streams = Door(service), Streams(ending)
     sign_in = SignIn(door)
     pages = [
-        Route(page.path, _guarded(_page(page, service, door, streams)), methods=["GET", "POST"])
+        Route(page.path, _page(page, service, door, streams), methods=["GET", "POST"])
         for page in PAGES
     ]
     return [
-        Route(ROOT, _to_home),
         Mount(
             ROOT,
             routes=[
                 Mount("/static", _Shipped(directory=render.STATIC)),
-                Route("/sign-in", _guarded(sign_in.answer), methods=["GET", "POST"]),
-                Route("/sign-out", _guarded(sign_in.leave), methods=["POST"]),
+                Route("/sign-in", sign_in.answer, methods=["GET", "POST"]),
+                Route("/sign-out", sign_in.leave, methods=["POST"]),
                 *pages,
-                Route("/{path:path}", _guarded(_nothing(door)), methods=["GET", "POST"]),
+                Route("/{path:path}", _nothing(door), methods=["GET", "POST"]),
             ],
+            middleware=[Middleware(_Guarded)],
         ),
+        Route(ROOT, _Guarded(_to_home)),
     ]
+
+
+class _Guarded:
+    """Puts the guards on every answer, whoever gives it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_GUARDS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        # The framework's refusals come here, not to the API, which would answer with JSON.
+        scope.pop("starlette.exception_handlers", None)
+        try:
+            await self._app(scope, receive, guarded)
+        except HTTPException as problem:
+            sentence = _SENTENCES.get(problem.status_code, "This cannot be answered.")
+            await _plain(problem.status_code, sentence)(scope, receive, guarded)
 
 
 class _Shipped(StaticFiles):
@@ -70,22 +103,12 @@ class _Shipped(StaticFiles):
 
     def file_response(self, *args: object, **more: object) -> Response:
         response = super().file_response(*args, **more)  # type: ignore[arg-type]
-        response.headers.update(_GUARDS | {"Cache-Control": "public, max-age=31536000, immutable"})
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
 
 
-async def _to_home(http: Request) -> Response:
-    return RedirectResponse(f"{ROOT}/", 307)
-
-
-def _guarded(endpoint: _Endpoint) -> _Endpoint:
-    async def guarded(http: Request) -> Response:
-        response = await endpoint(http)
-        response.headers.update(_GUARDS)
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
-
-    return guarded
+async def _to_home(scope: Scope, receive: Receive, send: Send) -> None:
+    await RedirectResponse(f"{ROOT}/", 307)(scope, receive, send)
 
 
 def _page(page: Page, service: Service, door: Door, streams: Streams) -> _Endpoint:
@@ -154,7 +177,8 @@ def _nothing(door: Door) -> _Endpoint:
 
 
 def _to_sign_in(http: Request) -> Response:
-    there = url("sign-in", to=http.url.path if http.method == "GET" else "")
+    asked = f"?{http.url.query}" if http.url.query else ""
+    there = url("sign-in", to=http.url.path + asked if http.method == "GET" else "")
     if "hx-request" in http.headers:
         return Response(status_code=401, headers={"HX-Redirect": there})
     if "text/event-stream" in http.headers.get("accept", ""):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 #: The most bytes of a form.
@@ -11,19 +12,19 @@ _MAX_FORM = 300_000
 
 
 async def read_form(http: Request) -> dict[str, str]:
-    """A form that was sent; values of one name joined with commas. Empty if it is too large."""
+    """A form that was sent; values of one name joined with commas. HTTPException if too large."""
     body = bytearray()
     async for part in http.stream():
         body += part
         if len(body) > _MAX_FORM:
-            return {}
+            raise HTTPException(413)
     found: dict[str, str] = {}
     try:
         pairs = parse_qsl(
             body.decode(errors="replace"), keep_blank_values=True, max_num_fields=2000
         )
     except ValueError:
-        return {}
+        raise HTTPException(413) from None
     for name, text in pairs:
         clean = text.replace("\0", "\ufffd").replace("\r\n", "\n")
         found[name] = f"{found[name]},{clean}" if name in found else clean
@@ -32,5 +33,7 @@ async def read_form(http: Request) -> dict[str, str]:
 
 def is_from_here(http: Request) -> bool:
     """Whether a form was sent by a page of ours; browsers say so, other clients say nothing."""
+    if http.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
     origin = http.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == http.headers.get("host")

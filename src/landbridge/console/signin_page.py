@@ -42,7 +42,7 @@ class SignIn:
     async def answer(self, http: Request) -> Response:
         """GET: the page. POST: sign in, and go where one wanted to go."""
         to = _inside(http.query_params.get("to", ""))
-        if http.method == "GET":
+        if http.method in ("GET", "HEAD"):
             if await run_in_threadpool(self.door.who, http.cookies.get(COOKIE)):
                 return RedirectResponse(to, 303)
             return _page(to)
