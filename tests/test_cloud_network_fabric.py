@@ -104,13 +104,20 @@ def test_a_bandwidth_is_changing_until_the_line_has_it(joined: Joined) -> None:
     assert joined.memory.things[line].rate == 20_000_000
 
 
-def test_what_cannot_be_made_waits_with_its_reason_and_holds_up_nothing(joined: Joined) -> None:
+def test_what_cannot_be_made_waits_says_so_and_holds_up_nothing(
+    joined: Joined, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its owner learns that it waits; what is the matter with the machine is the operator's."""
     first, second = joined.attach()
     joined.memory.broken.add(first)
     assert set(joined.reconciler.once()) == {first}
     assert joined.states(first, second) == [State.MAKING, State.STANDING]
     with joined.cloud.database.read() as session:
-        assert session.get_one(attachments.Attachment, first).trouble == f"no room for {first}"
+        trouble = session.get_one(attachments.Attachment, first).trouble
+    assert trouble.startswith("the network cannot be made so") and "no room" not in trouble
+    joined.reconciler.once()
+    (told,) = caplog.messages  # once, as long as it stays the same
+    assert f"no room for {first}" in told
     joined.memory.broken.clear()
     joined.reconciler.once()
     with joined.cloud.database.read() as session:
@@ -127,7 +134,7 @@ def test_without_a_network_everything_waits_and_says_why(joined: Joined) -> None
     assert set(ids) <= set(alone.once())
     assert joined.states(*ids) == [State.MAKING] * 2
     with joined.cloud.database.write() as session:
-        assert session.get_one(attachments.Attachment, ids[0]).trouble == "nothing answers"
+        assert "it is tried again" in session.get_one(attachments.Attachment, ids[0]).trouble
         attachments.delete(session, joined.ann, ids[0])
     alone.once()
     assert joined.states(ids[0]) == [State.REMOVING]  # the row stays as long as the thing may

@@ -175,6 +175,13 @@ def test_a_foreign_vpc_is_attached_only_with_its_owners_grant_to_that_cen(world:
     grants.give(session, bob, vpc[0].id, world.cen.id, ann.uid, Payer.RESOURCE_OWNER)
     with refused("Forbbiden.AttachChildInstanceAcrossUid"):  # a wrong UID
         world.attach(vpc, vpc_owner_uid=bob.uid + 1)
+    lone = vpcs.create_vpc(session, bob, HZ, cidr="10.9.0.0/16")
+    grants.give(session, bob, lone.id, two.id, ann.uid)
+    with pytest.raises(CloudError, match=f"{lone.id} is granted to {two.id}") as told:
+        vpcs.delete_vpc(session, lone)
+    assert told.value.remedy == f"Revoke the grant to {two.id} first."
+    grants.revoke(session, bob, lone.id, two.id, ann.uid)
+    vpcs.delete_vpc(session, lone)
     attachment = world.attach(vpc, vpc_owner_uid=bob.uid)
     assert attachment.payer_uid == bob.uid
     assert attachments.visible(session, bob) == attachments.visible(session, ann) == [attachment]
@@ -227,8 +234,10 @@ def test_an_attachment_needs_a_place_and_vswitches_of_its_vpc(world: World) -> N
             world.attach((vpc, zones), **given)
     assert not attachments.visible(world.session, world.ann)
     attachment = world.attach((vpc, zones))
-    with refused("DependencyViolation"):
+    with pytest.raises(CloudError, match=f"is used by attachment {attachment.id}") as told:
         vpcs.delete_vswitch(world.session, world.ann, zones[0].vswitch_id)
+    assert told.value.code == "DependencyViolation"
+    assert told.value.remedy == f"Delete attachment {attachment.id} first."
     assert attachment.zones[0].vswitch_id == zones[0].vswitch_id
 
 

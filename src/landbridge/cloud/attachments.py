@@ -118,7 +118,11 @@ def create(
     cen, region = _place(session, account, cen_id, region, router_id)
     vpc = grants.reachable(session, account, cen, vpc_id, vpc_owner_uid)
     if vpc.region_id != region:
-        raise CloudError("IllegalParam.RegionId", f"{vpc.id} lies in {vpc.region_id}")
+        raise CloudError(
+            "IllegalParam.RegionId",
+            f"{vpc.id} lies in {vpc.region_id}, not in {region}",
+            remedy=f"Attach it to the transit router of {vpc.region_id}.",
+        )
     if zones is None:
         zones = _own_zones(vpc)
     else:
@@ -161,7 +165,11 @@ def child(session: Session, account: Account, cen_id: str, vpc_id: str) -> Attac
     for attachment in visible(session, account):
         if (attachment.cen_id, attachment.vpc_id) == (cen_id, vpc_id):
             return attachment
-    raise CloudError("ParameterIllegal.ChildInstanceId", f"{vpc_id} is not attached to {cen_id}")
+    raise CloudError(
+        "ParameterIllegal.ChildInstanceId",
+        f"{vpc_id} is not attached to {cen_id}",
+        remedy="DescribeCenAttachedChildInstances lists the VPCs of a CEN.",
+    )
 
 
 def update(
@@ -211,13 +219,18 @@ def _place(
         if cen_id not in ("", router.cen_id) or region not in ("", router.region_id):
             raise CloudError(
                 "InvalidTransitRouterId.NotFound",
-                f"{router.id} is of {router.cen_id} in {router.region_id}",
+                f"{router.id} belongs to {router.cen_id} in {router.region_id}",
+                remedy="Leave CenId and RegionId out: the transit router says both.",
             )
         cen_id, region = router.cen_id, router.region_id
     if not cen_id or not region:
         raise CloudError("MissingParam.CenIdOrRegionId")
     if region not in regions.regions():
-        raise CloudError("IllegalParam.RegionId", f"there is no region {region!r}")
+        raise CloudError(
+            "IllegalParam.RegionId",
+            f"there is no region {region!r}",
+            remedy="DescribeRegions lists the regions.",
+        )
     return standing(session, account, cen_id), region
 
 
@@ -241,17 +254,25 @@ def _check_zones(session: Session, vpc: Vpc, zones: Sequence[ZoneMapping]) -> No
         vswitch = session.get(VSwitch, zone.vswitch_id)
         if vswitch is None or vswitch.vpc_id != vpc.id:
             raise CloudError(
-                "InvalidVSwitchId.NotFound", f"{vpc.id} has no vSwitch {zone.vswitch_id}"
+                "InvalidVSwitchId.NotFound",
+                f"{vpc.id} has no vSwitch {zone.vswitch_id}",
+                remedy=f"Name a vSwitch of {vpc.id} in {zone.zone_id}; its owner may add one.",
             )
         if vswitch.zone_id != zone.zone_id:
-            raise CloudError("IllegalParam.VSwitchId", f"{vswitch.id} lies in {vswitch.zone_id}")
+            raise CloudError(
+                "IllegalParam.VSwitchId",
+                f"{vswitch.id} lies in {vswitch.zone_id}, not in {zone.zone_id}",
+                remedy="Name each vSwitch with its own zone.",
+            )
 
 
 def _check_free(session: Session, cen: Cen, vpc: Vpc) -> None:
     """Not attached yet, and no address in common with what is attached to this CEN."""
     if session.scalar(select(Attachment.id).where(Attachment.vpc_id == vpc.id)):
         raise CloudError(
-            "InvalidOperation.ChildInstanceAlreadyAttached", f"{vpc.id} is attached to a CEN"
+            "InvalidOperation.ChildInstanceAlreadyAttached",
+            f"{vpc.id} is attached to a CEN already",
+            remedy="A VPC is in one CEN at a time: the owner of either detaches it first.",
         )
     block = IPv4Network(vpc.cidr)
     attached = select(Vpc).join(Attachment).where(Attachment.cen_id == cen.id)

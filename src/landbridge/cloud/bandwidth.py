@@ -210,7 +210,7 @@ def associate(session: Session, account: Account, id: str, cen_id: str) -> None:
     """
     plan, cen = usable(session, account, id), standing(session, account, cen_id)
     if plan.cen_id not in (None, cen.id):
-        raise CloudError("IncorrectStatus.BandwidthPackage", f"{plan.id} is of {plan.cen_id}")
+        raise _given(plan)
     plan.cen_id = cen.id
 
 
@@ -221,7 +221,7 @@ def unassociate(session: Session, account: Account, id: str, cen_id: str) -> Non
     """
     plan = owned(session, BandwidthPlan, account, id)
     if plan.cen_id != owned(session, Cen, account, cen_id).id:
-        raise CloudError("InvalidOperation.BwpNotAssociated", f"{plan.id} is not of {cen_id}")
+        raise CloudError("InvalidOperation.BwpNotAssociated", f"{plan.id} is not given to {cen_id}")
     refuse_if_used(session, plan)
     plan.cen_id = None
 
@@ -230,7 +230,7 @@ def delete(session: Session, account: Account, id: str) -> None:
     """Give up a plan that no CEN has; CloudError (IncorrectStatus.BandwidthPackage)."""
     plan = owned(session, BandwidthPlan, account, id)
     if plan.cen_id is not None:
-        raise CloudError("IncorrectStatus.BandwidthPackage", f"{plan.id} is of {plan.cen_id}")
+        raise _given(plan)
     session.delete(plan)
 
 
@@ -251,9 +251,19 @@ def usable(session: Session, account: Account, id: str) -> BandwidthPlan:
     plan = owned(session, BandwidthPlan, account, id)
     if plan.is_expired():
         raise CloudError(
-            "InvalidOperation.BwpBusinessStatus", f"{plan.id} expired at {plan.expires_at}"
+            "InvalidOperation.BwpBusinessStatus",
+            f"{plan.id} expired on {plan.expires_at:%Y-%m-%d at %H:%M} UTC",
+            remedy="Buy another one, or have the regions joined by DataTransfer.",
         )
     return plan
+
+
+def _given(plan: BandwidthPlan) -> CloudError:
+    return CloudError(
+        "IncorrectStatus.BandwidthPackage",
+        f"{plan.id} is given to {plan.cen_id}",
+        remedy=f"Take it from {plan.cen_id} first.",
+    )
 
 
 def _sold(bandwidth: int) -> int:

@@ -12,6 +12,22 @@ from ..store import Base
 from .errors import CloudError
 from .ownership import Owned
 
+#: Table -> how what stands in it uses a thing, and what to do about that.
+_WORDS = {
+    "vswitch": ("has vSwitch {user}", "Delete {user} first."),
+    "db_instance": ("has instance {user}", "Delete {user} first."),
+    "vpc_grant": ("is granted to {user}", "Revoke the grant to {user} first."),
+    "vpc_attachment": ("has attachment {user}", "Delete attachment {user} first."),
+    "vpc_attachment_zone": ("is used by attachment {user}", "Delete attachment {user} first."),
+    "transit_router": ("has transit router {user}", "Delete {user} first."),
+    "bandwidth_plan": ("has bandwidth plan {user}", "Take {user} from it first."),
+    "inter_region_connection": (
+        "has inter-region connection {user}",
+        "Delete connection {user} first.",
+    ),
+}
+_OTHERWISE = ("is in use by {user}", "Delete {user} first.")
+
 
 def refuse_if_used(
     session: Session, thing: Owned, *, but: Collection[str] = (), code: str = "DependencyViolation"
@@ -22,8 +38,12 @@ def refuse_if_used(
         for key in table.foreign_keys:
             if key.column is not own.c.id or table.name in but:
                 continue
-            user = session.execute(
+            found = session.execute(
                 select(*table.primary_key).where(key.parent == thing.id).limit(1)
             ).first()
-            if user is not None:
-                raise CloudError(code, f"{thing.id} is in use by {user[0]} ({table.name})")
+            if found is not None:
+                user = next(id for id in found if id != thing.id)
+                said, remedy = _WORDS.get(table.name, _OTHERWISE)
+                raise CloudError(
+                    code, f"{thing.id} {said.format(user=user)}", remedy=remedy.format(user=user)
+                )

@@ -40,6 +40,9 @@ POLL = 0.2
 #: After how long what failed is tried again, and what stands is looked at and counted.
 RETRY, HEAL, COUNT = timedelta(seconds=5), timedelta(minutes=1), timedelta(seconds=10)
 
+#: What the owner of a row is told when the network could not be made; the log says why.
+_WAITS = "the network cannot be made so at the moment; it is tried again"
+
 #: Every kind of row that the network is made of, each after what it stands on.
 KINDS: tuple[type[Any], ...] = (
     Vpc, VSwitch, DBInstance, Cen, Grant, TransitRouter, Attachment, Connection
@@ -60,7 +63,13 @@ class Goal:
     going: set[str] = field(default_factory=set)
     """Ids of the rows whose things shall go."""
     troubles: dict[str, str] = field(default_factory=dict)
-    """Why a row could not be brought to what it wants, by id."""
+    """Why a row could not be brought to what it wants, by id, for its owner."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """What failed in the network, by id, for the operator."""
+
+    def fail(self, id: str, problem: NetworkFailed) -> None:
+        """Keep what failed in both words."""
+        self.troubles[id], self.failures[id] = _WAITS, problem.message
 
 
 def wanted(session: Session) -> Goal:
@@ -94,6 +103,7 @@ class Reconciler:
         self._connect = connect
         self._seen: object = None
         self._again = self._count = utcnow()
+        self._failures: dict[str, str] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
@@ -133,8 +143,9 @@ class Reconciler:
             _bring(fabric, goal)
             removed = True
         except NetworkFailed as problem:
-            goal.troubles.update(dict.fromkeys(goal.versions, problem.message))
-            goal.troubles.update(dict.fromkeys(goal.going, problem.message))
+            for id in (*goal.versions, *goal.going):
+                goal.fail(id, problem)
+        self._say(goal.failures)
         with self._cloud.database.write() as session:
             _settle(session, goal, removed)
         return goal.troubles
@@ -144,6 +155,16 @@ class Reconciler:
         now = now or utcnow()
         self._count = now + COUNT
         self._record(self._connect(), now)
+
+    def _say(self, failures: dict[str, str]) -> None:
+        """Log each failure once for as long as it stays the same."""
+        told: dict[str, list[str]] = {}
+        for id, words in failures.items():
+            if self._failures.get(id) != words:
+                told.setdefault(words, []).append(id)
+        for words, ids in told.items():
+            _log.warning("the network of %s waits: %s", ", ".join(ids), words)
+        self._failures = failures
 
     def _record(self, fabric: Fabric, now: datetime) -> None:
         with self._cloud.database.read() as session:
@@ -179,8 +200,10 @@ def _bring(fabric: Fabric, goal: Goal) -> None:
     for _, id, ensure in steps:
         try:
             ensure()
-        except (NetworkFailed, NetworkRefused) as problem:
-            goal.troubles[id] = problem.message
+        except NetworkFailed as problem:
+            goal.fail(id, problem)
+        except NetworkRefused as refusal:
+            goal.troubles[id] = refusal.message
 
 
 def _settle(session: Session, goal: Goal, removed: bool) -> None:

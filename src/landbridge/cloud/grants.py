@@ -64,10 +64,18 @@ def give(
     """
     vpc = find_vpc(session, account, vpc_id, region)
     if cen_owner_uid == account.uid:
-        raise CloudError("InvalidParameter", "a CEN of the account itself needs no grant")
+        raise CloudError(
+            "InvalidParameter",
+            "a CEN of the account itself needs no grant",
+            remedy="Attach the VPC as it is; for another account's CEN, CenOwnerId is its UID.",
+        )
     cen = session.get(Cen, cen_id)
     if cen is None or cen.owner_uid != cen_owner_uid or not cen.is_wanted:
-        raise CloudError("InvalidCenId.NotFound", f"account {cen_owner_uid} has no CEN {cen_id}")
+        raise CloudError(
+            "InvalidCenId.NotFound",
+            f"account {cen_owner_uid} has no CEN {cen_id}",
+            remedy="Ask whom it belongs to for the CEN's id and the account's UID.",
+        )
     grant = session.get(Grant, (vpc_id, cen_id))
     if grant is None:
         quotas.GRANTS.require_room(len(of_vpc(session, account, vpc.id)))
@@ -98,7 +106,9 @@ def revoke(
     grant = session.get(Grant, (vpc.id, cen_id))
     if grant is None or grant.cen_owner_uid != cen_owner_uid:
         raise CloudError(
-            "GrantNotExist", f"{vpc.id} is not granted to {cen_id} of account {cen_owner_uid}"
+            "GrantNotExist",
+            f"{vpc.id} is not granted to {cen_id} of account {cen_owner_uid}",
+            remedy=f"DescribeGrantRulesToResource says to whom {vpc.id} is granted.",
         )
     _refuse_while_attached(session, grant)
     session.delete(grant)

@@ -115,10 +115,11 @@ def create(
     PeerTransitRouterId,PeerRegionId}, EntityAlreadyExists.PeerAttachment, and `_settle`'s.
     """
     near, far = _ends(session, account, (router_id, cen_id, region), peer_router_id, peer_region)
-    if between(session, near.id, far.id) is not None:
+    if (there := between(session, near.id, far.id)) is not None:
         raise CloudError(
             "EntityAlreadyExists.PeerAttachment",
-            f"{near.region_id} and {far.region_id} are joined already in {near.cen_id}",
+            f"{near.region_id} and {far.region_id} are joined by {there.id} already",
+            remedy=f"Change the bandwidth of {there.id}.",
         )
     plan, mbits, line_type = _settle(session, account, near, far, order)
     connection = Connection(
@@ -150,7 +151,11 @@ def update(
     """
     connection = owned(session, Connection, account, id)
     if not connection.is_wanted:
-        raise CloudError("IncorrectStatus.Attachment", f"{connection.id} is being removed")
+        raise CloudError(
+            "IncorrectStatus.Attachment",
+            f"{connection.id} is being removed",
+            remedy="Join the regions anew when it is gone.",
+        )
     if name is not None:
         connection.name = names.NETWORK_NAME.check(name, "InvalidName")
     if description is not None:
@@ -201,6 +206,7 @@ def set_limit(
         raise CloudError(
             "InvalidTransitRouterId.NotFound",
             f"{cen.id} has no transit router in {region if near is None else peer_region}",
+            remedy="Attach a VPC of that region first.",
         )
     connection = between(session, near.id, far.id)
     if order.bandwidth == 0:
@@ -222,7 +228,11 @@ def _with_plan(
     for plan in plans:
         if plan.span == span and not plan.is_expired():
             return Order(order.bandwidth, Allocation.PLAN, plan.id, order.line_type)
-    raise CloudError("InvalidOperation.BwpNotAssociated", f"{cen.id} has no plan for {span}")
+    raise CloudError(
+        "InvalidOperation.BwpNotAssociated",
+        f"{cen.id} has no bandwidth plan for {span}",
+        remedy="Buy one between these areas, give it to the CEN, or pay by DataTransfer.",
+    )
 
 
 def _ends(
@@ -237,7 +247,11 @@ def _ends(
         if not cen_id or not region:
             raise CloudError("MissingParam.CenIdOrRegionId")
         if region not in regions.regions():
-            raise CloudError("IllegalParam.RegionId", f"there is no region {region!r}")
+            raise CloudError(
+                "IllegalParam.RegionId",
+                f"there is no region {region!r}",
+                remedy="DescribeRegions lists the regions.",
+            )
         router_id = routers.ensure(session, standing(session, account, cen_id), region).id
         here = owned(session, TransitRouter, account, router_id)
     else:
@@ -248,10 +262,23 @@ def _ends(
         if problem.code != TransitRouter.not_found:
             raise
         raise CloudError("InvalidPeerTransitRouterId.NotFound") from None
-    if peer_region not in ("", there.region_id) or there.region_id == here.region_id:
-        raise CloudError("IllegalParam.PeerRegionId", f"{there.id} lies in {there.region_id}")
+    if peer_region not in ("", there.region_id):
+        raise CloudError(
+            "IllegalParam.PeerRegionId",
+            f"{there.id} lies in {there.region_id}, not in {peer_region}",
+        )
+    if there.region_id == here.region_id:
+        raise CloudError(
+            "IllegalParam.PeerRegionId",
+            f"both transit routers lie in {here.region_id}",
+            remedy="Within a region nothing is to be joined: name transit routers of two.",
+        )
     if there.cen_id != here.cen_id:
-        raise CloudError("IllegalParam.PeerTransitRouterId", f"{there.id} is of {there.cen_id}")
+        raise CloudError(
+            "IllegalParam.PeerTransitRouterId",
+            f"{here.id} belongs to {here.cen_id}, {there.id} to {there.cen_id}",
+            remedy="Name two transit routers of one CEN.",
+        )
     return here, there
 
 
@@ -292,6 +319,7 @@ def _settle(
         raise CloudError(
             "InvalidOperation.BwpBandwidthExceeded",
             f"{plan.id} has {left} of {plan.bandwidth} Mbit/s left, not {mbits}",
+            remedy="Take less, or give the plan more bandwidth.",
         )
     return plan, mbits, line_type
 
@@ -305,12 +333,20 @@ def _plan(
         if problem.code != BandwidthPlan.not_found:
             raise
         raise CloudError(
-            "IllegalParam.CenBandwidthPackageId", "the bandwidth plan does not exist"
+            "IllegalParam.CenBandwidthPackageId",
+            f"the bandwidth plan {id} does not exist" if id else "no bandwidth plan is named",
+            remedy="Name a plan of the CEN (DescribeCenBandwidthPackages), or pay by DataTransfer.",
         ) from None
     if plan.cen_id != near.cen_id:
-        raise CloudError("InvalidOperation.BwpNotAssociated", f"{plan.id} is not of {near.cen_id}")
+        raise CloudError(
+            "InvalidOperation.BwpNotAssociated",
+            f"{plan.id} is not given to {near.cen_id}",
+            remedy=f"Associate {plan.id} with {near.cen_id} first.",
+        )
     if plan.span != (span := span_of(near.region_id, far.region_id)):
         raise CloudError(
-            "IllegalParam.CenBandwidthPackageId", f"{plan.id} is for {plan.span}, not {span}"
+            "IllegalParam.CenBandwidthPackageId",
+            f"{plan.id} is for {plan.span}, not {span}",
+            remedy=f"Name a plan for {span}: the areas of a plan cannot be changed.",
         )
     return plan

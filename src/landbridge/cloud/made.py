@@ -28,6 +28,9 @@ class State(Enum):
     """It is not wanted; the row goes when nothing of it is left."""
 
 
+_DONE = {State.MAKING: "made", State.CHANGING: "changed", State.REMOVING: "removed"}
+
+
 class Made:
     """Mixed into a table of things that the network is made of."""
 
@@ -60,4 +63,10 @@ class Made:
         """CloudError with `code` unless it stands as it is wanted."""
         if self.state is not State.STANDING:
             why = f": {self.trouble}" if self.trouble else ""
-            raise CloudError(code, f"{what} is {self.state.value}{why}")
+            raise CloudError(
+                code,
+                f"{what} is being {_DONE[self.state]}{why}",
+                remedy="Nothing can be built on what is being removed."
+                if self.state is State.REMOVING
+                else "It takes a moment: try again when its list shows it as Active or Attached.",
+            )

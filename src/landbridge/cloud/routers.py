@@ -50,10 +50,11 @@ def create(
     CloudError: InvalidRegionId.NotFound, EntityAlreadyExists.TransitRouter, InvalidName,
     InvalidDescription.
     """
-    if find(session, cen.id, region) is not None:
+    if (there := find(session, cen.id, region)) is not None:
         raise CloudError(
             "EntityAlreadyExists.TransitRouter",
-            f"{cen.id} has a transit router in {region} already",
+            f"{cen.id} has transit router {there.id} in {region} already",
+            remedy="A CEN has one in each region: use that one.",
         )
     router = TransitRouter(
         id=ids.new("tr"),
@@ -83,7 +84,11 @@ def ensure(session: Session, cen: Cen, region: str) -> TransitRouter:
     """
     router = find(session, cen.id, region) or create(session, cen, region)
     if not router.is_wanted:
-        raise CloudError("IncorrectStatus.TransitRouter", f"{router.id} is being removed")
+        raise CloudError(
+            "IncorrectStatus.TransitRouter",
+            f"{router.id} is being removed",
+            remedy="Try again when it is gone: another one is made then.",
+        )
     return router
 
 

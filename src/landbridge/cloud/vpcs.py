@@ -91,7 +91,11 @@ def create_vpc(
     find_region(region)
     block = _block(cidr or DEFAULT_CIDR)
     if block.prefixlen not in _VPC_BITS:
-        raise CloudError("InvalidCidrBlock.Malformed", f"{block}: the mask has 16 to 28 bits")
+        raise CloudError(
+            "InvalidCidrBlock.Malformed",
+            f"{block} is not a block that a VPC may have",
+            remedy="Its mask has 16 to 28 bits, like 10.1.0.0/16.",
+        )
     vpc = Vpc(
         id=ids.new("vpc"),
         owner_uid=account.uid,
@@ -238,4 +242,4 @@ def _refused_by_the_network() -> Iterator[None]:
     except NetworkRefused as refusal:
         overlaps = refusal.id == "network.overlap"
         code = "InvalidCidrBlock.Overlapped" if overlaps else "InvalidCidrBlock.Malformed"
-        raise CloudError(code, refusal.message) from None
+        raise CloudError(code, refusal.message, remedy=refusal.remedy) from None
