@@ -11,6 +11,7 @@ import contextlib
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -37,6 +38,7 @@ class Claim:
         self._name = name
         self._fd: int | None = None
         self._connection: Connection | None = None
+        self._driver: Any = None
         self._pid = 0
         self._mutex = threading.Lock()
 
@@ -52,6 +54,7 @@ class Claim:
             # Each look is a transaction of its own: an open one would hold back vacuum.
             engine = self._engine.execution_options(isolation_level="AUTOCOMMIT")
             connection = engine.connect()
+            self._driver = connection.connection.driver_connection
             try:
                 connection.detach()
                 is_ours = connection.scalar(
@@ -99,6 +102,7 @@ class Claim:
         if self._connection is not None:
             with contextlib.suppress(DBAPIError):
                 self._connection.close()
+            self._driver.close()  # SQLAlchemy lets one that broke just go
             self._connection = None
 
     def _taken(self) -> StoreFailed:

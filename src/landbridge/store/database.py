@@ -47,10 +47,14 @@ class Database:
         self._ways = {writes: self._way(writes=writes) for writes in (False, True)}
         self._turn = threading.Lock()
         self._mine = threading.local()
-        with said_plainly(self.url):
-            if self.file is None:
-                _refuse_unfit(self.engine, self.url)
-            schema.upgrade(self.engine, self.file)
+        try:
+            with said_plainly(self.url):
+                if self.file is None:
+                    _refuse_unfit(self.engine, self.url)
+                schema.upgrade(self.engine, self.file)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def file(self) -> Path | None:
