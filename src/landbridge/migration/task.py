@@ -100,6 +100,8 @@ class Request:
     """Number (user and group) of the account that runs the server; None: the usual one."""
     through: tuple[str, ...] = ()
     """Command that starts the server, see `Cluster`; empty: it is started as it is."""
+    ending: tuple[str, ...] = ()
+    """Command that ends whatever programs a stopped server has left; empty: it leaves none."""
 
 
 class Task:
@@ -116,7 +118,7 @@ class Task:
     @property
     def request(self) -> Request:
         raw = json.loads((self.folder / "request.json").read_text())
-        for name in ("allow", "waive", "through"):
+        for name in ("allow", "waive", "through", "ending"):
             raw[name] = tuple(raw.get(name, ()))
         if raw["hba_file"] == _HBA:
             lines = self.folder / _HBA

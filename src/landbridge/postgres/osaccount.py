@@ -65,6 +65,13 @@ class OsAccount:
             arguments |= {"user": self.uid, "group": self.gid, "extra_groups": []}
         return arguments
 
+    def become(self) -> None:
+        """Be this account from now on, for good, and nobody else."""
+        if self.switch:
+            os.setgroups([])
+            os.setgid(self.gid)
+            os.setuid(self.uid)
+
     def own(self, path: Path) -> None:
         """Give one file or folder to this account."""
         if self.switch:

@@ -4,6 +4,8 @@ A program that detaches itself is no child of the server any more. Found are: wh
 server's control group; with an account of its own all processes of that account; otherwise
 what a sandbox holds in the instance's network namespace. Who shares both account and network
 with others cannot be told apart and is left.
+
+    python -m landbridge.servers.ending ID ACCOUNT
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import ServerFailed
@@ -37,8 +39,18 @@ def end_all(fabric: Fabric, id: str, account: OsAccount) -> None:
 
     Servers of `account` are to be shut down before: this is a kill. Repeatable.
     """
-    group = Group.of(id, account)
     belongs = _of_account(account.uid) if is_own(account) else _of_place(fabric, id)
+    _end(id, account, belongs)
+
+
+def command(id: str, account: OsAccount) -> list[str]:
+    """What does the same from elsewhere, for an account that no other server has."""
+    assert is_own(account)
+    return [sys.executable, "-P", "-m", "landbridge.servers.ending", id, str(account.uid)]
+
+
+def _end(id: str, account: OsAccount, belongs: Belongs) -> None:
+    group = Group.of(id, account)
     end = time.monotonic() + _PATIENCE
     while True:
         if group is not None:
@@ -145,3 +157,17 @@ def _is_alive(status: dict[str, str]) -> bool:
     # A process whose first thread alone has ended looks like a zombie.
     is_zombie = status.get("State", "X")[0] in "ZX"
     return not is_zombie or int(status.get("Threads", "0")) > 1
+
+
+def main(arguments: Sequence[str]) -> None:
+    id, number = arguments
+    account = OsAccount.numbered(int(number))
+    assert is_own(account)
+    try:
+        _end(id, account, _of_account(account.uid))
+    except ServerFailed as left:
+        sys.exit(left.message)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

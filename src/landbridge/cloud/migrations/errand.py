@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import sys
 import threading
@@ -13,12 +14,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ...errors import LandbridgeError
+from ...errors import LandbridgeError, ServerFailed
 from ...network.fabric import Endpoint, Fabric, Outcome
 from ...postgres.cluster import Cluster
 from ...postgres.osaccount import OsAccount, clean_environment
-from ...servers import room, shut_in
-from ...servers.identity import own_account
+from ...servers import ending, room, shut_in
+from ...servers.identity import is_own, own_account
 from ..control import Cloud
 from ..instances import wanted
 from ..instances.homes import Homes, programs
@@ -48,11 +49,23 @@ class Errand:
         self._stop = stop
         self._homes = Homes.of(cloud)
 
-    def cluster(self, row: Migration) -> Cluster:
-        """The destination's server as it is, to be stopped."""
+    def clear(self, row: Migration) -> None:
+        """Stop the destination's empty server, and end all that somebody has started from it.
+
+        Nobody changes its folders then. Raises ServerFailed, also where its data directory is
+        none (instance.no_directory).
+        """
         with self._cloud.database.read() as session:
             instance = session.get_one(DBInstance, row.instance_id)
-            return self._homes.found(instance.id, instance.number)
+        cluster = self._homes.found(instance.id, instance.number)
+        cluster.stop()
+        room.end_all(self._connect(), instance.id, cluster.account)
+        for folder in (cluster.data.parent, cluster.data):
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                raise ServerFailed(
+                    f"the data directory of {instance.id} is no directory",
+                    id="instance.no_directory",
+                )
 
     def run(self, verb: Verb, row: Assessment | Migration) -> dict[str, Any]:
         """Do it, and return its answer.
@@ -94,6 +107,7 @@ class Errand:
             settings={name: str(value) for name, value in goal.settings.items()},
             os_account=None if account == OsAccount.for_servers() else account.uid,
             through=tuple(shut_in.command(cluster)),
+            ending=tuple(ending.command(instance.id, account)) if is_own(account) else (),
             is_managed=row.source_id is not None,
             source_cidrs=self._cidrs(session, row.source_id),
             cidrs=self._cidrs(session, instance.id),

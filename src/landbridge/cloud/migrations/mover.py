@@ -161,7 +161,8 @@ class Mover:
         if row.order is Order.CANCEL:
             self._give_up(row, "cancelled before it was begun")
             return
-        self._errand.cluster(row).stop()
+        if self._tasks.for_destination(self._homes.home(row.instance_id) / "data") is None:
+            self._errand.clear(row)  # else it was begun, by a service that did not live to say so
         try:
             began = self._errand.run(Verb.BEGIN, row)["task"]
         except LandbridgeError as problem:

@@ -72,6 +72,8 @@ class Job:
     os_account: int | None = None
     through: tuple[str, ...] = ()
     """What starts the destination's server, shut in."""
+    ending: tuple[str, ...] = ()
+    """What ends the programs that it leaves."""
     is_managed: bool = False
     """Whether the source is an instance of this control plane."""
     source_cidrs: tuple[str, ...] | None = None
@@ -166,6 +168,7 @@ def _begin_alone(job: Job, tasks: Tasks) -> str:
             replaces_empty_cluster=True,
             os_account=job.os_account,
             through=job.through,
+            ending=job.ending,
         )
         task = create_task(tasks, request, source)
     if not task.is_worked_on():
@@ -184,7 +187,7 @@ def main() -> int:
 
 def _read() -> Job:
     raw = json.load(sys.stdin)
-    for name in ("source_cidrs", "cidrs", "through"):
+    for name in ("source_cidrs", "cidrs", "through", "ending"):
         raw[name] = tuple(raw[name]) if raw[name] is not None else None
     return Job(**raw)
 

@@ -11,9 +11,11 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import LandbridgeError
+from ...postgres.osaccount import OsAccount
 from ...postgres.process import ProcessId
 from ..task import read_json, write_json
 from .destination import Destination
@@ -31,6 +33,9 @@ def main(folder: Path) -> int:
     myself = ProcessId.of(os.getpid())
     write_json(folder / "child.json", myself.as_dict() if myself else {})
     spec = CopySpec(**read_json(folder / "spec.json"))
+    if spec.os_account is not None:
+        spec = _become(OsAccount.numbered(spec.os_account), spec)
+        folder = Path(spec.folder)
 
     def report(progress: CopyProgress) -> None:
         write_json(folder / "progress.json", progress.as_dict(), durable=False)
@@ -52,6 +57,18 @@ def main(folder: Path) -> int:
     write_json(folder / "result.json", {"result": result.as_dict()})
     destination.seal(sync=spec.sync)
     return 0
+
+
+def _become(account: OsAccount, spec: CopySpec) -> CopySpec:
+    """Be the account that the copy is to belong to: what a source sends gets no further.
+
+    The task's folders are closed to it, so the copy's own becomes the current one.
+    """
+    password = spec.conninfo.resolve_password().password
+    os.chdir(spec.folder)
+    os.environ["HOME"] = str(account.home)  # libpq would look for certificates in our own
+    account.become()
+    return replace(spec, folder=".", password=password)
 
 
 if __name__ == "__main__":

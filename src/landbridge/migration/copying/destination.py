@@ -8,15 +8,17 @@ belongs to somebody else, also when he has put his own into a folder that was ou
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
 from ...errors import CopyFailed
+from ...postgres import careful
 from ...postgres.osaccount import OsAccount
 from ..task import read_json, write_json
 from .model import MARKER
@@ -38,12 +40,25 @@ class Destination:
         self.data = data
         self.task = task
         self.account = OsAccount.numbered(os_account)
+        self._is_alone = os_account is not None
+        self._folder = folder
         self._record = folder / "made.json"
 
     @property
     def made(self) -> dict[Path, bool]:
         """The folders this task has put a copy into -> whether they existed (empty) before."""
-        return {Path(path): existed for path, existed in (read_json(self._record) or {}).items()}
+        made = {Path(path): existed for path, existed in (read_json(self._record) or {}).items()}
+        # Its own account writes the record: it names no folder that we would not know.
+        return {p: e for p, e in made.items() if p == self.data or not self._is_alone}
+
+    def hand_over(self) -> None:
+        """Give the account what it copies into, and the folder where it says how far it is.
+
+        It could make neither: the folders above are ours.
+        """
+        for folder in (self._folder, self.data):
+            self.account.make_dir(folder)
+        _fsync(self.data.parent)
 
     def prepare(self) -> None:
         """Make the data directory a partial copy of this task, without any file yet.
@@ -62,6 +77,13 @@ class Destination:
 
     def claim(self, path: Path) -> None:
         """Take an empty or absent folder for the copy; CopyFailed if it is neither."""
+        if self._is_alone and path != self.data:
+            raise CopyFailed(
+                f"the source has a tablespace in {path}: the destination has one folder for"
+                " everything",
+                id="copy.tablespace_conflict",
+                remedy="Move what is in it to pg_default on the source, and drop the tablespace.",
+            )
         existed = path.exists()
         if existed:
             self._refuse_unless_empty(path)
@@ -78,7 +100,7 @@ class Destination:
     def holds(self, system_identifier: str) -> bool:
         """Whether the data directory is a complete copy of that cluster."""
         try:
-            head = (self.data / CONTROL).read_bytes()[:8]
+            head = careful.read(self.data, CONTROL, 8)
         except OSError:
             return False
         # pg_control begins with it (struct ControlFileData), in the order of the host.
@@ -91,7 +113,8 @@ class Destination:
             if path != self.data and path.resolve() in links:
                 self.account.write(path / CLAIM, f"{self.task}\n")
         self.account.write(self.data / MARKER, f"{self.task}\n")
-        (self.data / CONTROL).unlink(missing_ok=True)
+        with suppress(FileNotFoundError), _opened(self.data / "global", os.O_NOFOLLOW) as folder:
+            os.unlink(Path(CONTROL).name, dir_fd=folder)
 
     def clean(self) -> None:
         """Remove every folder of this task's earlier attempt, and what it holds.
@@ -101,13 +124,8 @@ class Destination:
         for path, existed in self.made.items():
             if not path.is_dir() or not self._is_ours(path):
                 continue
-            claim = self._claim(path)
-            # The claim last: what is left of a half removed folder stays ours.
-            for child in sorted(path.iterdir(), key=lambda p: p.name == claim):
-                if child.is_dir() and not child.is_symlink():
-                    shutil.rmtree(child)
-                else:
-                    child.unlink()
+            with _opened(path) as folder:
+                _empty(folder, last=self._claim(path))
             if not existed:
                 path.rmdir()
         self._record.unlink(missing_ok=True)
@@ -126,7 +144,7 @@ class Destination:
             for root in paths:
                 for _ in pool.map(_fsync, _tree(root), chunksize=1):
                     pass
-        for root in paths:
+        for root in paths if not self._is_alone else ():
             _fsync(root.parent)
 
     def seal(self, *, sync: bool = True) -> None:
@@ -148,7 +166,7 @@ class Destination:
     def _is_ours(self, path: Path) -> bool:
         """Whether a partial copy's folder is this task's: it says so, or it is empty."""
         try:
-            return (path / self._claim(path)).read_text().strip() == self.task
+            return careful.read(path, self._claim(path)).decode().strip() == self.task
         except OSError:
             return path.is_dir() and not any(path.iterdir())
 
@@ -158,8 +176,9 @@ class Destination:
             return
         whose = ""
         if MARKER in found or (path / MARKER).exists():
-            with contextlib.suppress(OSError):
-                whose = f" (a partial copy of task {(path / MARKER).read_text().strip()})"
+            with suppress(OSError):
+                task = careful.read(path, MARKER).decode(errors="replace").strip()
+                whose = f" (a partial copy of task {task})"
         raise CopyFailed(
             f"{path} is not empty{whose}: {', '.join(found)}",
             id="copy.destination_not_empty",
@@ -170,6 +189,30 @@ class Destination:
 def is_partial(data: Path) -> bool:
     """Whether a data directory is no cluster: half made or half removed, or nothing at all."""
     return (data / MARKER).exists() or not (data / CONTROL).exists()
+
+
+@contextmanager
+def _opened(path: Path, flags: int = 0) -> Iterator[int]:
+    """A folder, held so that nobody puts another one in its place."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | flags)
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _empty(folder: int, *, last: str) -> None:
+    """Remove all that is in an open folder, links themselves; the file `last` last.
+
+    Until that is gone a half removed folder still says whose it is.
+    """
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name == last)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.name, dir_fd=folder)
+        else:
+            os.unlink(entry.name, dir_fd=folder)
 
 
 def _tree(root: Path) -> list[Path]:

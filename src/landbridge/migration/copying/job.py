@@ -132,6 +132,8 @@ class CopyJob:
         if (held := lock.take(self._lock())) is None:
             raise CopyFailed("a copy of this task is being started elsewhere", id="copy.busy")
         try:
+            if self.task.request.os_account is not None:
+                self._destination.hand_over()
             start_detached(
                 [sys.executable, "-m", "landbridge.migration.copying.child", self.folder],
                 output=self.folder / "log",

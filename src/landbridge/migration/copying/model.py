@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from ...postgres.conninfo import Conninfo
+from ...postgres.conninfo import Conninfo, Secret
 
 #: Marker file in a data directory that is not (yet) a cluster: a partial copy.
 MARKER = "landbridge.partial"
@@ -56,11 +56,14 @@ class CopySpec:
     sync: bool = True
     """Make the copy durable (fsync)."""
     os_account: int | None = None
-    """Number of the account that the files are to belong to; None: the usual one."""
+    """Number of an account of its own that the files are to belong to, and that copies; it has
+    the data directory and no tablespaces elsewhere. None: the usual one."""
+    password: Secret | None = field(default=None, repr=False)
+    """Never stored: of a copier to whom the passfile is closed."""
 
     @property
     def conninfo(self) -> Conninfo:
-        return Conninfo(self.source)
+        return Conninfo(self.source, self.password)
 
     @property
     def path(self) -> Path:

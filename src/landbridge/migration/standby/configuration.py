@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from ...errors import LandbridgeError
+from ...postgres import careful
 from ...postgres.cluster import CONFIG_HEADER, Cluster, quote
 from ...postgres.configcheck import refused_settings
 from ...postgres.hotstandby import HOT_STANDBY
@@ -23,6 +24,8 @@ _FROM_SOURCE = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_id
 _RECOVERY_FILES = ("recovery.conf", "recovery.done", "recovery.signal", "standby.signal")
 #: Lines that may hold a secret: of a connection string, a URI, a key, LDAP or RADIUS.
 _SECRET = re.compile(r"passw(?!ord_encryption)|passphrase|secret|://[^/\s]*:[^/\s]*@", re.I)
+#: Bytes that ALTER SYSTEM's file may have.
+_AUTOMATIC = 1 << 20
 #: Until 11 these stand in recovery.conf, from 12 on in postgresql.conf.
 _RECOVERY = ("primary_", "recovery_", "restore_command", "standby_mode", "archive_cleanup_command")
 
@@ -142,10 +145,10 @@ def write_standby(task: Task, extra: Mapping[str, str | int] | None = None) -> N
 def write_final(task: Task) -> None:
     """Write the configuration of a server that has been promoted; ALTER SYSTEM's is kept."""
     cluster = task.cluster()
-    automatic = cluster.data / "postgresql.auto.conf"
-    altered = automatic.read_text()
+    automatic = "postgresql.auto.conf"
+    altered = careful.read(cluster.data, automatic, _AUTOMATIC).decode()
     cluster.configure(final_settings(task) | cluster.lasting_socket, hba_lines(task.request))
-    cluster.account.write(automatic, altered)
+    cluster.account.write(cluster.data / automatic, altered)
     for name in _RECOVERY_FILES:
         (cluster.data / name).unlink(missing_ok=True)
 
@@ -201,7 +204,7 @@ def take_over(task: Task, cluster: Cluster) -> None:
                 f"{cluster.data} has been promoted and is no standby", id="start.promoted"
             )
         return
-    cluster.account.make_dir(cluster.side)
+    cluster.make_side()
     for name in (*_FROM_SOURCE, *_RECOVERY_FILES):
         path, target = cluster.data / name, cluster.side / f"source-{name}"
         if path.exists() and not target.exists():

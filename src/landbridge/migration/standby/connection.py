@@ -78,7 +78,7 @@ def provide_files(task: Task, cluster: Cluster) -> None:
     Raises LandbridgeError (credentials.missing) if the task's passfile is gone.
     """
     account = cluster.account
-    account.make_dir(cluster.side)
+    cluster.make_side()
     try:
         account.write(passfile(cluster), task.passfile("source").read_text())
     except FileNotFoundError:

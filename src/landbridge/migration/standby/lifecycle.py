@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Mapping
 
 from ...errors import LandbridgeError, ServerFailed
@@ -120,13 +121,30 @@ def undo_standby(task: Task) -> None:
     if not ours:
         return
     cluster.stop("immediate")
+    _end_leftovers(task)
     if cluster.data.exists() and not is_partial(cluster.data):
         # What is left when we die in the midst shall neither start nor pass for promoted.
         Destination(cluster.data, task.id, task.folder / "copy", task.request.os_account).unseal()
-    for folder in (cluster.data, cluster.side, cluster.socket_dir):
+    for folder in (
+        cluster.data,
+        cluster.side,
+        *([] if cluster.is_guarded else [cluster.socket_dir]),
+    ):
         shutil.rmtree(folder, ignore_errors=True)
     if cluster.data.exists():
         raise LandbridgeError(f"{cluster.data} could not be removed", id="start.not_removed")
+
+
+def _end_leftovers(task: Task) -> None:
+    """End what the stopped server has left running; LandbridgeError (start.not_ended)."""
+    if not (command := task.request.ending):
+        return
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LandbridgeError(
+            f"programs of the destination's server do not end: {' '.join(done.stderr.split())}",
+            id="start.not_ended",
+        )
 
 
 def refuse_partial_copy(cluster: Cluster) -> None:
