@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,7 @@ def test_whitelist_and_privileged_account_open_the_way(world: World, ids: tuple[
     body = world.call("DescribeDBInstanceIPArrayList", dbinstance_id=first)
     listed = {r.dbinstance_iparray_name: r.security_iplist for r in body.items.dbinstance_iparray}
     assert listed == {"default": "127.0.0.1", "migration": "10.10.0.0/16"}
+    _close_sessions(world, ids)
     again = {"account_name": "mover", "account_password": PASSWORD}
     world.refused("InvalidAccountName.Duplicate", "CreateAccount", dbinstance_id=first, **again)
     weak = {"account_name": "other", "account_password": "weak"}
@@ -278,6 +280,58 @@ def test_sessions_are_seen_and_one_is_ended(world: World, ids: tuple[str, str]) 
         child.communicate()
     done = world.running.trail(world.tenant)[0]
     assert (done["action"], done["resource"]) == ("landbridge.TerminateSession", first)
+
+
+def test_the_log_is_told_by_time_newest_first(world: World, ids: tuple[str, str]) -> None:
+    first, second = ids
+    hidden = "CREATE ROLE x PASSWORD 'hunter2' CREATE NOTHING"
+    for statement in ("SELECT 'early'/0", *["SELECT 1/0"] * 30, hidden):
+        assert world.psql(second, first, statement).returncode == 1
+    now = datetime.now(UTC)
+    span = {
+        "dbinstance_id": first, "start_time": f"{now - timedelta(hours=1):%Y-%m-%dT%H:%MZ}",
+        "end_time": f"{now + timedelta(minutes=2):%Y-%m-%dT%H:%MZ}",
+    }  # fmt: skip
+    body = world.call("DescribeErrorLogs", **span)
+    rows = body.items.error_log
+    assert (len(rows), body.page_record_count) == (30, 30)
+    assert body.total_record_count > 31
+    assert (rows[0].user, rows[0].database) == ("mover", "postgres")
+    assert "syntax error" in rows[0].error_info
+    assert "STATEMENT:  CREATE ROLE x PASSWORD ********" in rows[0].error_info
+    assert "division by zero" in rows[1].error_info and "SELECT 1/0" in rows[1].error_info
+    later = world.call("DescribeErrorLogs", **span, page_number=2, page_size=30).items.error_log
+    assert "'early'" in later[1].error_info
+    every = "".join(row.error_info for row in (*rows, *later))
+    assert "hunter2" not in every and str(world.running.state) not in every
+    old = {**span, "end_time": f"{now - timedelta(minutes=59):%Y-%m-%dT%H:%MZ}"}
+    assert world.call("DescribeErrorLogs", **old).total_record_count == 0
+    world.refused("InvalidDBInstanceId.NotFound", "DescribeErrorLogs", world.stranger, **span)
+    world.refused(
+        "InvalidParameter", "DescribeErrorLogs", **{**span, "end_time": span["start_time"]}
+    )
+
+
+def _close_sessions(world: World, ids: tuple[str, str]) -> None:
+    """A session stays when the whitelist stops admitting it, unless CloseSessions ends it."""
+    first, second = ids
+
+    def admit(block: str, **more: str) -> None:
+        group = {"DBInstanceIPArrayName": "migration", "SecurityIps": block, **more}
+        world.tenant.call(Product.RDS, "ModifySecurityIps", DBInstanceId=first, **group)
+
+    command = world.psql_command(second, first, "SELECT pg_sleep(60)")
+    with subprocess.Popen(command, env=ENVIRONMENT, text=True, stderr=subprocess.PIPE) as held:
+        counted = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(60)'"
+        world.until(lambda: world.psql(second, first, counted).stdout == "1\n")
+        admit("127.0.0.1")
+        world.until(lambda: "no pg_hba" in world.psql(second, first, "SELECT 1").stderr)
+        assert held.poll() is None
+        admit("10.99.0.0/16", CloseSessions="true")
+        world.until(lambda: held.poll() is not None)
+        assert "terminating connection" in held.communicate()[1]
+    admit("10.10.0.0/16")
+    world.until(lambda: world.psql(second, first, "SELECT 1").stdout == "1\n")
 
 
 def test_an_account_is_reset_and_deleted(world: World, ids: tuple[str, str]) -> None:
@@ -364,6 +418,7 @@ def test_a_killed_service_finishes_what_it_began_and_adopts_its_servers(
     ).dbinstance_id  # fmt: skip
     assert world.until_running(replica).master_instance_id == third
     world.refused("DependencyViolation", "DeleteDBInstance", dbinstance_id=third)
+    _resize(world, third, replica)
     for id in (replica, third):
         world.call("ModifyDBInstanceDescription", dbinstance_id=id, dbinstance_description="Bye")
         world.call("RestartDBInstance", dbinstance_id=id)
@@ -372,6 +427,27 @@ def test_a_killed_service_finishes_what_it_began_and_adopts_its_servers(
         world.until(
             lambda id=id: not (state / "instances" / id).exists() and not _listed(world, id)
         )
+
+
+def _resize(world: World, primary: str, replica: str) -> None:
+    def connections(id: str) -> str:
+        rows = world.call("DescribeParameters", dbinstance_id=id).running_parameters
+        values = {r.parameter_name: r.parameter_value for r in rows.dbinstance_parameter}
+        return str(values["max_connections"])
+
+    assert connections(primary) == connections(replica) == "100"
+    where = {"dbinstance_id": primary, "dbinstance_class": "pg.n2.2c.2m"}
+    world.refused("InvalidParameter", "ModifyDBInstanceSpec", **where, zone_id="cn-hangzhou-i")
+    world.refused("InvalidParameter", "ModifyDBInstanceSpec", **where, dbinstance_storage=25)
+    answer = world.call("ModifyDBInstanceSpec", **where, pay_type="Postpaid")
+    assert answer.dbinstance_id == primary and int(answer.order_id)
+    for id in (primary, replica):
+        row = world.until_running(id)
+        assert connections(id) == "200"
+    assert (row.dbinstance_class, row.dbinstance_storage) == ("pg.n2.1c.1m", 20)
+    for id in (replica, primary):
+        world.call("ModifyDBInstanceSpec", dbinstance_id=id, dbinstance_storage=25)
+        assert world.attribute(id).dbinstance_storage == 25
 
 
 def _listed(world: World, id: str) -> bool:
