@@ -30,7 +30,8 @@ def give(product: Product, name: str, *more: Param) -> Action:
         writes=True,
         resource="InstanceId",
         errors=("InvalidVpcId.NotFound", "InvalidCenId.NotFound", quotas.GRANTS.code),
-        differences=f"{ONLY_VPC} One's own CEN needs no grant and is refused.",
+        differences=f"{ONLY_VPC} One's own CEN needs no grant and is refused. Whether a CEN is not"
+        " there or not of CenOwnerId, the answer is the same.",
     )
 
 
