@@ -25,6 +25,24 @@
     each.querySelectorAll("input, select, textarea").forEach((one) => { one.disabled = !counts; });
   });
 
+  // A field on which the choices of others depend: the form is asked for again, with what was
+  // chosen so far in the address. Forms that only ask are sent.
+  const again = async (form) => {
+    if (form.method === "get") { form.requestSubmit(); return; }
+    const given = new URLSearchParams(new FormData(form));
+    given.delete("form_token");
+    form.querySelectorAll("input[type=password]").forEach((each) => given.delete(each.name));
+    const address = `${form.action.split("?")[0]}?${given}`;
+    const part = form.closest("dialog");
+    const answer = await fetch(address, { headers: part ? { "HX-Request": "true" } : {} });
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const found = fresh.querySelector(`form#${form.id}`);
+    if (!answer.ok || !found) { location.href = address; return; }
+    Idiomorph.morph(form, found.outerHTML, { morphStyle: "outerHTML" });
+    if (!part) history.replaceState(null, "", address);
+    prepare(document.getElementById(form.id));
+  };
+
   // The rule of a field, checked as one types; the browser's own bubbles stay away.
   const check = (input) => {
     const hint = document.getElementById(`${input.id}-hint`);
@@ -39,7 +57,7 @@
   });
   document.addEventListener("change", (event) => {
     if (event.target.form) arrange(event.target.form);
-    if (event.target.matches("[data-reload]")) event.target.form.requestSubmit();
+    if (event.target.matches("[data-reload]")) again(event.target.form);
   });
 
   const prepare = (root) => {
@@ -88,6 +106,7 @@
     morphStyle: "innerHTML",
     ignoreActiveValue: true,
     callbacks: {
+      beforeNodeRemoved: (old) => !(old.nodeType === 1 && old.matches(".plot")),
       beforeNodeMorphed: (old) => !(old.nodeType === 1 && old.matches("[data-keep]")),
       beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
     },
