@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from fix_instances import Managed, a_managed_cloud
 from fix_network import Mode
-from landbridge.cloud import CloudError
-from landbridge.cloud.instances import sessions
+from landbridge.cloud import Cloud, CloudError
+from landbridge.cloud.instances import logs, sessions
+from landbridge.cloud.instances.homes import Homes
 from landbridge.cloud.instances.sessions import Session
+from landbridge.cloud.instances.tables import DBInstance
 from landbridge.postgres.distribution import discover
 from landbridge.postgres.process import wait_until
 
@@ -60,3 +64,39 @@ def test_a_client_is_told_by_its_private_address_and_the_service_is_left_alone(
     assert child.poll() is None
     sessions.terminate(made.cloud, row, found["mover"].pid, found["mover"].begun)
     assert child.wait(10) == 2
+
+
+def test_a_long_log_is_searched_by_time_not_read(tmp_path: Path) -> None:
+    cloud = Cloud.open(tmp_path)
+    instance = DBInstance(id="pgm-long", number=1)
+    cluster = Homes.of(cloud).found(instance.id, instance.number)
+    cluster.log.parent.mkdir(parents=True)
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    with cluster.log.open("w") as log:
+        log.write("started\n")
+        for second in range(20_000):
+            at = begin + timedelta(seconds=second)
+            log.write(f"{at:%Y-%m-%d %H:%M:%S}.000 GMT [7] a@b my app ERROR:  no {second}\n\tx\n")
+            if second == 5000:
+                log.write(f"\t{'long' * 100_000}\n")
+            log.write(f"{at:%Y-%m-%d %H:%M:%S}.500 GMT [7] a@b my app STATEMENT:  s\n")
+            log.write(f"{at:%Y-%m-%d %H:%M:%S}.600 GMT [8] LOG:  in {tmp_path}/x\n")
+    assert cluster.log.stat().st_size < logs.MOST
+    for first, last in ((0, 3), (4999, 5003), (12_345, 12_346), (19_990, 30_000)):
+        page = logs.search(
+            cloud,
+            instance,
+            begin + timedelta(seconds=first),
+            begin + timedelta(seconds=last),
+            1,
+            50,
+        )
+        seconds = range(first, min(last, 20_000))
+        assert page.total == 2 * len(seconds)
+        assert [e.text.split()[4] for e in page.rows[1::2]] == [str(s) for s in seconds][::-1]
+        assert page.rows[0].text == "LOG:  in x"
+    assert page.rows[1].text == "my app ERROR:  no 19999\nx\nmy app STATEMENT:  s"
+    cluster.log.unlink()
+    cluster.log.symlink_to("/etc/passwd")
+    assert logs.search(cloud, instance, begin, datetime.now(UTC), 1, 30).total == 0
+    cloud.close()

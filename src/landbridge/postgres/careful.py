@@ -22,16 +22,22 @@ SMALL = 64 << 10
 
 def read(root: Path, name: str, most: int = SMALL) -> bytes:
     """The first `most` bytes of a plain file below `root`; OSError, also for a link on the way."""
+    with opened(root, name) as file, os.fdopen(os.dup(file), "rb") as stream:
+        return stream.read(most)
+
+
+@contextlib.contextmanager
+def opened(root: Path, name: str) -> Iterator[int]:
+    """A plain file below `root`, to be read; OSError, also for a link on the way."""
     *folders, last = name.split("/")
-    with contextlib.ExitStack() as opened:
-        folder = _open(opened, root, _FOLDER)
+    with contextlib.ExitStack() as stack:
+        folder = _open(stack, root, _FOLDER)
         for part in folders:
-            folder = _open(opened, part, _FOLDER | os.O_NOFOLLOW, folder)
-        file = _open(opened, last, os.O_RDONLY | _HARMLESS, folder)
+            folder = _open(stack, part, _FOLDER | os.O_NOFOLLOW, folder)
+        file = _open(stack, last, os.O_RDONLY | _HARMLESS, folder)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(errno.EINVAL, "no plain file", last)
-        with os.fdopen(os.dup(file), "rb") as stream:
-            return stream.read(most)
+        yield file
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from . import (
     create,
     describe,
     lists,
+    logs,
     manage,
     migration,
     parameters,
@@ -22,6 +23,7 @@ ACTIONS = (
     *whitelists.ACTIONS,
     *accounts.ACTIONS,
     *parameters.ACTIONS,
+    *logs.ACTIONS,
     *migration.ACTIONS,
     *public.ACTIONS,
 )

@@ -16,7 +16,10 @@ MASK = "********"
 _NAMES = re.compile(r"passw|passfile|secret|token|credential|pgpass", re.I)
 _PATTERNS = (
     re.compile(r"(?i)(\b(?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.|'')*'|[^\s'\"]+)"),
-    re.compile(r"(?i)(\bpassword\s+)('(?:[^']|'')*')"),
+    # Of a statement, which may be cut off.
+    re.compile(
+        r"(?is)(\bpassword\s+)((?:e|u&)?'(?:[^'\\]|\\.|'')*(?:'|$)|\$(\w*)\$.*?(?:\$\3\$|$))"
+    ),
     re.compile(r"(?i)(\bpostgres(?:ql)?://[^\s/@:]*:)([^\s/@]+)(?=@)"),
     re.compile(r"()(SCRAM-SHA-256\$\S+|\bmd5[0-9a-f]{32}\b)"),
 )
@@ -43,6 +46,8 @@ def scrub(value: Any, secrets: Iterable[str] = ()) -> Any:
     {'dsn': 'host=h password=******** user=u', 'sslpassword': '********'}
     >>> scrub(["postgresql://ann:s3cr3t@h/db", "it is 4711 here"], ["4711"])
     ['postgresql://ann:********@h/db', 'it is ******** here']
+    >>> scrub(["ALTER ROLE a PASSWORD E'x\\\\'y' LOGIN", "alter role b password $$cut o"])
+    ['ALTER ROLE a PASSWORD ******** LOGIN', 'alter role b password ********']
     """
     secrets = list(secrets)
     if isinstance(value, dict):

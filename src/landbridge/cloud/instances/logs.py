@@ -1,0 +1,121 @@
+"""What an instance's server has written into its log, by time."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ...migration.evidence.scrub import scrub
+from ...postgres import careful
+from ...postgres.cluster import Cluster
+from ..control import Cloud
+from ..paging import Page, numbered_list
+from .homes import Homes
+from .tables import DBInstance
+
+#: Bytes that one look reads at most, and how closely a moment is searched for.
+MOST, _CLOSE = 8 << 20, 64 << 10
+#: Characters of one entry.
+_TEXT = 10_000
+#: As `Cluster.configure` has the servers write; more lines of an entry begin with a tab.
+_ENTRY = re.compile(
+    rb"^(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.\d{3} (?:GMT|UTC) \[(?P<pid>\d+)\] "
+    rb"(?:(?P<user>[^@\s]*)@(?P<database>\S*) )?",
+    re.M,
+)
+#: Lines that belong to the entry before, of the same process.
+_MORE = re.compile(r"((?:.{0,64} )?)(?:DETAIL|HINT|QUERY|CONTEXT|LOCATION|STATEMENT):  ")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One message of the server, with its details and the statement it is about."""
+
+    at: datetime
+    user: str
+    database: str
+    text: str
+
+
+def search(
+    cloud: Cloud, instance: DBInstance, begin: datetime, end: datetime, number: int, size: int
+) -> Page[Entry]:
+    """A page of the entries from `begin` to before `end`, newest first; passwords masked.
+
+    Where those are more than MOST bytes the newest of them count.
+    """
+    cluster = Homes.of(cloud).found(instance.id, instance.number)
+    page = numbered_list(_read(cluster, begin, end)[::-1], number, size)
+    inside = _without_places(cloud, cluster)
+    rows = [Entry(e.at, e.user, e.database, str(scrub(inside(e.text)))[:_TEXT]) for e in page.rows]
+    return Page(rows, page.total, page.number, page.size)
+
+
+def _read(cluster: Cluster, begin: datetime, end: datetime) -> list[Entry]:
+    try:
+        name = cluster.log.relative_to(cluster.data.parent)
+        with careful.opened(cluster.data.parent, str(name)) as file:
+            last = _place(file, end)[1]
+            first = max(_place(file, begin)[0], last - MOST)
+            raw = os.pread(file, max(0, last - first), first)
+    except OSError:  # it has never run
+        return []
+    return [entry for entry in _entries(raw) if begin <= entry.at < end]
+
+
+def _place(file: int, moment: datetime) -> tuple[int, int]:
+    """Two places in a log, close together: all before the first is older than `moment`, nothing
+    after the second is."""
+    low, high = 0, os.fstat(file).st_size
+    while high - low > _CLOSE:
+        middle = probe = (low + high) // 2
+        found = None
+        while found is None and probe < high:
+            piece = os.pread(file, _CLOSE, probe)
+            found = _ENTRY.search(piece, piece.find(b"\n") + 1)
+            probe += 0 if found else _CLOSE
+        if found is None or _at(found) >= moment:
+            high = middle
+        else:
+            low = min(probe + found.start(), high)
+    return low, min(high + _CLOSE, os.fstat(file).st_size)
+
+
+def _at(match: re.Match[bytes]) -> datetime:
+    return datetime.strptime(match["at"].decode(), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+
+
+def _entries(raw: bytes) -> list[Entry]:
+    """Entries in the order they were written; what is before the first whole one is left out."""
+    found: list[Entry] = []
+    before = None
+    heads = list(_ENTRY.finditer(raw))
+    for head, after in zip(heads, [*heads[1:], None], strict=True):
+        text = raw[head.end() : after.start() if after else None].decode(errors="replace").strip()
+        text = text.replace("\n\t", "\n")
+        more = _MORE.match(text) if head["pid"] == before else None
+        if more is not None and found[-1].text.startswith(more[1]):
+            last = found.pop()
+            found.append(Entry(last.at, last.user, last.database, f"{last.text}\n{text}"))
+            continue
+        before = head["pid"]
+        user, database = (
+            (head[name] or b"").decode(errors="replace") for name in ("user", "database")
+        )
+        found.append(Entry(_at(head), user, database, text))
+    return found
+
+
+def _without_places(cloud: Cloud, cluster: Cluster) -> Callable[[str], str]:
+    """Takes out where on this machine something lies."""
+    homes = (cluster.data.parent, cluster.socket_dir, cloud.folder.parent)
+
+    def inside(text: str) -> str:
+        for home in homes:
+            text = text.replace(f"{home}/", "").replace(str(home), "")
+        return text
+
+    return inside
