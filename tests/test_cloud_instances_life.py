@@ -171,7 +171,7 @@ def test_a_full_storage_refuses_writes_until_there_is_room(
     first, second = pair
     size = {"now": 21 << 30}
     monkeypatch.setattr(
-        "landbridge.cloud.instances.reconciler.used_bytes",
+        "landbridge.cloud.instances.storage.used_bytes",
         lambda home: size["now"] if home.name == first else 0,
     )
 

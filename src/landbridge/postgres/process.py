@@ -45,6 +45,14 @@ class ProcessId:
             os.waitpid(self.pid, os.WNOHANG)
         return type(self).of(self.pid) == self
 
+    @property
+    def uid(self) -> int:
+        """Whose it is; root's where it does not let others look at it. -1 if it is gone."""
+        try:
+            return Path(f"/proc/{self.pid}").stat().st_uid
+        except OSError:
+            return -1
+
     def send(self, number: signal.Signals) -> None:
         """Signal it if it still runs."""
         if self.alive():

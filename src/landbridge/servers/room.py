@@ -19,6 +19,7 @@ from ..network.things import admits
 from ..postgres.cluster import Cluster
 from ..postgres.process import ProcessId
 from .ending import end_all
+from .shut_in import Limits, command
 from .starter import Start
 
 __all__ = ["Session", "end_all", "hba_lines", "is_there", "start", "strangers"]
@@ -36,12 +37,21 @@ class Session:
         return asdict(self)
 
 
-def start(fabric: Fabric, id: str, cluster: Cluster, *, shut_in: bool = False) -> None:
+def start(
+    fabric: Fabric,
+    id: str,
+    cluster: Cluster,
+    *,
+    shut_in: bool = False,
+    limits: Limits | None = None,
+) -> None:
     """Start the server of instance `id` at its place; ServerFailed with its own words.
 
-    `shut_in`: in a sandbox, with nothing to write to but the folder that its data lie in.
+    `shut_in`: in a sandbox, with nothing to write to but its data and its socket's folder,
+    within `limits` where the machine keeps them.
     """
-    spec = json.dumps(asdict(Start.of(cluster, shut_in=shut_in)))
+    through = command(cluster, limits) if shut_in else ()
+    spec = json.dumps(asdict(Start.of(cluster, through)))
     done = subprocess.run(
         fabric.command(id, [sys.executable, "-P", "-m", "landbridge.servers.starter", spec]),
         capture_output=True, text=True, start_new_session=True, check=False,

@@ -6,6 +6,8 @@ privilege, cannot be taken off again, and holds for every child:
 
 - no program gives more rights than its caller has (set-uid, file capabilities);
 - files outside the named folders cannot be read, others not even named ones written;
+- links, pipes and devices cannot be made, so that whoever looks into its folders is not led
+  elsewhere and does not wait;
 - processes outside cannot be signalled, traced or reached over abstract sockets.
 """
 
@@ -15,8 +17,10 @@ import ctypes
 import os
 import resource
 from collections.abc import Iterable
-from enum import IntFlag
+from enum import Enum, IntFlag
 from pathlib import Path
+
+from . import calls
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NO_NEW_PRIVS = 38
@@ -58,7 +62,11 @@ class _Access(IntFlag):
 _ADDED = {3: _Access.TRUNCATE, 5: _Access.IOCTL_DEV}
 _LOOK = _Access.EXECUTE | _Access.READ_FILE | _Access.READ_DIR
 _OF_FILES = _Access.WRITE_FILE | _Access.READ_FILE | _Access.EXECUTE | _Access.TRUNCATE
-_DEVICES = _Access.MAKE_CHAR | _Access.MAKE_BLOCK | _Access.IOCTL_DEV
+#: What leads elsewhere, or makes a reader wait.
+_SPECIAL = (
+    _Access.MAKE_CHAR | _Access.MAKE_BLOCK | _Access.MAKE_FIFO | _Access.MAKE_SOCK
+    | _Access.MAKE_SYM | _Access.IOCTL_DEV
+)  # fmt: skip
 #: Signals and abstract sockets, from version 6 on.
 _SCOPES = 0b11
 
@@ -70,7 +78,7 @@ def landlock_version() -> int:
 
 def enforced() -> tuple[str, ...]:
     """What `enter` enforces on this machine, in words."""
-    words = ["no privilege can be gained"]
+    words = ["no privilege can be gained, no namespace made"]
     version = landlock_version()
     if version >= _LEAST:
         words.append("files outside its own folder are closed")
@@ -79,27 +87,44 @@ def enforced() -> tuple[str, ...]:
     return tuple(words)
 
 
-def enter(writable: Iterable[Path], readable: Iterable[Path] = ()) -> None:
+class Use(Enum):
+    """What may be done with a folder and all below it."""
+
+    LOOK = _LOOK
+    """Read and execute."""
+    DATA = ~_LOOK & ~_SPECIAL | _Access.READ_FILE | _Access.READ_DIR
+    """Anything but execute, and make what is no plain file or folder."""
+    LINKS = DATA | _Access.MAKE_SYM
+    """Also symbolic links."""
+    SOCKETS = DATA | _Access.MAKE_SOCK
+    """Also sockets."""
+
+
+def enter(uses: Iterable[tuple[Path, Use]]) -> None:
     """Shut the calling process in, for good, as far as this kernel can. Raises OSError.
 
-    It keeps `writable` with all below it, may read and execute SYSTEM and `readable`, and
-    use DEVICES.
+    It may use the folders as told, read and execute SYSTEM, and use DEVICES.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     arguments = (ctypes.c_ulong(n) for n in (1, 0, 0, 0))
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, *arguments), "prctl")
+    _close_files(uses)
+    calls.drop()
+
+
+def _close_files(uses: Iterable[tuple[Path, Use]]) -> None:
     version = landlock_version()
     if version < _LEAST:
         return
     known = _known(version)
     ruleset = _ruleset(known, version)
     try:
-        for path in (*SYSTEM, *readable):
+        for path in SYSTEM:
             _allow(ruleset, path, _LOOK)
         for path in DEVICES:
             _allow(ruleset, path, known & _OF_FILES)
-        for path in writable:
-            _allow(ruleset, path, known & ~_DEVICES)
+        for path, use in uses:
+            _allow(ruleset, path, known & use.value)
         _check(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
     finally:
         os.close(ruleset)

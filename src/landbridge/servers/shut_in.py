@@ -9,50 +9,105 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..postgres.cluster import Cluster
 from . import sandbox
+from .cgroup import Group
+from .identity import is_own
+from .sandbox import Use
+
+#: Processes of a server: at most 1000 connections, its own, and programs.
+_PROCESSES = 1500
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server gets of the machine, where that can be kept; 0: as much as there is."""
+
+    memory_mb: int = 0
+    cpus: int = 0
 
 
 @dataclass(frozen=True)
 class Room:
     """What a program may do."""
 
-    writable: tuple[str, ...]
-    """Folders that are its own."""
-    readable: tuple[str, ...]
-    """What it may read and execute besides what every program needs."""
-    account: tuple[int, int] | None
+    uses: tuple[tuple[str, str], ...]
+    """Folders, and the name of what may be done with each; the rest of the system is closed."""
+    account: tuple[int, int] | None = None
     """User and group that it runs as; None: ours."""
+    processes: int = 0
+    """How many the account may have; 0: any number."""
+    group: str = ""
+    """The control group that it joins where one can be made."""
+    memory_mb: int = 0
+    cpus: int = 0
 
     @classmethod
-    def of(cls, cluster: Cluster) -> Room:
-        """A server's: its own folder, its socket, its programs."""
-        account = cluster.account
+    def of(cls, cluster: Cluster, limits: Limits) -> Room:
+        """A server's: its data, its socket, its programs."""
+        data, account = cluster.data, cluster.account
+        uses = {
+            data: Use.DATA,
+            # Where a standby makes the links of tablespaces that are made at its primary.
+            data / "pg_tblspc": Use.LINKS,
+            cluster.socket_dir: Use.SOCKETS,
+            cluster.side: Use.LOOK,
+            cluster.distribution.root: Use.LOOK,
+        }
+        group = Group.of(data.parent.name, account)
         return cls(
-            tuple(map(str, (cluster.data.parent, cluster.socket_dir))),
-            (str(cluster.distribution.root),),
+            _named(uses),
             (account.uid, account.gid) if account.switch else None,
+            _PROCESSES if is_own(account) else 0,
+            str(group.path) if group else "",
+            **asdict(limits),
         )
+
+    @classmethod
+    def copying(cls, cluster: Cluster, target: Path) -> Room:
+        """Of a program that makes a copy in `target`."""
+        uses = {target: Use.DATA, cluster.side: Use.LOOK, cluster.distribution.root: Use.LOOK}
+        return replace(cls.of(cluster, Limits()), uses=_named(uses))
 
     def enter(self) -> None:
         """Shut this process in, for good. Raises OSError."""
-        sandbox.enter(map(Path, self.writable), map(Path, self.readable))
+        self._join()
+        if self.processes:
+            resource.setrlimit(resource.RLIMIT_NPROC, (self.processes, self.processes))
+        uses = [(Path(path), Use[name]) for path, name in self.uses]
         if self.account is not None:
             uid, gid = self.account
             os.setgroups([])
             os.setgid(gid)
             os.setuid(uid)
+        sandbox.enter(uses)
+
+    def _join(self) -> None:
+        group = Group(Path(self.group))
+        if self.group and group.make(memory_mb=self.memory_mb, cpus=self.cpus):
+            entry = group.entry()
+            os.write(entry, b"0")
+            os.close(entry)
 
 
-def command(cluster: Cluster) -> list[str]:
+def _named(uses: Mapping[Path, Use]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(path), use.name) for path, use in uses.items())
+
+
+def command(cluster: Cluster, limits: Limits | None = None) -> list[str]:
     """What starts a server shut in; see `Cluster`."""
-    room = json.dumps(asdict(Room.of(cluster)))
-    return [sys.executable, "-P", "-m", "landbridge.servers.shut_in", room]
+    return through(Room.of(cluster, limits or Limits()))
+
+
+def through(room: Room) -> list[str]:
+    """The begin of a command line whose rest is run in `room`."""
+    return [sys.executable, "-P", "-m", "landbridge.servers.shut_in", json.dumps(asdict(room))]
 
 
 def main(arguments: Sequence[str]) -> None:

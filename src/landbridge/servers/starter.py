@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..errors import LandbridgeError, ServerFailed
+from ..errors import LandbridgeError
 from ..postgres.cluster import Cluster
 from ..postgres.distribution import find
 from ..postgres.osaccount import OsAccount
-from . import sandbox
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,14 @@ class Start:
     uid: int
     gid: int
     switch: bool
-    is_shut_in: bool
-    """Whether it gets nothing but its own folder to write to."""
+    through: tuple[str, ...]
+    """The command that shuts it in; empty: it is not."""
 
     @classmethod
-    def of(cls, cluster: Cluster, *, shut_in: bool) -> Start:
+    def of(cls, cluster: Cluster, through: Sequence[str]) -> Start:
         return cls(
             str(cluster.data), cluster.distribution.major, cluster.port,
-            **asdict(cluster.account), is_shut_in=shut_in,
+            **asdict(cluster.account), through=tuple(through),
         )  # fmt: skip
 
 
@@ -48,27 +47,13 @@ def main(arguments: Sequence[str]) -> int:
     start = Start(**json.loads(arguments[0]))
     account = OsAccount(start.name, start.uid, start.gid, start.switch)
     try:
-        cluster = Cluster(Path(start.data), find(start.major), start.port, account=account)
-        if start.is_shut_in:
-            _shut_in(cluster)
-        cluster.start()
+        Cluster(
+            Path(start.data), find(start.major), start.port, account=account, through=start.through
+        ).start()
     except LandbridgeError as error:
         print(json.dumps(error.as_dict()))
         return 1
     return 0
-
-
-def _shut_in(cluster: Cluster) -> None:
-    """Shut ourselves in, and so the server: it inherits all of it."""
-    own = {cluster.data.parent, cluster.socket_dir}
-    cluster.socket_dir.mkdir(mode=0o700, exist_ok=True)
-    cluster.account.own(cluster.socket_dir)
-    try:
-        sandbox.enter(own, [cluster.distribution.root])
-    except OSError as problem:
-        raise ServerFailed(
-            f"the server on {cluster.data} cannot be shut in: {problem}", id="server.sandbox"
-        ) from None
 
 
 if __name__ == "__main__":

@@ -46,41 +46,58 @@ class Post:
 
 
 class Guard:
-    """One thread that ends the sessions of writers on servers that take no writes."""
+    """Ends the sessions of writers on servers that take no writes; nobody waits for another."""
 
     def __init__(self) -> None:
-        self._posts: Mapping[str, Post] = {}
-        self._connections: dict[str, psycopg.Connection[Any]] = {}
+        self._watches: dict[str, _Watch] = {}
 
     def watch(self, posts: Mapping[str, Post]) -> None:
         """Guard these servers, by instance, and no others."""
-        self._posts = posts
-
-    def run(self, stop: threading.Event) -> None:
-        """Guard until `stop` is set."""
-        while not stop.wait(EVERY):
-            self.look()
-        for id in list(self._connections):
-            self._leave(id)
-
-    def look(self) -> None:
-        """One look at every server."""
-        posts = self._posts
-        for id in set(self._connections) - set(posts):
-            self._leave(id)
+        for id in set(self._watches) - set(posts):
+            self._watches.pop(id).over.set()
         for id, post in posts.items():
-            try:
-                if id not in self._connections:
-                    self._connections[id] = connect(post.cluster)
-                known = [post.may_free, SETTLE]  # a switchover's own message is no write
-                ended = self._connections[id].execute(_END_WRITERS, known).fetchall()
-                if ended:
-                    _log.info("%s: %d sessions of writers ended", id, len(ended))
-            except (LandbridgeError, psycopg.Error):  # restarting, or gone: again at the next look
-                self._leave(id)
+            if id in self._watches:
+                self._watches[id].post = post
+            else:
+                self._watches[id] = _Watch(id, post)
+                self._watches[id].start()
 
-    def _leave(self, id: str) -> None:
-        connection = self._connections.pop(id, None)
+    def close(self) -> None:
+        """Guard none, and wait until that is so."""
+        watches = list(self._watches.values())
+        self.watch({})
+        for watch in watches:
+            watch.join()
+
+
+class _Watch(threading.Thread):
+    """Looks after one server until it is over."""
+
+    def __init__(self, id: str, post: Post) -> None:
+        super().__init__(name=f"guard-{id}")
+        self._id = id
+        self.post = post
+        self.over = threading.Event()
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def run(self) -> None:
+        while not self.over.wait(EVERY):
+            try:
+                self._look()
+            except (LandbridgeError, psycopg.Error):  # restarting, or gone
+                self._leave()
+        self._leave()
+
+    def _look(self) -> None:
+        if self._connection is None:
+            self._connection = connect(self.post.cluster)
+        known = [self.post.may_free, SETTLE]  # a switchover's own message is no write
+        ended = self._connection.execute(_END_WRITERS, known).fetchall()
+        if ended:
+            _log.info("%s: %d sessions of writers ended", self._id, len(ended))
+
+    def _leave(self) -> None:
+        connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(psycopg.Error):
                 connection.close()

@@ -3,27 +3,37 @@
 ::
 
     STATE/instances/        mode 0711
-    └── pgm-...             mode 0700, of the server's own account: its sandbox
-        ├── data            the data directory
-        ├── data.landbridge pg_hba.conf, server.log, the private socket
-        ├── data.new.*      a data directory that is being made; begun anew after a crash
-        └── replicator.pgpass   of a standby
+    ├── pgm-...             ours; its server's account may pass
+    │   ├── data            the data directory, the account's
+    │   ├── data.socket     the private socket, the account's
+    │   └── data.landbridge ours, to be read by the account: pg_hba.conf, server.log;
+    │                       server.json, the process; of a standby replicator.pgpass
+    ├── .making             data directories that are being made; begun anew after a crash
+    └── .removed            what is being removed; closed to everybody
+
+Whatever is followed by name lies in folders that no server's account may write. Below `data`
+nothing is trusted: no link is followed there, and no file is read that does not end.
 """
 
 from __future__ import annotations
 
-import os
+import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import psycopg
 
+from ...errors import ServerFailed
+from ...postgres import careful
 from ...postgres.cluster import Cluster
 from ...postgres.distribution import Distribution, find
 from ...servers.identity import own_account
 from ..control import Cloud
 
+#: Seconds for a server to take a connection.
+_PATIENCE = 10
 #: For what needs no program: to find a server's process, to stop it, to connect.
 _NO_PROGRAMS = Distribution("0.0", Path("/"), "none")
 
@@ -54,32 +64,62 @@ class Homes:
         account = own_account(self.folder, number)
         return Cluster(data, _NO_PROGRAMS, listens(data)[1], account=account)
 
+    def open_way(self) -> None:
+        """Let the servers' accounts through to their folders."""
+        for folder in (self.folder, self._making):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o711)
+
+    def lay_out(self, cluster: Cluster) -> None:
+        """Make the folders around a data directory; nobody who could change them may live."""
+        home, account = cluster.data.parent, cluster.account
+        home.mkdir(exist_ok=True)
+        account.show(home, 0o710)
+        if not cluster.is_guarded:
+            # As earlier versions had it: all of it was the account's.
+            _erase(cluster.side)
+            account.make_dir(cluster.guard)
+        cluster.make_side()
+
+    def scratch(self, id: str, mark: str) -> Path:
+        """Where a data directory is made; what was begun before goes."""
+        for left in self._making.glob(f"{id}.*"):
+            _erase(left)
+        return self._making / f"{id}.{mark}"
+
+    def discard(self, id: str) -> None:
+        """Remove all of an instance. Raises ServerFailed (server.not_removed)."""
+        grave = self.folder / ".removed"
+        grave.mkdir(mode=0o700, exist_ok=True)
+        there = grave / id
+        _erase(there)
+        if self.home(id).exists():
+            self.home(id).rename(there)
+        _erase(there)
+
+    @property
+    def _making(self) -> Path:
+        return self.folder / ".making"
+
+
+def _erase(path: Path) -> None:
+    """Remove a tree however deep it is, with whatever is in it."""
+    program = shutil.which("rm") or "/bin/rm"
+    subprocess.run([program, "-rf", "--", path], check=False, capture_output=True)
+    if path.exists() or path.is_symlink():
+        raise ServerFailed(f"{path} could not be removed", id="server.not_removed")
+
 
 def connect(cluster: Cluster, **more: Any) -> psycopg.Connection[Any]:
     """The service's own connection to a running server; may write whatever its default is."""
+    more = {"connect_timeout": _PATIENCE} | more
     return cluster.connect(options="-c default_transaction_read_only=off", **more)
 
 
 def listens(data: Path) -> tuple[str, int]:
     """Address and port of a running server, from its pid file; "" and 0 if none runs."""
     try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
+        lines = careful.read(data, "postmaster.pid").decode().splitlines()
         return lines[5].strip(), int(lines[3])
     except (OSError, IndexError, ValueError):
         return "", 0
-
-
-def used_bytes(home: Path) -> int:
-    """What an instance's files take on the disk."""
-    return sum(
-        _blocks(os.path.join(folder, name))  # noqa: PTH118 (thousands of files, every few seconds)
-        for folder, _, files in os.walk(home)
-        for name in files
-    )
-
-
-def _blocks(path: str) -> int:
-    try:
-        return os.lstat(path).st_blocks * 512
-    except OSError:
-        return 0

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 import psycopg
@@ -21,16 +21,21 @@ from sqlalchemy.orm import Session
 from ...beside import beside
 from ...errors import LandbridgeError
 from ...network.fabric import Fabric
+from ...postgres.cluster import Cluster
 from ..control import Cloud
 from . import dbaccounts, parameters, roles, standby, wanted
 from .guard import Guard, Post
-from .homes import Homes, used_bytes
+from .homes import Homes, connect
 from .server import House
 from .states import KEPT, LockMode, Role, Status
+from .storage import Scales
 from .tables import DBInstance
+from .trouble import words
 
 #: Seconds between two looks at the rows, and at every server's process and size.
 POLL, LOOK = 0.2, 5.0
+#: Seconds between two looks at a server's roles.
+ROLES = 30.0
 #: Seconds before what failed is tried again: at first, and at most.
 _RETRY, _RETRY_MOST = 0.3, 30.0
 #: Servers that are worked on at the same time.
@@ -66,11 +71,15 @@ class Reconciler:
         self._working: dict[str, Future[None]] = {}
         self._failed: dict[str, _Attempt] = {}
         self._looked = 0.0
+        self._scales = Scales()
+        self._asked: dict[str, float] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; jobs that run then are finished first."""
+        self._convert()
         with (
-            beside("guard", self._guard.run),
+            closing(self._scales),
+            closing(self._guard),
             ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="instance") as pool,
         ):
             while not stop.is_set():
@@ -88,6 +97,9 @@ class Reconciler:
             self._looked = time.monotonic()
             self._look()
         now = time.monotonic()
+        for id in self._to_ask(now):
+            self._asked[id] = now
+            self._working[id] = pool.submit(self._ask, id)
         with self._cloud.database.read() as session:
             due = _due(session)
             self._guard.watch(self._posts(session))
@@ -102,16 +114,17 @@ class Reconciler:
             self._work(id)
             self._failed.pop(id, None)
         except (LandbridgeError, psycopg.Error, OSError) as problem:
-            self._fail(id, str(problem))
+            _log.warning("%s: %s", id, problem)
+            self._fail(id, words(problem))
         except Exception as problem:
             _log.exception("%s was not brought to what is wanted", id)
-            self._fail(id, f"a defect of Landbridge: {type(problem).__name__}")
+            self._fail(id, words(problem))
 
-    def _fail(self, id: str, words: str) -> None:
+    def _fail(self, id: str, trouble: str) -> None:
         self._failed[id] = self._failed[id].again() if id in self._failed else _Attempt()
         with suppress(LandbridgeError), self._cloud.database.write() as session:
             if (instance := session.get(DBInstance, id)) is not None:
-                instance.trouble = words
+                instance.trouble = trouble
                 if instance.status is Status.RUNNING and not self._is_up(instance):
                     instance.status = Status.STOPPED
 
@@ -136,7 +149,7 @@ class Reconciler:
         self._settle(goal, done)
 
     def _settle(self, goal: wanted.Wanted, done: list[tuple[roles.Order, str]]) -> None:
-        troubles = [words for _, words in done if words]
+        troubles = [said for _, said in done if said]
         with self._cloud.database.write() as session:
             instance = session.get(DBInstance, goal.id)
             if instance is None:
@@ -158,6 +171,7 @@ class Reconciler:
             primary = instance.primary
             session.delete(instance)
             session.flush()
+            self._scales.forget(id)
             for secret in filter(None, secrets):
                 self._cloud.vault.forget(session, secret)
             if primary is not None:
@@ -170,7 +184,9 @@ class Reconciler:
         for instance in kept:
             if instance.id in self._working:
                 continue
-            used = used_bytes(self.homes.home(instance.id))
+            used = self._scales.used(instance.id, self.homes.home(instance.id))
+            if used is None:
+                used = instance.used_bytes
             up = self._is_up(instance)
             lock = _lock(instance, used)
             if up == (instance.status is not Status.STOPPED) and (
@@ -187,6 +203,56 @@ class Reconciler:
                     row.change()
                 if not up and row.status is Status.RUNNING:
                     row.status = Status.STOPPED
+
+    def _to_ask(self, now: float) -> list[str]:
+        """The servers whose roles are to be looked at."""
+        with self._cloud.database.read() as session:
+            ids = session.scalars(
+                select(DBInstance.id).where(
+                    DBInstance.status == Status.RUNNING, DBInstance.role == Role.PRIMARY
+                )
+            ).all()
+        self._asked = {id: at for id, at in self._asked.items() if id in ids}
+        return [
+            id for id in ids
+            if id not in self._working and now >= self._asked.setdefault(id, now) + ROLES
+        ]  # fmt: skip
+
+    def _ask(self, id: str) -> None:
+        """Put the service's own roles right, which an account with CREATEROLE may have changed."""
+        with self._cloud.database.read() as session:
+            instance = session.get(DBInstance, id)
+        if instance is None or instance.status is not Status.RUNNING or not self._is_up(instance):
+            return
+        try:
+            mended = self._mend(self.homes.found(id, instance.number))
+        except (LandbridgeError, psycopg.Error) as problem:
+            _log.warning("%s: its roles were not looked at: %s", id, problem)
+            return
+        if not mended:
+            return
+        _log.warning("%s: roles of the service were put right: %s", id, ", ".join(mended))
+        with self._cloud.database.write() as session:
+            for replica in session.get_one(DBInstance, id).replicas:
+                replica.change()  # they follow as one of them, with its password
+
+    def _mend(self, cluster: Cluster) -> list[str]:
+        try:
+            with connect(cluster) as conn:
+                return roles.ensure_service(conn)
+        except LandbridgeError:
+            cluster.superuser = roles.SECOND
+            with connect(cluster) as conn:
+                return roles.restore_first(conn)
+
+    def _convert(self) -> None:
+        """Have servers of earlier versions, whose folders were all their own, start anew."""
+        with self._cloud.database.write() as session:
+            kept = session.scalars(select(DBInstance).where(DBInstance.status.in_(KEPT)))
+            for instance in kept:
+                cluster = self.homes.found(instance.id, instance.number)
+                if cluster.data.exists() and not cluster.is_guarded:
+                    instance.change()
 
     def _is_up(self, instance: DBInstance) -> bool:
         return self.homes.found(instance.id, instance.number).process() is not None

@@ -10,15 +10,18 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import DependentObjectsStillExist, DuplicateObject, UndefinedObject
 
+from ...postgres.cluster import BOOTSTRAP_SUPERUSER
 from .dbaccounts import INTERNAL, SUPERUSER_ROLE
 from .states import AccountState, AccountType
+from .trouble import cut
 
 #: What a privileged account is a member of: it monitors, and ends sessions of others.
 _PRIVILEGED_IN = (SUPERUSER_ROLE, "pg_monitor", "pg_signal_backend")
 _PRIVILEGED = "CREATEROLE CREATEDB REPLICATION"
+#: The superuser of remote management; without a password until somebody needs it.
+SECOND = "aurora"
 _SERVICE = {
-    # The superuser of remote management; without a password until somebody needs it.
-    "aurora": "SUPERUSER LOGIN",
+    SECOND: "SUPERUSER LOGIN",
     # What read-only instances follow as.
     "replicator": "REPLICATION LOGIN",
     "monitor": "LOGIN",
@@ -52,30 +55,76 @@ class Found:
     """Those it owns."""
 
 
-def ensure_service(conn: psycopg.Connection[Any]) -> None:
-    """Create the service's roles that are missing."""
-    there = {row[0] for row in conn.execute("SELECT rolname FROM pg_roles")}
-    for name, rights in _SERVICE.items():
-        if name in there:
-            continue
+def ensure_service(conn: psycopg.Connection[Any]) -> list[str]:
+    """Create the service's roles that are missing; which they were.
+
+    Before 16 an account with CREATEROLE can rename and drop those that are no superusers, and
+    make others of their names; those are set aside under another name.
+    """
+    there = {row[0]: row[1:] for row in conn.execute(_THERE, [list(_SERVICE)])}
+    mended = [name for name in _SERVICE if there.get(name) != (True, True)]
+    for name in mended:
+        rights = _SERVICE[name]
         role = sql.Identifier(name)
-        if name.startswith("pg_"):
-            _create_reserved(conn, name)
-            continue
         with conn.transaction():
+            if name in there:
+                _set_aside(conn, name)
+            if name.startswith("pg_"):
+                _create_reserved(conn, name)
+                continue
             conn.execute(sql.SQL("CREATE ROLE {} {}").format(role, sql.SQL(rights)))
             if name == "monitor":
                 conn.execute(sql.SQL("GRANT pg_monitor TO {}").format(role))
+    return mended
+
+
+#: Which of the names are there, whether with their rights, and with what they are members of.
+_THERE = """
+SELECT rolname,
+       CASE rolname
+           WHEN 'aurora' THEN rolsuper AND rolcanlogin
+           WHEN 'replicator' THEN rolreplication AND rolcanlogin AND NOT rolsuper
+           WHEN 'monitor' THEN rolcanlogin AND NOT rolsuper
+           ELSE true END,
+       rolname <> 'monitor' OR pg_has_role(oid, 'pg_monitor', 'MEMBER')
+FROM pg_roles WHERE rolname = ANY (%s)
+"""
+
+
+def restore_first(conn: psycopg.Connection[Any]) -> list[str]:
+    """As SECOND: give the first superuser its name back. A shell in the server can take it."""
+    there = conn.execute(
+        "SELECT FROM pg_roles WHERE rolname = %s AND rolsuper AND rolcanlogin",
+        [BOOTSTRAP_SUPERUSER],
+    ).fetchone()
+    if there is not None:
+        return []
+    with conn.transaction():
+        _set_aside(conn, BOOTSTRAP_SUPERUSER)
+        conn.execute(
+            "UPDATE pg_catalog.pg_authid SET rolname = %s, rolsuper = true, rolcanlogin = true"
+            " WHERE oid = 10",
+            [BOOTSTRAP_SUPERUSER],
+        )
+    return [BOOTSTRAP_SUPERUSER]
+
+
+def _set_aside(conn: psycopg.Connection[Any], name: str) -> None:
+    """Rename a role that has a name of ours and is none of ours."""
+    conn.execute(
+        "UPDATE pg_catalog.pg_authid SET rolname = 'not_' || rolname || '_' || oid"
+        " WHERE rolname = %s",
+        [name],
+    )
 
 
 def _create_reserved(conn: psycopg.Connection[Any], name: str) -> None:
     """Create a role whose name begins with pg_, which no statement may give it."""
     scratch = sql.Identifier(f"lb_{name}")
-    with conn.transaction():
-        conn.execute(sql.SQL("CREATE ROLE {}").format(scratch))
-        conn.execute(
-            "UPDATE pg_catalog.pg_authid SET rolname = %s WHERE rolname = %s", [name, f"lb_{name}"]
-        )
+    conn.execute(sql.SQL("CREATE ROLE {}").format(scratch))
+    conn.execute(
+        "UPDATE pg_catalog.pg_authid SET rolname = %s WHERE rolname = %s", [name, f"lb_{name}"]
+    )
 
 
 def carry_out(conn: psycopg.Connection[Any], orders: Iterable[Order]) -> list[tuple[Order, str]]:
@@ -94,7 +143,8 @@ def _carry_out(conn: psycopg.Connection[Any], order: Order) -> str:
             assert order.verifier is not None
             set_password(conn, order.name, order.verifier)
     except DependentObjectsStillExist as problem:
-        return f"the account {order.name} still owns something: {problem.diag.message_detail}"
+        what = cut(problem.diag.message_detail or "")
+        return f"the account {order.name} still owns something: {what}"
     except UndefinedObject:
         return f"there is no account {order.name}"
     return ""

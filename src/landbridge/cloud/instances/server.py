@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import secrets as random
 import shutil
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from ...errors import LandbridgeError, ServerFailed
 from ...network.fabric import Endpoint, Fabric
 from ...network.things import Instance
 from ...postgres.cluster import Cluster
-from ...postgres.facts.directory import Occupant, look_at
+from ...postgres.facts.directory import PARTIAL_COPY_MARKER
 from ...postgres.osaccount import OsAccount
 from ...servers import room
 from ...servers.identity import own_account
@@ -49,67 +51,60 @@ class House:
             self.homes.home(wanted.id) / "data", programs(wanted.major), endpoint.port,
             account=own_account(self.homes.folder, wanted.number),
         )  # fmt: skip
-        self._make(fabric, wanted, cluster)
         moved = listens(cluster.data) != (endpoint.listen, endpoint.port)
-        self._configure(fabric, wanted, cluster, endpoint)
-        if cluster.process() is not None and (restart or moved):
+        is_up = _is_up(cluster)
+        if is_up and (restart or moved or not cluster.is_guarded):
             cluster.stop()
-        if cluster.process() is None:
-            _own(cluster)
-            room.start(fabric, wanted.id, cluster, shut_in=True)
+            is_up = False
+        if not is_up:
+            room.end_all(fabric, wanted.id, cluster.account)
+            self._open_way(cluster)
+            self._make(fabric, wanted, cluster)
+            self._configure(fabric, wanted, cluster, endpoint)
+            room.start(fabric, wanted.id, cluster, shut_in=True, limits=wanted.limits)
         else:
+            self._configure(fabric, wanted, cluster, endpoint)
             cluster.reload()
         return self._inside(fabric, wanted, cluster, endpoint, everybody)
 
     def remove(self, id: str, number: int, slot_at: Cluster | None, slot: str) -> None:
-        """Stop a server and remove all of it."""
+        """Stop a server, end all that came of it, and remove it."""
         cluster = self.homes.found(id, number)
-        cluster.stop("immediate")
+        if _is_up(cluster):
+            cluster.stop("immediate")
+        room.end_all(self._connect(), id, cluster.account)
         if slot_at is not None and slot_at.process() is not None:
             standby.dismiss(slot_at, slot)
         if cluster.socket_dir.parent != self.homes.home(id):
             shutil.rmtree(cluster.socket_dir, ignore_errors=True)
-        if self.homes.home(id).exists():
-            shutil.rmtree(self.homes.home(id))
+        self.homes.discard(id)
 
     def _make(self, fabric: Fabric, wanted: Wanted, cluster: Cluster) -> None:
         """Make the data directory, whole or not at all."""
-        there = look_at(cluster.data, cluster.account)
-        if there.occupant in (Occupant.CLUSTER, Occupant.EMPTY_CLUSTER):
+        if _is_made(cluster.data):
             return
-        if there.occupant is not Occupant.NOTHING:
-            raise NotYet(f"{cluster.data} holds {there.occupant.value}")
-        self._open_way(cluster.account)
-        home = self.homes.home(wanted.id)
-        for left in home.glob("data.new.*"):
-            shutil.rmtree(left, ignore_errors=True)
         # A name of its own: who was killed may have left a program that still writes.
-        scratch = cluster.data.with_name(f"data.new.{random.token_hex(4)}")
+        scratch = self.homes.scratch(wanted.id, random.token_hex(4))
         if wanted.role is Role.READ_ONLY:
-            cluster.account.make_dir(home)
             standby.copy(fabric, wanted, cluster, scratch)
         else:
             # initdb looks its account up in /etc/passwd.
-            maker = OsAccount.for_servers()
-            maker.make_dir(home)
-            Cluster(scratch, cluster.distribution, 0, account=maker).init()
+            Cluster(scratch, cluster.distribution, 0, account=OsAccount.for_servers()).init()
+            cluster.account.own_tree(scratch)
         if cluster.data.exists():
             cluster.data.rmdir()
-        cluster.account.own(home)
-        cluster.account.own_tree(scratch)
         scratch.rename(cluster.data)
 
-    def _open_way(self, account: OsAccount) -> None:
-        """Let the servers' accounts through to their folders."""
+    def _open_way(self, cluster: Cluster) -> None:
         folder = self.homes.folder
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o711)
-        if not account.can_execute(folder):
+        self.homes.open_way()
+        if not cluster.account.can_execute(folder):
             raise ServerFailed(
                 f"the accounts of the servers cannot get through to {folder}",
                 id="instance.closed_folder",
                 remedy="Make it and the folders above it passable: chmod o+x.",
             )
+        self.homes.lay_out(cluster)
 
     def _configure(
         self, fabric: Fabric, wanted: Wanted, cluster: Cluster, endpoint: Endpoint
@@ -165,12 +160,18 @@ def _private(
     return lambda client: known.get(client, IPv4Address(client))
 
 
-def _own(cluster: Cluster) -> None:
-    """Give all of a stopped server's files to its account, whoever made them."""
-    if cluster.data.stat().st_uid != cluster.account.uid or _foreign(cluster):
-        cluster.account.own_tree(cluster.data.parent)
+def _is_up(cluster: Cluster) -> bool:
+    """Whether its server runs: not if an old pid file names a process of somebody else."""
+    process = cluster.process()
+    return process is not None and (cluster.is_guarded or process.uid == cluster.account.uid)
 
 
-def _foreign(cluster: Cluster) -> bool:
-    control = cluster.data / "global/pg_control"
-    return control.stat().st_uid != cluster.account.uid
+def _is_made(data: Path) -> bool:
+    """Whether there is a data directory. Raises NotYet while a migration's copy is not whole."""
+    if os.path.lexists(data / PARTIAL_COPY_MARKER):
+        raise NotYet("a migration has left half a copy")
+    try:
+        with os.scandir(data) as entries:
+            return next(entries, None) is not None
+    except FileNotFoundError:
+        return False

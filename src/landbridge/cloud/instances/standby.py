@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from ...errors import ServerFailed
 from ...network.fabric import Fabric
 from ...postgres.cluster import CONFIG_HEADER, Cluster, quote
 from ...postgres.conninfo import Conninfo
+from ...servers.shut_in import Room, through
 from .homes import connect
 from .roles import set_password
 from .scram import verifier
@@ -44,9 +43,11 @@ def dismiss(primary: Cluster, slot: str) -> None:
 
 def copy(fabric: Fabric, wanted: Wanted, cluster: Cluster, scratch: Path) -> None:
     """Copy the primary into `scratch`, from the standby's own place; ServerFailed."""
-    shutil.rmtree(scratch, ignore_errors=True)
     program = cluster.distribution.program("pg_basebackup")
+    cluster.account.make_dir(scratch)
+    # The primary sends what it likes: it is written by the standby's account, shut in.
     command = [
+        *through(Room.copying(cluster, scratch)),
         str(program), "-D", str(scratch), "-X", "stream", "-S", wanted.slot, "-c", "fast",
         "-d", _conninfo(fabric, wanted, cluster),
     ]  # fmt: skip
@@ -85,7 +86,7 @@ def _conninfo(fabric: Fabric, wanted: Wanted, cluster: Cluster) -> str:
     assert wanted.primary is not None and wanted.replicator is not None
     path = fabric.path(wanted.id, wanted.primary.id)
     conninfo = Conninfo({"user": "replicator", "host": path.hostaddr, "port": str(path.port)})
-    passfile = cluster.data.parent / "replicator.pgpass"
+    passfile = cluster.side / "replicator.pgpass"
     conninfo.with_password(wanted.replicator).write_passfile(passfile)
     cluster.account.own(passfile)
     values = {
@@ -96,4 +97,4 @@ def _conninfo(fabric: Fabric, wanted: Wanted, cluster: Cluster) -> str:
 
 
 def _environment(cluster: Cluster) -> dict[str, str]:
-    return {**cluster.distribution.environment, "HOME": os.environ.get("HOME", "/")}
+    return {**cluster.distribution.environment, "HOME": "/nonexistent"}

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from ...network import things
 from ...postgres.hotstandby import HOT_STANDBY
+from ...servers.shut_in import Limits
 from ...store import Vault
 from . import classes, parameters, roles
 from .dbaccounts import INTERNAL
@@ -50,6 +51,7 @@ class Wanted:
     """Whether writes are refused because its storage is full."""
     quota: int
     """Bytes of its storage."""
+    limits: Limits
     orders: tuple[roles.Order, ...]
     primary: things.Instance | None = None
     replicator: str | None = None
@@ -71,6 +73,7 @@ def read(session: Session, vault: Vault, instance: DBInstance) -> Wanted:
     is_forced = instance.parameter(parameters.FORCE_READ_ONLY) == "on"
     is_full = instance.lock_mode is LockMode.DISK_QUOTA
     settings = _settings(instance)
+    sold = classes.find(instance.class_name)
     if primary is not None:
         _raise_to(settings, _settings(primary))
         is_forced = is_full = False
@@ -92,6 +95,7 @@ def read(session: Session, vault: Vault, instance: DBInstance) -> Wanted:
         is_forced=is_forced,
         is_full=is_full,
         quota=instance.storage_gb << 30,
+        limits=Limits(sold.memory_mb, sold.cpus),
         orders=tuple(_orders(session, vault, instance)),
         primary=primary.as_thing() if primary else None,
         replicator=vault.reveal(session, secret) if secret else None,
