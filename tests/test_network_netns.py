@@ -25,8 +25,9 @@ from landbridge.network import linux, pgwire
 from landbridge.network.fabric import Observed, Outcome
 from landbridge.network.netns import links, obstacles, shaper
 from landbridge.network.netns.latency import is_possible
-from landbridge.network.netns.links import Links, Route, links_inside
+from landbridge.network.netns.links import Links, links_inside
 from landbridge.network.netns.names import Kind, Label, Names, Role
+from landbridge.network.netns.routes import Route
 from landbridge.network.netns.spaces import inside
 from landbridge.network.things import (
     Attachment,

@@ -11,27 +11,20 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pyroute2 import IPRoute
 
 from ...errors import NetworkFailed
 from .names import Names
+from .routes import MAIN, STATIC, Route, message_of, route_of
 from .spaces import inside
 
 T = TypeVar("T")
 
 _UP = 1  # IFF_UP
-_MAIN = 254  # RT_TABLE_MAIN
-_STATIC = 4  # RTPROT_STATIC: ours; the kernel's own routes are left alone
-_UNREACHABLE = 7  # RTN_UNREACHABLE
-_LAST = 4278198272
-"""Metric of the route that answers what no other route takes."""
-
-ANYWHERE = IPv4Network("0.0.0.0/0")
-
 #: Settings of a namespace that forwards. Strict reverse path = no packet with the source
 #: address of a network behind another device. Unlimited ICMP answers: more of the forbidden
 #: connections end as "no route to host" instead of a timeout (measured: 30 of 48, not 16).
@@ -57,25 +50,6 @@ class Device:
     up: bool
     master: int | None
     address: IPv4Interface | None
-
-
-@dataclass(frozen=True)
-class Route:
-    """A route of ours: to a device, or the answer "unreachable"."""
-
-    to: IPv4Network
-    via: IPv4Address | None = None
-    device: int | None = None
-    source: IPv4Address | None = None
-    """Which of its addresses the router answers with itself."""
-
-    @classmethod
-    def nowhere(cls, to: IPv4Network = ANYWHERE) -> Route:
-        return cls(to)
-
-    @property
-    def metric(self) -> int:
-        return _LAST if self.device is None else 0
 
 
 class Links:
@@ -183,9 +157,9 @@ class Links:
         NetworkFailed (network.routes) if they are not so when read back.
         """
         for route in wanted - self.routes():
-            self.netlink.route("replace", **_message(route))
+            self.netlink.route("replace", **message_of(route))
         for route in self.routes() - wanted:
-            self.netlink.route("del", **_message(route))
+            self.netlink.route("del", **message_of(route))
         if (got := self.routes()) != wanted:
             raise NetworkFailed(
                 f"the kernel did not take the routes: wanted {wanted}, got {got}",
@@ -194,8 +168,8 @@ class Links:
 
     def routes(self) -> set[Route]:
         """The static routes as they are."""
-        found = self.netlink.get_routes(family=socket.AF_INET, table=_MAIN)
-        return {_route(message) for message in found if message["proto"] == _STATIC}
+        found = self.netlink.get_routes(family=socket.AF_INET, table=MAIN)
+        return {route_of(message) for message in found if message["proto"] == STATIC}
 
 
 def _mac(address: IPv4Address) -> str:
@@ -240,31 +214,3 @@ def settle(settings: dict[str, str]) -> None:
     for path, value in wanted.items():
         if path.read_text().strip() != value:
             path.write_text(value)
-
-
-def _message(route: Route) -> dict[str, Any]:
-    message: dict[str, Any] = {
-        "family": socket.AF_INET,
-        "dst": str(route.to),
-        "table": _MAIN,
-        "proto": _STATIC,
-        "priority": route.metric,
-    }
-    if route.device is None:
-        return message | {"type": _UNREACHABLE}
-    message |= {"oif": route.device, "gateway": str(route.via)}
-    return message | ({"prefsrc": str(route.source)} if route.source else {})
-
-
-def _route(message: Any) -> Route:
-    if message["type"] == _UNREACHABLE:
-        device = via = source = None
-    else:
-        device = message.get_attr("RTA_OIF")
-        via, source = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_PREFSRC")
-    return Route(
-        IPv4Network(f"{message.get_attr('RTA_DST') or '0.0.0.0'}/{message['dst_len']}"),
-        via and IPv4Address(via),
-        device,
-        source and IPv4Address(source),
-    )

@@ -6,9 +6,10 @@ from ipaddress import IPv4Interface
 
 from ..fabric import Endpoint
 from ..things import Instance, Vpc, Vswitch
-from .links import ANYWHERE, HOST, ROUTER, Links, Route, links_inside, settle
+from .links import HOST, ROUTER, Links, links_inside, settle
 from .names import INSIDE, Kind, Label, Names, Role
 from .pairs import End, ensure_pair, locate
+from .routes import ANYWHERE, Route
 from .routing import Routing
 from .spaces import Spaces, missing
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from .links import ANYWHERE, Device, Links, Route, links_inside
+from .links import Device, Links, links_inside
 from .names import Kind, Label, Names
+from .routes import ANYWHERE, Route
 from .spaces import Spaces, missing
 
 #: Both ends of an attachment or a line have an address of their own, which nobody routes.
