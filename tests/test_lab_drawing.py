@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from landbridge.lab.changes import attach, join
 from landbridge.lab.drawing import Light, Seen, layout, render_svg, render_terminal
 from landbridge.lab.drawing.picture import Anchor, Kind, Picture
-from landbridge.lab.plan import Plan, attach, join, read
+from landbridge.lab.plan import Plan, read
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 WORDS = ["vpc-a", "10.10.0.0/16", "account a", "vsw-b", "10.20.1.0/24", "pgm-b", "10.20.1.5"]

@@ -13,10 +13,11 @@ import pytest
 
 from landbridge.errors import LandbridgeError, NetworkRefused, UsageError
 from landbridge.lab.accounts import ensure_passfiles
+from landbridge.lab.changes import attach, drop_idle_routers, join
 from landbridge.lab.lab import Lab
 from landbridge.lab.merge import merge
 from landbridge.lab.moving import meter_of
-from landbridge.lab.plan import Plan, attach, drop_idle_routers, join, read
+from landbridge.lab.plan import Plan, read
 from landbridge.lab.store import Labs, Saved
 from landbridge.network.fabric import Meter
 from landbridge.network.things import Grant, network

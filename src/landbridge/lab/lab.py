@@ -23,10 +23,11 @@ from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import find
 from ..servers.room import Session
 from .accounts import MOVER, ensure_passfiles, passfile
+from .changes import drop_idle_routers
 from .drawing import Seen, layout
 from .drawing.picture import Picture
 from .merge import merge
-from .plan import Plan, drop_idle_routers, read
+from .plan import Plan, read
 from .servers import Servers, check_reach, major_of, stop_server
 from .store import Labs, Saved, Store
 

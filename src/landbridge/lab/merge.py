@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from ..errors import NetworkRefused
 from ..network.topology import KINDS
-from .plan import Plan, drop_idle_routers
+from .changes import drop_idle_routers
+from .plan import Plan
 
 
 def merge(read: Plan, file: Plan, wanted: Plan) -> tuple[Plan, list[str]]:

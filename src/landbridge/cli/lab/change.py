@@ -53,7 +53,7 @@ def revoke(vpc: VpcArgument, cen: CenArgument, lab: LabName = None, json: JsonFl
 
 def attach(vpc: VpcArgument, cen: CenArgument, lab: LabName = None, json: JsonFlag = False) -> None:
     """Attach a VPC to the transit router of a CEN in its region."""
-    from ...lab.plan import attach as run
+    from ...lab.changes import attach as run
 
     def edit(plan: Plan) -> None:
         known(plan.topology, "vpcs", vpc)
@@ -87,7 +87,7 @@ def line(
 
     A line that is there keeps its bandwidth unless --mbit says another.
     """
-    from ...lab.plan import join, only_cen
+    from ...lab.changes import join, only_cen
 
     def edit(plan: Plan) -> Line:
         return join(plan.topology, only_cen(plan.topology, cen), a, b, mbit=mbit)
@@ -129,7 +129,7 @@ def bandwidth(
     """Set the bandwidth of a line; what runs over it goes on at the new rate."""
     from dataclasses import replace
 
-    from ...lab.plan import bits
+    from ...lab.changes import bits
 
     *place, amount = where
     mbit = _mbit(amount)
@@ -155,7 +155,7 @@ def _mbit(text: str) -> float | None:
 
 def _line(topology: Topology, where: list[str], cen: str | None) -> Line:
     """The line of an id, or between two regions."""
-    from ...lab.plan import only_cen
+    from ...lab.changes import only_cen
 
     if len(where) == 1:
         found: Line = known(topology, "lines", where[0])

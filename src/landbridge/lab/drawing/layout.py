@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ...network.things import Cen, Line, TransitRouter, Vpc
-from ..plan import MEGABIT, Plan
+from ..changes import MEGABIT
+from ..plan import Plan
+from .columns import Column, columns
 from .picture import Anchor, Box, Dot, Kind, Light, Picture, Role, Text, Wire, shorten
 
-_GAP = 20
-"""Columns between two regions: room for the words of a line."""
-_NARROWEST, _WIDEST = 30, 46
 _ROUTER_HEIGHT = 4
 
 
@@ -29,37 +28,6 @@ class Seen:
 
     light: Light
     words: str
-
-
-@dataclass
-class _Column:
-    """One region: where it stands, and how far down it is filled."""
-
-    region: str
-    x: int
-    width: int
-    gutter: int
-    """Columns for wires along its outer side."""
-    outer_right: bool
-    y: int = 4
-
-    @property
-    def left(self) -> int:
-        """First column of its boxes."""
-        return self.x + (0 if self.outer_right else self.gutter)
-
-    @property
-    def room(self) -> int:
-        """Columns of its boxes."""
-        return self.width - self.gutter
-
-    @property
-    def middle(self) -> int:
-        return self.left + self.room // 2
-
-    def lane(self, number: int) -> int:
-        """Column of a gutter's wire, the outermost first."""
-        return self.x + self.width - 1 - number if self.outer_right else self.x + number
 
 
 def layout(plan: Plan, seen: Mapping[str, Seen], caption: str = "", width: int = 80) -> Picture:
@@ -83,7 +51,7 @@ class _Layout:
         self.plan = plan
         self.topology = plan.topology
         self.seen = seen
-        self.columns = self._columns(width)
+        self.columns = columns(self.topology, width)
         last = list(self.columns.values())[-1] if self.columns else None
         whole = max(width, last.x + last.width if last else 0)
         self.picture = Picture(plan.name, tuple(plan.accounts), whole)
@@ -105,34 +73,13 @@ class _Layout:
         self._legend(bottom + 1)
         return self.picture
 
-    def _columns(self, width: int) -> dict[str, _Column]:
-        """Region -> its column, in the order in which the plan names them."""
-        stacks: dict[str, int] = {}
-        for vpc in self.topology.vpcs.values():
-            stacks[vpc.region] = stacks.get(vpc.region, 0) + 1
-        number = len(stacks)
-        share = (width - _GAP * (number - 1)) // max(number, 1)
-        each = min(max(share, _NARROWEST), _WIDEST)
-        gap = (
-            _GAP
-            if number < 2
-            else max(_GAP, min(_GAP + 8, (width - each * number) // (number - 1)))
-        )
-        gutter = 0
-        if len(self.topology.cens) > 1 or max(stacks.values(), default=0) > 1:
-            gutter = 1 + len(self.topology.cens)
-        return {
-            region: _Column(region, n * (each + gap), each, gutter, number > 1 and n == number - 1)
-            for n, region in enumerate(stacks)
-        }
-
     def _say(
         self, x: int, y: int, words: str, role: Role = Role.PLAIN,
         anchor: Anchor = Anchor.START, account: str | None = None,
     ) -> None:  # fmt: skip
         self.picture.texts.append(Text(x, y, words, role, anchor, account))
 
-    def _vpc(self, column: _Column, vpc: Vpc) -> None:
+    def _vpc(self, column: Column, vpc: Vpc) -> None:
         top, left, right = column.y, column.left + 2, column.left + column.room - 3
         self._say(left, top + 1, shorten(vpc.id, column.room - 14), Role.NAME, account=vpc.account)
         owner = f"account {vpc.account}"
@@ -170,7 +117,7 @@ class _Layout:
             return "not granted", Role.WARNING
         return "not attached", Role.WARNING
 
-    def _vswitch(self, column: _Column, id: str) -> None:
+    def _vswitch(self, column: Column, id: str) -> None:
         left, right = column.left + 2, column.left + column.room - 3
         vswitch = self.topology.vswitches[id]
         self._say(left, column.y + 1, shorten(id, column.room - 22), Role.FAINT)
@@ -202,7 +149,7 @@ class _Layout:
         for column in self.columns.values():
             column.y = y - 1
 
-    def _router(self, column: _Column, y: int, cen: Cen, found: TransitRouter | None) -> None:
+    def _router(self, column: Column, y: int, cen: Cen, found: TransitRouter | None) -> None:
         box = Box(
             Kind.ROUTER, column.left, y, column.room, _ROUTER_HEIGHT, cen.owner, found is None
         )
@@ -214,7 +161,7 @@ class _Layout:
         owner = shorten(f"{cen.id}, account {cen.owner}", column.room - 4)
         self._say(column.left + 2, y + 2, owner, Role.PLAIN, account=cen.owner)
 
-    def _attachment(self, column: _Column, vpc: Vpc) -> None:
+    def _attachment(self, column: Column, vpc: Vpc) -> None:
         attachment = self.topology.attachment_of(vpc.id)
         if attachment is not None:
             cen = self.topology.transit_routers[attachment.transit_router].cen
