@@ -13,9 +13,9 @@ from sqlalchemy import select
 from fix_memory import Memory
 from landbridge.cloud import Cloud, accounts, attachments, bandwidth, cens, fabric, lines, vpcs
 from landbridge.cloud.accounts import Account
+from landbridge.cloud.allocation import Allocation, Order
 from landbridge.cloud.attachments import ZoneMapping
 from landbridge.cloud.fabric import Reconciler
-from landbridge.cloud.lines import Order
 from landbridge.cloud.made import State
 from landbridge.cloud.metering import Item, Usage
 from landbridge.cloud.routers import find
@@ -194,7 +194,7 @@ def test_a_lines_last_bytes_are_counted_before_it_goes(joined: Joined) -> None:
     joined.reconciler.once()
     _, line = joined.line()
     with joined.cloud.database.write() as session:
-        by_transfer = Order(allocation=lines.Allocation.TRANSFER)
+        by_transfer = Order(allocation=Allocation.TRANSFER)
         lines.update(session, joined.ann, line, by_transfer)
     joined.reconciler.once()
     joined.memory.meters[line] = Meter(700, 77)

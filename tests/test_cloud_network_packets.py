@@ -21,12 +21,13 @@ from landbridge.cloud import (
     vpcs,
 )
 from landbridge.cloud.accounts import Account
+from landbridge.cloud.allocation import Order
 from landbridge.cloud.attachments import Attachment, ZoneMapping
 from landbridge.cloud.bandwidth import BandwidthPlan
 from landbridge.cloud.fabric import Reconciler
 from landbridge.cloud.instances.states import Role
 from landbridge.cloud.instances.tables import DBInstance, WhitelistGroup
-from landbridge.cloud.lines import Connection, Order, create
+from landbridge.cloud.lines import Connection, create
 from landbridge.cloud.routers import find
 from landbridge.cloud.routes import Tie
 from landbridge.network.fabric import Outcome

@@ -20,6 +20,7 @@ from landbridge.cloud import (
     cens,
     fabric,
     grants,
+    limits,
     lines,
     metering,
     prices,
@@ -27,10 +28,10 @@ from landbridge.cloud import (
     routers,
     vpcs,
 )
+from landbridge.cloud.allocation import Allocation, Order
 from landbridge.cloud.attachments import ZoneMapping
 from landbridge.cloud.bandwidth import Cycle
 from landbridge.cloud.grants import Payer
-from landbridge.cloud.lines import Allocation, Order
 from landbridge.cloud.made import State
 from landbridge.cloud.metering import Item, Usage
 from landbridge.network.fabric import Meter
@@ -324,16 +325,16 @@ def test_the_older_way_to_give_two_regions_bandwidth(world: World) -> None:
     session, ann, cen = world.session, world.ann, world.cen.id
     a, b = world.joined(HZ, BJ)
     with refused("InvalidTransitRouterId.NotFound"):
-        lines.set_limit(session, ann, cen, HZ, "cn-shanghai", Order(5))
+        limits.set_limit(session, ann, cen, HZ, "cn-shanghai", Order(5))
     with refused("InvalidOperation.BwpNotAssociated"):
-        lines.set_limit(session, ann, cen, HZ, BJ, Order(5))
+        limits.set_limit(session, ann, cen, HZ, BJ, Order(5))
     plan = world.plan()
-    lines.set_limit(session, ann, cen, HZ, BJ, Order(5))
-    lines.set_limit(session, ann, cen, BJ, HZ, Order(7))  # either way round
+    limits.set_limit(session, ann, cen, HZ, BJ, Order(5))
+    limits.set_limit(session, ann, cen, BJ, HZ, Order(7))  # either way round
     (line,) = lines.every(session, ann)
     assert ({line.router_id, line.peer_router_id}, line.bandwidth) == ({a, b}, 7)
     assert line.plan is plan
-    lines.set_limit(session, ann, cen, HZ, BJ, Order(0))
+    limits.set_limit(session, ann, cen, HZ, BJ, Order(0))
     assert line.state is State.REMOVING
 
 

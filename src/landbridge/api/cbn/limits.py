@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud import lines
-from ...cloud.lines import Allocation, Order
+from ...cloud import limits, lines
+from ...cloud.allocation import Allocation, Order
 from ...cloud.paging import numbered_list
 from ..action import Action, Call, Kind, Param, Product
 from ..paging import PAGING, chosen, paged
@@ -16,7 +16,7 @@ from .peers import ORDER_ERRORS, TYPE
 def _set_limit(call: Call) -> dict[str, Any]:
     allocation = call["BandwidthType"]
     order = Order(call["BandwidthLimit"], Allocation(allocation) if allocation else None)
-    lines.set_limit(
+    limits.set_limit(
         call.session,
         call.account,
         call["CenId"],

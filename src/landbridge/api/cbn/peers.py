@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...cloud import CloudError, lines
-from ...cloud.lines import Allocation, LineType, Order
+from ...cloud.allocation import Allocation, LineType, Order
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import minute
 from ..paging import TOKENS, chosen, page
