@@ -109,6 +109,7 @@ def test_a_password_of_a_database_account_is_never_kept(cloud: Cloud) -> None:
         ("Mover", "Wanderer-7", "InvalidAccountName.Malformed"),
         ("pgsql", "Wanderer-7", "InvalidAccountName.Malformed"),
         ("pg_own", "Wanderer-7", "InvalidAccountName.Malformed"),
+        ("user", "Wanderer-7", "InvalidAccountName.Malformed"),
         ("mover", "wanderer", "InvalidAccountPassword.Malformed"),
         ("mover", "Wand-7", "InvalidAccountPassword.Malformed"),
         ("mover", "Wänderer-7", "InvalidAccountPassword.Malformed"),

@@ -25,6 +25,20 @@ _SPECIAL = "!@#$%^&*()_+-="
 #: Names that mean something else where an account is named.
 _RESERVED = {*INTERNAL, "postgres", "public", "none", "all", "replication", "root", "admin"}
 
+#: Reserved words of PostgreSQL 10 to 18 (pg_get_keywords, R and T): a name of them would have
+#: to be quoted in every statement.
+_WORDS = frozenset(
+    "all analyse analyze and any array as asc asymmetric authorization binary both case cast"
+    " check collate collation column concurrently constraint create cross current_catalog"
+    " current_date current_role current_schema current_time current_timestamp current_user"
+    " default deferrable desc distinct do else end except false fetch for foreign freeze from"
+    " full grant group having ilike in initially inner intersect into is isnull join lateral"
+    " leading left like limit localtime localtimestamp natural not notnull null offset on only"
+    " or order outer overlaps placing primary references returning right select session_user"
+    " similar some symmetric system_user table tablesample then to trailing true union unique"
+    " user using variadic verbose when where window with".split()  # noqa: SIM905
+)
+
 
 def create(
     session: Session,
@@ -42,7 +56,7 @@ def create(
     InvalidAccountDescription.Malformed, IncorrectDBInstanceType, QuotaExceeded.Account.
     """
     _check_writable(instance)
-    if not _NAME.fullmatch(name) or name.startswith("pg_") or name in _RESERVED:
+    if not _NAME.fullmatch(name) or name.startswith("pg_") or name in _RESERVED | _WORDS:
         raise CloudError("InvalidAccountName.Malformed", f"{name!r} cannot be an account's name")
     check_password(password)
     row = _find(session, instance, name)

@@ -106,7 +106,7 @@ class Errand:
             hba=_hba(goal, endpoint),
             settings={name: str(value) for name, value in goal.settings.items()},
             os_account=None if account == OsAccount.for_servers() else account.uid,
-            through=tuple(shut_in.command(cluster)),
+            through=tuple(shut_in.command(cluster, goal.limits)),
             ending=tuple(ending.command(instance.id, account)) if is_own(account) else (),
             is_managed=row.source_id is not None,
             source_cidrs=self._cidrs(session, row.source_id),
