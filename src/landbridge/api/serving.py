@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -103,6 +104,7 @@ def serve(
             # What uvicorn puts back and raises again at its end: then it is no more than noted.
             signal.signal(number, server.handle_exit)
         with beside("claim", lambda stop: _keep(keep, stop, server, lost)), work:
+            gc.freeze()  # what is loaded stays: a collection need not look through all of it
             server.run(sockets=[listener])
             _end_in_time()
     if lost:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
 from ..beside import beside
@@ -238,7 +239,13 @@ def _meter(fabric: Fabric, id: str) -> Meter | None:
 
 def _fingerprint(session: Session) -> tuple[Any, ...]:
     """Something that differs whenever a row came, went or changed."""
-    told = []
+    return tuple(tuple(session.execute(question).one()) for question in _questions())
+
+
+@cache
+def _questions() -> tuple[Select[Any], ...]:
+    """Built once, as they are asked all the time."""
+    asked = []
     kinds: tuple[type[Any], ...] = (*KINDS, bandwidth.BandwidthPlan)
     for kind in kinds:
         columns = [func.count(), func.max(kind.created_at)]
@@ -248,5 +255,5 @@ def _fingerprint(session: Session) -> tuple[Any, ...]:
             columns.append(func.sum(case((kind.is_wanted, 1), else_=0)))
         if kind is bandwidth.BandwidthPlan:
             columns.append(func.max(kind.expires_at))
-        told.append(tuple(session.execute(select(*columns).select_from(kind)).one()))
-    return tuple(told)
+        asked.append(select(*columns).select_from(kind))
+    return tuple(asked)

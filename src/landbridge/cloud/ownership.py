@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import ForeignKey, Select, String, func, select
+from sqlalchemy import ForeignKey, Select, String, bindparam, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from .accounts import Account
@@ -29,10 +29,21 @@ def owned(session: Session, kind: type[_Thing], account: Account, id: str) -> _T
 
     Another account's thing is answered exactly like one that does not exist.
     """
-    found = session.scalar(everything(kind, account).where(kind.id == id))
+    found: _Thing | None = session.scalar(_one_of(kind), {"uid": account.uid, "id": id})
     if found is None:
         raise CloudError(kind.not_found)
     return found
+
+
+_lookups: dict[type[Any], Select[Any]] = {}
+
+
+def _one_of(kind: type[Any]) -> Select[Any]:
+    """Built once, as nearly every call looks up something."""
+    if kind not in _lookups:
+        mine = kind.owner_uid == bindparam("uid")
+        _lookups[kind] = select(kind).where(mine, kind.id == bindparam("id"))
+    return _lookups[kind]
 
 
 def everything(kind: type[_Thing], account: Account) -> Select[_Thing]:

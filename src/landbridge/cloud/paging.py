@@ -27,8 +27,10 @@ class Page(Generic[_Row]):
 
 def numbered(session: Session, query: Select[_Row], number: int, size: int) -> Page[_Row]:
     """Page `number` of a query that says its order; empty behind the last."""
-    total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     rows = session.scalars(query.offset((number - 1) * size).limit(size)).all()
+    if number == 1 and len(rows) < size:
+        return Page(rows, len(rows), number, size)
+    total = session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     return Page(rows, total, number, size)
 
 

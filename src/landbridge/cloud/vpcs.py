@@ -8,7 +8,7 @@ from datetime import datetime
 from ipaddress import IPv4Network
 
 from sqlalchemy import ForeignKey, Select, String
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selectinload
 
 from ..errors import NetworkRefused
 from ..network import things
@@ -141,7 +141,7 @@ def vpcs(
         query = query.where(Vpc.name == name)
     if owner is not None:
         query = query.where(Vpc.owner_uid == owner)
-    return query.order_by(Vpc.created_at, Vpc.id)
+    return query.options(selectinload(Vpc.vswitches)).order_by(Vpc.created_at, Vpc.id)
 
 
 def delete_vpc(session: Session, vpc: Vpc) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from ...errors import ServerProgramsMissing
 from ...store import Vault
@@ -182,6 +182,7 @@ def search(
     if key:
         part = DBInstance.id.contains(key, autoescape=True)
         query = query.where(or_(part, DBInstance.description.contains(key, autoescape=True)))
+    query = query.options(joinedload(DBInstance.vpc), selectinload(DBInstance.replicas))
     return query.order_by(DBInstance.created_at.desc(), DBInstance.number.desc())
 
 
