@@ -23,7 +23,6 @@ pytest_plugins = [
     "fix_cloud",
     "fix_instances",
     "fix_api",
-    "fix_party",
     "fix_console",
 ]
 

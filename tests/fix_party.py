@@ -118,14 +118,9 @@ class Party:
         return found
 
 
-@pytest.fixture
-def ann(service: Running, request: pytest.FixtureRequest) -> Party:
-    return Party(service.tenant(f"ann{abs(hash(request.node.nodeid))}"))
-
-
-@pytest.fixture
-def bob(service: Running, request: pytest.FixtureRequest) -> Party:
-    return Party(service.tenant(f"bob{abs(hash(request.node.nodeid))}"))
+def party(service: Running, request: pytest.FixtureRequest, name: str) -> Party:
+    """A new account for the test that asks."""
+    return Party(service.tenant(f"{name}{abs(hash(request.node.nodeid))}"))
 
 
 def code(ask: Callable[[], Any]) -> str:

@@ -8,13 +8,24 @@ import pytest
 from alibabacloud_cbn20170912 import models as m
 from alibabacloud_vpc20160428 import models as v
 
-from fix_party import BJ, HZ, SOON, Party, code
+from fix_api import Running
+from fix_party import BJ, HZ, SOON, Party, code, party
 from landbridge.api.action import Action, Product
 from landbridge.api.client import CallRefused
 from landbridge.api.table import ACTIONS
 from landbridge.postgres.process import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def ann(service: Running, request: pytest.FixtureRequest) -> Party:
+    return party(service, request, "ann")
+
+
+@pytest.fixture
+def bob(service: Running, request: pytest.FixtureRequest) -> Party:
+    return party(service, request, "bob")
 
 
 def test_a_cen_from_first_to_last(ann: Party, bob: Party) -> None:

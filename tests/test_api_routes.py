@@ -11,7 +11,7 @@ from alibabacloud_cbn20170912 import models as m
 from alibabacloud_vpc20160428 import models as v
 
 from fix_api import Running
-from fix_party import BJ, HZ, SOON, Party, code
+from fix_party import BJ, HZ, SOON, Party, code, party
 from landbridge.network.choose import Wanted
 from landbridge.network.daemon.layout import Layout
 from landbridge.network.netns.links import links_inside
@@ -19,6 +19,16 @@ from landbridge.network.netns.names import Kind, Names
 from landbridge.postgres.process import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def ann(service: Running, request: pytest.FixtureRequest) -> Party:
+    return party(service, request, "ann")
+
+
+@pytest.fixture
+def bob(service: Running, request: pytest.FixtureRequest) -> Party:
+    return party(service, request, "bob")
 
 
 def entries(party: Party, table: str, **only: str) -> set[tuple[str, str, str]]:
