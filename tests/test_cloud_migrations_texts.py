@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import landbridge
 from landbridge.assessment.model import Finding, Group, Level, Report
 from landbridge.cloud.migrations import detail, replication
 from landbridge.cloud.migrations.progress import Progress, status
 from landbridge.cloud.migrations.series import Series
 from landbridge.cloud.migrations.tables import Assessment, Migration, Order
+from landbridge.cloud.migrations.told import Teller
 from landbridge.migration.states import Replication, Stage, State
 from landbridge.migration.task import Tasks
 
@@ -151,6 +156,7 @@ def test_stages_and_replication_come_from_the_table_of_states(record: Record) ->
     told = []
     for state in _WAY:
         record.journal.enter(state)
+        record.row.is_active = state is not State.FINISHED
         seen = record.seen()
         told.append((seen.stage, seen.replication))
     assert [stage for stage, _ in told] == [
@@ -159,6 +165,8 @@ def test_stages_and_replication_come_from_the_table_of_states(record: Record) ->
     ]  # fmt: skip
     assert told[0][1] is Replication.UNSTARTED and told[-1][1] is Replication.FINISH
     assert record.seen().switched_at is not None and record.seen().is_promoted
+    record.row.is_active = True  # the destination is not handed back yet
+    assert (record.seen().stage, status(record.row, record.seen())) == (Stage.SWITCH, "Switching")
 
 
 def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
@@ -169,6 +177,11 @@ def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
     assert status(record.row, record.seen()) == "ReadyToSwitch"
     record.row.order = Order.SWITCH
     assert status(record.row, record.seen()) == "Switching"
+    record.row.order = Order.NONE
+    record.journal.append("signal", name="switchover")  # passed on, and not begun yet
+    assert status(record.row, record.seen()) == "Switching"
+    record.journal.append("error", id="fence.not_effective", message="m", held="switchover")
+    assert status(record.row, record.seen()) == "ReadyToSwitch"
 
 
 def test_a_migration_that_came_to_nothing_keeps_its_last_stage(record: Record) -> None:
@@ -198,6 +211,53 @@ def test_the_detail_of_a_migration_tells_its_checks_and_then_its_course(record: 
     assert text[6].endswith(" --- Incremental synchronization")
     assert text[7].endswith(" --- The source was restarted.")
     assert "Process" not in "\n".join(text)
+
+
+STATE = Path("/srv/landbridge")
+HOME = STATE / "instances/pgm-1"
+
+
+def _texts() -> Iterator[str]:
+    """Every text of the packages whose words a record may hold, values left out."""
+    for package in ("migration", "assessment", "postgres"):
+        for path in (Path(landbridge.__file__).parent / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.JoinedStr):
+                    parts = (getattr(part, "value", "X") for part in node.values)
+                    yield "".join(part if isinstance(part, str) else "X" for part in parts)
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
+
+
+def test_no_text_that_a_record_may_hold_advises_commands_of_the_machine() -> None:
+    teller = Teller((STATE,), ())
+    verbs = "resume|cancel|switchover|show|migrate|verify"
+    advice = re.compile(rf"landbridge (?:{verbs})\b(?! \w+ to )|(?<=[ (])--[a-z]")
+    found = [text for text in _texts() if advice.search(text)]
+    assert len(found) > 30
+    assert [told for text in found if advice.search(told := teller.text(text))] == []
+
+
+def test_the_owner_is_told_what_the_api_can_do_and_no_place_of_the_machine(record: Record) -> None:
+    teller = Teller((STATE,), (Path("/opt/engines/15"),))
+    assert teller.text(
+        f"{HOME}/data is not empty; look into {HOME}/data.landbridge/server.log."
+    ) == ("the destination's folder is not empty; look into the destination's folder")
+    assert teller.text("The copy is kept. Start it then:\nlandbridge resume m-1") == (
+        "The copy is kept."
+    )
+    error = {"id": "fence.not_effective", "message": "it may write",
+             "remedy": "Run them, or `landbridge switchover m-1 --fenced`."}  # fmt: skip
+    assert "ForceSwitch=1" in teller.value(error)["remedy"]
+    found = finding("destination.disk", Level.WARNING, f"{HOME}/data is small").as_dict()
+    hidden = finding("destination.running", Level.INFO, "a neighbour").as_dict()
+    fixes = [{"where": where, "lines": ["true"]} for where in ("source", "destination")]
+    raw = {"findings": [found | {"fixes": fixes}, hidden],
+           "destination": {"data": str(HOME), "port": 1, "version": "15.4"}}  # fmt: skip
+    told = teller.report(raw)
+    assert told["destination"] == {"version": "15.4"} and "/srv" not in json.dumps(told)
+    assert [f["id"] for f in told["findings"]] == ["destination.disk"]
+    assert told["findings"][0]["fixes"] == fixes[:1]
 
 
 def test_before_anything_was_begun_it_is_in_precheck() -> None:

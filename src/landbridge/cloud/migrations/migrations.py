@@ -92,8 +92,9 @@ def under_way(session: Session, account: Account, instance_id: str) -> Migration
 
 def switch(row: Migration, progress: Progress, *, forced: bool = False) -> None:
     """Order the switchover. CloudError IncorrectDBInstanceState in any stage but increment."""
-    if progress.stage is not Stage.INCREMENT or row.order is not Order.NONE:
-        stage = progress.stage.value if row.order is Order.NONE else row.order.value
+    is_ordered = row.order is not Order.NONE or progress.is_ordered
+    if progress.stage is not Stage.INCREMENT or is_ordered:
+        stage = Stage.SWITCH.value if is_ordered else progress.stage.value
         raise CloudError(
             "IncorrectDBInstanceState",
             f"task {row.id} is in the stage {stage}; a switchover begins in the stage increment",

@@ -33,6 +33,7 @@ from .errand import Errand, NotReached
 from .place import Verb
 from .series import Series
 from .tables import Assessment, Migration, Order
+from .told import Teller
 
 #: Seconds between two looks at the rows.
 POLL = 0.3
@@ -56,6 +57,7 @@ class Mover:
         self._cloud = cloud
         self._homes = Homes.of(cloud)
         self._tasks = tasks_of(cloud)
+        self._teller = Teller.of(cloud.folder.parent)
         self._stop = stop
         self._errand = Errand(cloud, connect, stop)
         self._working: dict[str, Future[None]] = {}
@@ -101,6 +103,7 @@ class Mover:
         if self._stop.is_set():
             return
         _log.warning("task %s waits: %s", id, words)
+        words = self._teller.text(words)
         with self._cloud.database.write() as session:
             row = session.get(Migration, id)
             if row is not None and row.trouble != words:
@@ -122,8 +125,8 @@ class Mover:
         more = rules.findings(data, instance.storage_gb, report.source)
         with self._cloud.database.write() as session:
             if session.get(Assessment, id) is not None:
-                merged = settle.report(more, report)
-                assessments.settle(session, self._cloud.vault, id, merged)
+                merged = self._teller.report(settle.report(more, report).as_dict())
+                assessments.settle(session, self._cloud.vault, id, Report.from_dict(merged))
 
     def _fix(self, id: str) -> None:
         """Apply an assessment's fixes to the source, once."""
@@ -134,7 +137,7 @@ class Mover:
         try:
             applied = self._errand.run(Verb.FIX, row)["applied"]
         except LandbridgeError as problem:
-            applied = [{"error": problem.as_dict()}]
+            applied = [{"error": self._teller.value(problem.as_dict())}]
         with self._cloud.database.write() as session:
             assessments.fixed(session, self._cloud.vault, id, applied)
 
@@ -168,7 +171,8 @@ class Mover:
         except LandbridgeError as problem:
             if problem.retryable:
                 raise
-            self._give_up(row, f"{problem.message}. {problem.remedy or ''}".strip())
+            remedy = self._teller.remedy(problem.id, problem.remedy)
+            self._give_up(row, f"{self._teller.text(problem.message)}. {remedy}".strip())
             return
         with self._cloud.database.write() as session:
             settle.begun(session, self._cloud.vault, row.id, began)

@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from ...migration.plan import create_task, make_request
 from ...migration.task import Tasks
 from ...postgres.conninfo import Conninfo, Secret
 from ...postgres.distribution import find
+from . import rules
 from .source import is_of_the_machine
 
 #: Roles of the service's own, which a source from elsewhere must not bring along.
@@ -131,14 +132,12 @@ def _assess(job: Job) -> Report:
         cidrs=job.cidrs,
         os_account=job.os_account,
     )
-    report = assess(gather(job.conninfo(), plan))
-    kept = tuple(f for f in report.findings if f.id not in _OF_THE_SERVER)
-    return Report(kept, report.skipped, report.started, report.finished, report.source,
-                  report.destination)  # fmt: skip
-
-
-#: The destination's own server has its port, and is where no data directory lies yet.
-_OF_THE_SERVER = {"destination.port", "destination.empty"}
+    facts = gather(job.conninfo(), plan)
+    report = assess(facts)
+    findings = [f for f in report.findings if f.id not in rules.OF_THE_MACHINE]
+    spaces = (facts.source.tablespaces or ()) if facts.source else ()
+    findings += rules.tablespaces([t.name for t in spaces if Path(t.location).is_absolute()])
+    return replace(report, findings=tuple(findings))
 
 
 def _begin(job: Job) -> str:

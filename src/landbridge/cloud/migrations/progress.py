@@ -11,12 +11,14 @@ from typing import Any
 from ...assessment.model import Report
 from ...migration import states
 from ...migration import task as records
+from ...migration.fence.orders import switchover_ordered
 from ...migration.states import ROW, Replication, Stage, State
 from ...postgres.cluster import Cluster
 from ...postgres.osaccount import OsAccount
 from ..instances.homes import programs
 from . import detail, replication
 from .tables import Assessment, Migration, Order
+from .told import Teller
 
 _STARTED = "Start RDS instance"
 _FOLLOWED = "Synchronize data"
@@ -36,6 +38,7 @@ class Progress:
     live: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] | None = None
     record: records.Task | None = None
+    teller: Teller = field(default_factory=lambda: Teller((), ()))
 
     @classmethod
     def of(cls, tasks: records.Tasks, row: Migration) -> Progress:
@@ -46,6 +49,8 @@ class Progress:
         entries = tuple(record.journal.entries())
         passed = [State(e["state"]) for e in entries if e["kind"] == "state"]
         state = passed[-1] if passed else State.ASSESSING
+        if state is State.FINISHED and row.is_active:
+            state = State.PROMOTED  # its server is not the service's yet
         on_the_way = [s for s in passed if ROW[s].stage is not None]
         return cls(
             state=state,
@@ -55,6 +60,7 @@ class Progress:
             live=record.read_live(),
             report=records.read_json(record.folder / "assessment.json"),
             record=record,
+            teller=Teller.of(tasks.root.parent),
         )
 
     @property
@@ -80,6 +86,11 @@ class Progress:
         return ROW[self.state].label
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether a switchover was ordered that has not begun yet."""
+        return switchover_ordered(self.entries)
+
+    @property
     def is_promoted(self) -> bool:
         """Whether the destination accepts writes, for good."""
         return self.state in (State.PROMOTED, State.FINISHED)
@@ -102,7 +113,7 @@ class Progress:
             elif entry["kind"] == "signal":
                 found = None
         keys = ("id", "message", "remedy", "held")
-        return {key: found.get(key) for key in keys} if found else None
+        return self.teller.value({key: found.get(key) for key in keys}) if found else None
 
     def evidence(self) -> dict[str, Any] | None:
         """The evidence, once it is written; without what only its operator is concerned with."""
@@ -111,15 +122,18 @@ class Progress:
         found = records.read_json(self.record.folder / "evidence.json")
         if not isinstance(found, dict):
             return None
-        found["destination"] = {
-            k: v for k, v in found["destination"].items() if k not in ("data", "host")
-        }
-        return {k: v for k, v in found.items() if k not in ("by", "journal", "settings")}
+        hidden = ("data", "host", "port")
+        found["destination"] = {k: v for k, v in found["destination"].items() if k not in hidden}
+        if found["assessment"]:
+            found["assessment"] = self.teller.report(found["assessment"])
+        shown = {k: v for k, v in found.items() if k not in ("by", "journal", "settings")}
+        told: dict[str, Any] = self.teller.value(shown)
+        return told
 
     def text(self, row: Migration, passed: Assessment) -> str:
         """The task's Detail: its checks, then what happened."""
         whence = {"address": row.address, "port": str(row.port), "account": row.account}
-        report = self.report or passed.report
+        report = self.teller.report(self.report) if self.report else passed.report
         lines = list(detail.checks(Report.from_dict(report), whence)) if report else []
         lines += detail.section(_STARTED, self._events(_STARTED))
         lines += detail.section(_FOLLOWED, self._events(_FOLLOWED))
@@ -133,7 +147,7 @@ class Progress:
         for entry in self.entries:
             if entry["kind"] == "state" and entry["state"] == State.SYNCHRONIZING.value:
                 chapter = _FOLLOWED
-            if chapter == wanted and (text := _said(entry)):
+            if chapter == wanted and (text := _said(entry, self.teller)):
                 yield entry["at"], text
 
     def _cluster(self) -> Cluster:
@@ -153,16 +167,16 @@ class Progress:
         return replication.info(standby, lag, synced=is_synced)
 
 
-def _said(entry: dict[str, Any]) -> str:
+def _said(entry: dict[str, Any], teller: Teller) -> str:
     """What an entry of the record says to the owner; empty where it is no news."""
     kind = entry["kind"]
     if kind == "state":
         return ROW[State(entry["state"])].label
     if kind == "note" and entry["id"] not in _QUIET:
-        return str(entry["text"])
+        return teller.text(entry["text"])
     if kind == "error":
-        remedy = f" {entry['remedy']}" if entry.get("remedy") else ""
-        return f"{entry['message']}{remedy}"
+        remedy = teller.remedy(entry["id"], entry.get("remedy"))
+        return f"{teller.text(entry['message'])} {remedy}".strip()
     if kind == "signal":
         return f"asked for: {entry['name']}"
     return ""
@@ -173,7 +187,8 @@ def status(row: Migration, progress: Progress) -> str:
     if row.order is Order.CANCEL and row.is_active:
         return "Cancelling"
     if progress.state is State.SYNCHRONIZING:
-        return "Switching" if row.order is not Order.NONE else "ReadyToSwitch"
+        is_ordered = row.order is not Order.NONE or progress.is_ordered
+        return "Switching" if is_ordered else "ReadyToSwitch"
     if progress.stage is Stage.SWITCH:
         return "Switching"
     if progress.state in (State.FINISHED, State.FAILED, State.CANCELLED):

@@ -1,0 +1,117 @@
+"""What a record says, in words for the owner of the destination.
+
+A record is written for whoever works on this machine. Its owner is told what can be done by
+the API and at the source, and nothing of where things lie here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...postgres.distribution import discover
+from .rules import OF_THE_MACHINE
+
+_FENCE = (
+    "Set rds_force_trans_ro_non_sup to on at the source (ModifyParameter), or on a server that"
+    " is none of ApsaraDB's ALTER SYSTEM SET default_transaction_read_only = on and SELECT"
+    " pg_reload_conf(); end its sessions, then switch over again. Where nobody writes any more:"
+    " ForceSwitch=1 (ActivateMigrationTargetInstance)."
+)
+_ANEW = "CancelMigration, then begin another migration."
+#: Id of an error or finding -> what its owner can do, where that differs.
+REMEDIES = {
+    "assessment.errors": "The checks above name what stands in the way; DescribeAssessment of a"
+    " new assessment gives the lines that repair it.",
+    "collation.order": "REINDEX the text indexes at the destination after the switchover.",
+    "collation.version": "REINDEX the text indexes at the destination after the switchover.",
+    "fence.broken": _FENCE,
+    "fence.not_effective": _FENCE,
+    "follow.slot_lost": _ANEW,
+    "follow.wal_budget_exceeded": _ANEW,
+    "start.setting_refused": "CancelMigration, set the parameter to another value at the"
+    " destination (ModifyParameter), then begin another migration.",
+    "switchover.time_limit": "Switch over again.",
+    "wal.retention": "Have the destination nearer, write less meanwhile, or raise what limits it"
+    " at the source.",
+    "wal.source_disk": "Make sure that the source's disk has that to spare.",
+}
+#: A command or an option of the command line, in parentheses or as part of a sentence.
+_ASIDE = re.compile(r"\s*\((?:[^()]*\s)?(?:--[a-z]|landbridge [a-z])[^()]*\)")
+_COMMAND = re.compile(r"(?<!\w)--[a-z]|\blandbridge [a-z]+\b(?! \w+ to )|\bthe task's folder\b")
+_SENTENCES = re.compile(r"(?<=[.;:])\s+|\n+")
+_DESTINATION, _PROGRAMS = "the destination's folder", "the server's programs"
+
+
+class Teller:
+    """Tells what concerns the owner alone."""
+
+    def __init__(self, here: Iterable[Path], programs: Iterable[Path]) -> None:
+        """`here`: folders of the service's own; `programs`: those of servers."""
+        self._places = [
+            (re.compile(rf"{re.escape(str(path))}[^\s,;:)'\"]*"), said)
+            for paths, said in ((here, _DESTINATION), (programs, _PROGRAMS))
+            for path in paths
+        ]
+
+    @classmethod
+    def of(cls, state: Path) -> Teller:
+        """Of the service with this state folder."""
+        return cls((state.absolute(), Path(tempfile.gettempdir()) / "landbridge-"), _programs())
+
+    def text(self, text: str) -> str:
+        """A text without places of this machine and without its command line."""
+        for place, said in self._places:
+            text = place.sub(said, text)
+        text = text.replace("--wal-budget", "the budget for WAL")
+        if not _COMMAND.search(text):
+            return text
+        kept: list[str] = []
+        for sentence in _SENTENCES.split(_ASIDE.sub("", text)):
+            if not _COMMAND.search(sentence):
+                kept.append(sentence)
+            elif kept and kept[-1].endswith((":", ";")):
+                kept.pop()
+        return " ".join(kept)
+
+    def remedy(self, id: str, text: str | None) -> str:
+        """What the owner can do about an error or a finding; empty where nobody said."""
+        return REMEDIES.get(id) or self.text(text or "")
+
+    def value(self, value: Any) -> Any:
+        """The same for all texts of a JSON value; errors and findings are known by their ids."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list | tuple):
+            return [self.value(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        told = {name: self.value(each) for name, each in value.items()}
+        if "remedy" in value and "id" in value:
+            told["remedy"] = self.remedy(value["id"], value["remedy"]) or None
+        return told
+
+    def report(self, report: dict[str, Any]) -> dict[str, Any]:
+        """An assessment's report: of the destination its version, of fixes those of the source."""
+        destination = report["destination"]
+        findings = [
+            finding | {"fixes": [fix for fix in finding["fixes"] if fix["where"] == "source"]}
+            for finding in report["findings"]
+            if finding["id"] not in OF_THE_MACHINE
+        ]
+        known = {"version": destination["version"]} if "version" in destination else {}
+        told: dict[str, Any] = self.value(report | {"destination": known, "findings": findings})
+        return told
+
+
+@cache
+def _programs() -> tuple[Path, ...]:
+    """Where the programs of servers and our own lie."""
+    found = {path for each in discover() for path in (each.root, each.bin)} | {Path(sys.prefix)}
+    # The longest first; a root like /usr is everybody's.
+    return tuple(path for path in sorted(found, reverse=True) if len(path.parts) > 2)
