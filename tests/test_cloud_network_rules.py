@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -371,7 +371,24 @@ def test_a_plan_keeps_its_areas_and_ends_unless_it_renews_itself(
     ):
         with refused("InvalidOperation.BwpBusinessStatus"):
             refuse()
+    before = line.version
     bandwidth.renew(session, ann, plan.id, 1)
+    assert line.version == before + 1  # so the network is told
+    end = plan.expires_at
+    for months, code in ((0, "InvalidParameter"), (36, ""), (36, "InvalidParameter")):
+        with refused(code) if code else nullcontext():
+            bandwidth.renew(session, ann, plan.id, months)
+    assert timedelta(365 * 3) <= plan.expires_at - end <= timedelta(366 * 3)
+    bandwidth.renew_itself(session, ann, plan.id, 3)
+    later = plan.expires_at
+    bandwidth.renew_due(session, later)
+    assert not plan.is_expired(later)
+    bandwidth.renew_itself(session, ann, plan.id, 0)
+    later = plan.expires_at
+    bandwidth.renew_due(session, later)
+    assert plan.is_expired(later)
+    bandwidth.renew_itself(session, ann, plan.id, 1)  # at once
+    assert not plan.is_expired(later)
     assert fabric.wanted(session).topology.lines[line.id].rate == 100_000_000
 
 
@@ -390,11 +407,12 @@ def test_what_is_used_is_counted_once_and_priced_for_who_pays(world: World) -> N
         metering.record_traffic(session, line, meter, now)
     assert (line.bytes_out, line.bytes_back) == (2**30 + 5, 2**30)
     window = (begin - timedelta(days=1), begin + timedelta(days=1))
-    hours = prices.estimate(session, bob, *window)
+    hours = prices.estimate(session, bob, *window, prices.PriceList())
     assert [(c.item, c.quantity, c.resource_id) for c in hours.costs] == [
         (Item.ATTACHMENT, 2.0, attachment.id)
     ]
-    told = {cost.item: cost for cost in prices.estimate(session, ann, *window).costs}
+    estimate = prices.estimate(session, ann, *window, prices.PriceList())
+    told = {cost.item: cost for cost in estimate.costs}
     assert set(told) == {Item.PLAN, Item.TRANSFER}
     assert told[Item.PLAN].quantity == 30.0
     assert told[Item.TRANSFER].quantity == pytest.approx(2 + 5 / 2**30)

@@ -9,6 +9,11 @@ from ..cloud import CloudError
 _FORMS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ")
 
 
+def now() -> datetime:
+    """This moment, without parts of a second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 def second(at: datetime) -> str:
     """Like `2026-01-31T12:00:00Z`."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

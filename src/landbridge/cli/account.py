@@ -5,10 +5,12 @@ Works on the state directory itself; whether the service runs makes no differenc
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import UsageError
 from .account_users import user
 from .local import AccountArgument, local_cloud, minute, pairs, table
 from .options import JsonFlag
@@ -151,6 +153,47 @@ def trail(
             entry.action, entry.resource or "", entry.outcome,
         )  # fmt: skip
     Output(Mode.of(json)).result({"entries": [entry.as_dict() for entry in found]}, rows)
+
+
+@account.command()
+def cost(
+    account: AccountArgument,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since", formats=["%Y-%m-%d"], metavar="DATE", help="The first day, in UTC.",
+            show_default="the first of this month",
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--until", formats=["%Y-%m-%d"], metavar="DATE", help="The day after the last, in UTC.",
+            show_default="now",
+        ),
+    ] = None,
+    json: JsonFlag = False,
+) -> None:  # fmt: skip
+    """Estimate what the networks of an account would cost, from what was counted."""
+    from ..cloud import accounts, prices
+
+    end = (until or datetime.now(UTC)).replace(tzinfo=UTC, microsecond=0)
+    begin = (since or prices.month_before(end)).replace(tzinfo=UTC)
+    if begin >= end:
+        raise UsageError("--until is not later than --since")
+    with local_cloud() as cloud, cloud.database.read() as session:
+        owner = accounts.find(session, account)
+        found = prices.estimate(session, owner, begin, end, prices.PriceList.of(cloud))
+    rows = table(("ITEM", "RESOURCE", "QUANTITY", "UNIT", "PRICE", found.currency))
+    for one in found.costs:
+        rows.add_row(
+            one.item.value, one.resource_id, f"{one.quantity:.3f}", one.unit, f"{one.price:g}",
+            f"{one.amount:.2f}",
+        )  # fmt: skip
+    rows.add_row("total", "", "", "", "", f"{found.total:.2f}")
+    said = f"From {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC. {prices.MEANING}"
+    facts = {"account": owner.uid, **found.as_dict()}
+    Output(Mode.of(json)).result(facts, rows, "", f"{said} {found.note}")
 
 
 @account.command()

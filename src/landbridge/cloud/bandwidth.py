@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 #: Mbit/s of one plan.
 LEAST, MOST = 2, 10_000
-#: Months for which a plan may be bought or renewed at once.
-MOST_MONTHS = 36
+#: Months for which a plan may be bought or renewed at once, and how far ahead it may end.
+MOST_MONTHS, MOST_AHEAD = 36, 72
 
 
 class ChargeType(Enum):
@@ -181,9 +181,26 @@ def resize(session: Session, account: Account, id: str, bandwidth: int) -> None:
 
 
 def renew(session: Session, account: Account, id: str, months: int) -> BandwidthPlan:
-    """So many months more, from its end or, when it has expired, from now."""
-    plan = owned(session, BandwidthPlan, account, id)
-    _extend(session, plan, _months(months), utcnow())
+    """So many months more, from its end or, when it has expired, from now.
+
+    CloudError: InvalidCenBandwidthPackageId.NotFound, InvalidParameter (months).
+    """
+    plan, now = owned(session, BandwidthPlan, account, id), utcnow()
+    if _later(max(plan.expires_at, now), _months(months)) > _later(now, MOST_AHEAD):
+        raise CloudError("InvalidParameter", f"a plan ends within {MOST_AHEAD} months from now")
+    _extend(session, plan, months, now)
+    return plan
+
+
+def renew_itself(session: Session, account: Account, id: str, months: int) -> BandwidthPlan:
+    """Let a plan renew itself by so many months whenever it ends; 0: no more.
+
+    One that has expired does so at once. CloudError as `renew`.
+    """
+    plan, now = owned(session, BandwidthPlan, account, id), utcnow()
+    plan.auto_renew_months = months and _months(months)
+    if months and plan.is_expired(now):
+        _extend(session, plan, months, now)
     return plan
 
 
@@ -253,7 +270,8 @@ def usable(session: Session, account: Account, id: str) -> BandwidthPlan:
         raise CloudError(
             "InvalidOperation.BwpBusinessStatus",
             f"{plan.id} expired on {plan.expires_at:%Y-%m-%d at %H:%M} UTC",
-            remedy="Buy another one, or have the regions joined by DataTransfer.",
+            remedy="Renew it with RenewBandwidthPlan of version 2026-11-01, or have the regions"
+            " joined by DataTransfer.",
         )
     return plan
 
@@ -279,6 +297,9 @@ def _months(months: int) -> int:
 
 
 def _extend(session: Session, plan: BandwidthPlan, months: int, now: datetime) -> None:
+    if plan.is_expired(now):
+        for connection in plan.connections:
+            connection.change()  # it has its bandwidth again
     plan.expires_at = _later(max(plan.expires_at, now), months)
     metering.record_plan(session, plan, plan.bandwidth * months, now)
 

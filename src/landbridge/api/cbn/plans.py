@@ -89,6 +89,7 @@ def _facts(plan: BandwidthPlan) -> dict[str, Any]:
         "BusinessStatus": "FinancialLocked" if plan.is_expired() else "Normal",
         "CreationTime": minute(plan.created_at),
         "ExpiredTime": minute(plan.expires_at),
+        "AutoRenewDuration": plan.auto_renew_months,
         "IsCrossBorder": plan.area_a != plan.area_b and "China" in (plan.area_a, plan.area_b),
         "HasReservationData": "false",
         "CenIds": {"CenId": [plan.cen_id] if plan.cen_id else []},
@@ -155,7 +156,8 @@ ACTIONS = (
             quotas.PLANS.code,
             *_NAME_ERRORS,
         ),
-        differences="Paid at once, whatever AutoPay says; nobody is charged. Tags are ignored.",
+        differences="Paid at once, whatever AutoPay says; nobody is charged. Tags are ignored. To"
+        " renew one: RenewBandwidthPlan and SetBandwidthPlanAutoRenewal of our own version.",
     ),
     Action(
         Product.CBN,
@@ -194,6 +196,7 @@ ACTIONS = (
         "List the account's bandwidth plans.",
         _describe,
         (FILTER, Param("IsOrKey", Kind.BOOLEAN), *PAGING),
+        differences="AutoRenewDuration, an addition, is in months; 0: it does not renew itself.",
     ),
     Action(
         Product.CBN,

@@ -1,6 +1,6 @@
 """What the vendor's API lacks, under a version of our own."""
 
-from . import account, assessments, everywhere, migrations, sessions, users
+from . import account, assessments, billing, everywhere, migrations, sessions, users
 
 ACTIONS = (
     *account.ACTIONS,
@@ -9,4 +9,5 @@ ACTIONS = (
     *assessments.ACTIONS,
     *migrations.ACTIONS,
     *sessions.ACTIONS,
+    *billing.ACTIONS,
 )

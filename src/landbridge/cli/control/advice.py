@@ -38,7 +38,7 @@ ADVICE: dict[str, str] = {
     " REGION PEER MBIT",
     "InvalidOperation.BwpNotAssociated": "Give it to the CEN: landbridge cen plan associate PLAN"
     " CEN",
-    "InvalidOperation.BwpBusinessStatus": f"Buy another one: landbridge cen plan buy. {_SEE_PLANS}",
+    "InvalidOperation.BwpBusinessStatus": f"Renew it: landbridge cen plan renew PLAN. {_SEE_PLANS}",
     "IncorrectStatus.BandwidthPackage": _SEE_PLANS,
     "ParameterIllegal.BandwidthPackageDefaultLinkTypeOnlySupportGold": "Platinum is paid by data"
     " transfer: leave out --plan.",

@@ -55,6 +55,34 @@ def buy(
 
 
 @verb(plan)
+def renew(
+    api: Api,
+    plan: PlanArgument,
+    months: Annotated[int, typer.Option("--months", metavar="N", help="By how much.")] = 1,
+) -> None:
+    """Renew a plan from its end or, when it has expired, from now."""
+    answer = api.call("landbridge", "RenewBandwidthPlan", CenBandwidthPackageId=plan, Period=months)
+    api.done(answer, f"{plan} ends on {answer['ExpiredTime']}.")
+
+
+@verb(plan)
+def auto_renew(
+    api: Api,
+    plan: PlanArgument,
+    months: Annotated[
+        int, typer.Option("--months", metavar="N", help="By how much; 0: not any more.")
+    ] = 1,
+) -> None:
+    """Let a plan renew itself whenever it ends, or not any more."""
+    answer = api.call(
+        "landbridge", "SetBandwidthPlanAutoRenewal", CenBandwidthPackageId=plan,
+        AutoRenew=months > 0, AutoRenewDuration=months or None,
+    )  # fmt: skip
+    said = f"renews itself by {months} months" if months else "does not renew itself"
+    api.done(answer, f"{plan} {said}.")
+
+
+@verb(plan)
 def associate(api: Api, plan: PlanArgument, cen: CenArgument) -> None:
     """Give a plan to a CEN."""
     api.done(_give(api, plan, cen), f"{plan} is of {cen}.")
