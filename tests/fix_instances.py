@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import select
 
-from fix_network import Mode, a_network
+from fix_network import Mode, Net, a_network
 from landbridge.cloud import Cloud, accounts, fabric, vpcs
 from landbridge.cloud.accounts import Account
 from landbridge.cloud.instances import dbaccounts, lifecycle, reconciler, whitelist
@@ -27,6 +27,7 @@ from landbridge.network.daemon import FabricClient
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import discover
 from landbridge.postgres.process import wait_until
+from landbridge.servers import room
 
 PASSWORD = "Wanderer-7_path"
 _ENVIRONMENT = {"PGPASSWORD": PASSWORD, "PATH": "/usr/bin:/bin", "PGCONNECT_TIMEOUT": "5"}
@@ -37,11 +38,15 @@ class Managed:
     """A cloud with one account, one VPC and two vSwitches."""
 
     cloud: Cloud
-    net: FabricClient
+    network: Net
     account: int
     vswitch: str = ""
     _work: ExitStack = field(default_factory=ExitStack)
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def net(self) -> FabricClient:
+        return self.network.fabric
 
     def begin(self) -> None:
         """Start both reconcilers, as the service does."""
@@ -135,6 +140,7 @@ class Managed:
         for row in rows:
             cluster = self.keeper.homes.found(row.id, row.number)
             cluster.stop("immediate")
+            room.end_all(self.net, row.id, cluster.account)
             shutil.rmtree(cluster.socket_dir, ignore_errors=True)
         self.cloud.close()
 
@@ -159,7 +165,7 @@ def a_managed_cloud(mode: Mode) -> Iterator[Managed]:
                 vpc = vpcs.create_vpc(session, account, "cn-hangzhou", cidr="10.10.0.0/16")
                 vswitch = vpcs.create_vswitch(session, vpc, "cn-hangzhou-h", "10.10.1.0/24")
                 uid, place = account.uid, vswitch.id
-            made = Managed(cloud, net.fabric, uid, place)
+            made = Managed(cloud, net, uid, place)
             made.begin()
             try:
                 yield made

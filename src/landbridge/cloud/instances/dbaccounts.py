@@ -27,7 +27,7 @@ _RESERVED = {*INTERNAL, "postgres", "public", "none", "all", "replication", "roo
 
 #: Reserved words of PostgreSQL 10 to 18 (pg_get_keywords, R and T): a name of them would have
 #: to be quoted in every statement.
-_WORDS = frozenset(
+_WORDS = (
     "all analyse analyze and any array as asc asymmetric authorization binary both case cast"
     " check collate collation column concurrently constraint create cross current_catalog"
     " current_date current_role current_schema current_time current_timestamp current_user"
@@ -36,7 +36,7 @@ _WORDS = frozenset(
     " leading left like limit localtime localtimestamp natural not notnull null offset on only"
     " or order outer overlaps placing primary references returning right select session_user"
     " similar some symmetric system_user table tablesample then to trailing true union unique"
-    " user using variadic verbose when where window with".split()  # noqa: SIM905
+    " user using variadic verbose when where window with"
 )
 
 
@@ -56,7 +56,12 @@ def create(
     InvalidAccountDescription.Malformed, IncorrectDBInstanceType, QuotaExceeded.Account.
     """
     _check_writable(instance)
-    if not _NAME.fullmatch(name) or name.startswith("pg_") or name in _RESERVED | _WORDS:
+    if (
+        not _NAME.fullmatch(name)
+        or name.startswith("pg_")
+        or name in _RESERVED
+        or name in _WORDS.split()
+    ):
         raise CloudError("InvalidAccountName.Malformed", f"{name!r} cannot be an account's name")
     check_password(password)
     row = _find(session, instance, name)

@@ -1,0 +1,351 @@
+"""What a tenant with a shell in its own server tries against the service and its neighbours.
+
+Where the sandbox already forbids a step, the test takes it in the tenant's place, as it would
+be on a kernel without that part: each layer holds alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fix_instances import Managed
+from landbridge.cloud.instances import lifecycle, reconciler, storage
+from landbridge.cloud.instances.states import Status
+from landbridge.errors import ServerFailed
+from landbridge.postgres.cluster import Cluster
+from landbridge.postgres.distribution import Distribution, discover
+from landbridge.postgres.process import wait_until
+from landbridge.servers import ending, room, sandbox
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+
+OLD = 15
+MAJORS = {d.major for d in discover()}
+
+
+@pytest.fixture(scope="module")
+def pair(managed: Managed) -> Iterator[tuple[str, str]]:
+    """A tenant that has given itself a shell, and its neighbour."""
+    if OLD not in MAJORS:
+        pytest.skip(f"no PostgreSQL {OLD}")
+    outlaw, victim = managed.order(OLD, ("10.10.0.0/16",)), managed.order(max(MAJORS))
+    managed.create_account(outlaw, "mover")
+    managed.settled(outlaw)
+    managed.settled(victim)
+    grant = "GRANT pg_execute_server_program TO mover"
+    assert managed.psql(victim, outlaw, "mover", grant).returncode == 0
+    yield outlaw, victim
+
+
+def _shell(managed: Managed, pair: tuple[str, str], script: str) -> str:
+    """What a script prints that runs in the first one's server."""
+    outlaw, victim = pair
+    code = base64.b64encode(script.encode()).decode()
+    program = f"echo {code} | base64 -d | sh 2>&1 | base64 -w0; echo"
+    told = managed.psql(
+        victim, outlaw, "mover",
+        f"CREATE TEMP TABLE told (t text); COPY told FROM PROGRAM '{program}'; TABLE told",
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    return base64.b64decode(told.stdout).decode(errors="replace")
+
+
+@pytest.mark.skipif(sandbox.landlock_version() < 2, reason="no Landlock")
+def test_a_shell_writes_nowhere_but_into_data_and_makes_no_link_or_pipe(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    cluster = managed.cluster(pair[0])
+    told = _shell(
+        managed, pair,
+        f"cd {cluster.data}; echo x > own && echo kept; rm own\n"
+        "ln -s /etc/passwd l && echo MADE; mkfifo f && echo MADE; mknod n c 1 3 && echo MADE\n"
+        "ln /etc/hostname h && echo MADE; ln -s /etc pg_tblspc/1 && echo link\n"
+        "mv pg_tblspc/1 . && echo MADE; rm -f pg_tblspc/1\n"
+        "mv ../data ../other && echo MADE; touch ../x && echo MADE\n"
+        "cd ../data.landbridge; echo local all all trust >> pg_hba.conf && echo MADE\n"
+        "mv server.log y && echo MADE; : > server.log && echo MADE\n"
+        "echo 1 > server.json && echo MADE\n"
+        "unshare -Ur true && echo MADE; env | grep -i landbridge && echo MADE; true",
+    )  # fmt: skip
+    assert "MADE" not in told and "kept" in told and "link" in told
+    for path, uid in (
+        (cluster.data, cluster.account.uid), (cluster.guard, cluster.account.uid),
+        (cluster.side, 0), (cluster.data.parent, 0), (cluster.log, 0), (cluster.hba, 0),
+    ):  # fmt: skip
+        assert path.stat().st_uid == uid, path
+        assert not path.stat().st_mode & 0o007, path
+
+
+def test_another_socket_in_place_of_the_private_one_is_not_spoken_to(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    mine, other = managed.cluster(pair[0]), managed.cluster(pair[1])
+    real = mine.guard / f".s.PGSQL.{mine.port}"
+    kept = real.with_name("kept")
+    real.rename(kept)
+    try:
+        real.symlink_to(other.guard / f".s.PGSQL.{other.port}")
+        with pytest.raises(ServerFailed) as refused:
+            mine.connect()
+        assert refused.value.id == "server.not_ours"
+        real.unlink()
+        # The tenant's own program has the right account, and is not the server.
+        program = (
+            "import socket,time\ns=socket.socket(socket.AF_UNIX)\n"
+            f"s.bind({str(real)!r})\ns.listen()\n"
+            "while True:\n c=s.accept()[0]; c.recv(999)\n"
+            " c.sendall(b'R\\0\\0\\0\\x08\\0\\0\\0\\0Z\\0\\0\\0\\x05I')\n time.sleep(1)"
+        )
+        fake = subprocess.Popen(
+            ["/usr/bin/python3", "-c", program], user=mine.account.uid, group=mine.account.gid,
+            extra_groups=[],
+        )  # fmt: skip
+        try:
+            assert wait_until(real.is_socket, 10)
+            with pytest.raises(ServerFailed) as refused:
+                mine.connect()
+            assert refused.value.id == "server.not_ours"
+        finally:
+            fake.kill()
+            fake.wait()
+            real.unlink()
+    finally:
+        real.unlink(missing_ok=True)
+        kept.rename(real)
+    with mine.connect() as conn:
+        assert conn.execute("SHOW cluster_name").fetchone() == (pair[0],)
+
+
+def test_a_hostile_pid_file_neither_hangs_nor_hits_a_neighbour(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    outlaw, victim = pair
+    mine, other = managed.cluster(outlaw), managed.cluster(victim)
+    before, own = other.process(), mine.process()
+    pid_file = mine.data / "postmaster.pid"
+    text = pid_file.read_text()
+    assert before is not None and own is not None
+    lines = [str(before.pid), str(mine.data), *text.splitlines()[2:]]
+
+    def lies() -> None:
+        pid_file.write_text("\n".join(lines))
+
+    def pipe() -> None:
+        os.mkfifo(pid_file)
+
+    def link() -> None:
+        pid_file.symlink_to("/proc/kcore")
+
+    for attack in (pipe, link, lies):
+        pid_file.unlink()
+        attack()
+        begun = time.monotonic()
+        assert managed.cluster(outlaw).process() == own
+        assert time.monotonic() - begun < 1
+    managed.change(outlaw, lambda s, i: lifecycle.restart(i))
+    managed.settled(outlaw)
+    assert other.process() == before
+    assert managed.cluster(outlaw).process() not in (own, None)
+
+
+@pytest.mark.parametrize("verb", ["restart", "kill"])
+def test_programs_started_from_sql_end_with_their_server(
+    managed: Managed, pair: tuple[str, str], verb: str
+) -> None:
+    outlaw, _ = pair
+    cluster = managed.cluster(outlaw)
+    _shell(
+        managed, pair,
+        "for i in 1 2 3; do (setsid nohup sleep 987 >/dev/null 2>&1 &) ; done; sleep .1; true",
+    )  # fmt: skip
+    before = _sleepers(managed, cluster, outlaw)
+    assert len(before) >= 3
+    process = cluster.process()
+    assert process is not None
+    if verb == "kill":
+        process.send(signal.SIGKILL)
+    else:
+        managed.change(outlaw, lambda s, i: lifecycle.restart(i))
+    assert wait_until(lambda: cluster.process() not in (None, process), 40, 0.05)
+    managed.settled(outlaw)
+    assert _sleepers(managed, cluster, outlaw) == []
+
+
+def _sleepers(managed: Managed, cluster: Cluster, id: str) -> list[int]:
+    found = []
+    for pid in ending.living(managed.net, id, cluster.account):
+        with contextlib.suppress(OSError):
+            if b"987" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def test_roles_of_the_service_that_were_renamed_or_dropped_come_back(
+    managed: Managed,
+    pair: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outlaw, victim = pair
+    monkeypatch.setattr(reconciler, "ROLES", 0.3)
+    for attack in (
+        "ALTER ROLE monitor RENAME TO mine; CREATE ROLE monitor NOLOGIN",
+        "DROP ROLE replicator; CREATE ROLE replicator",
+    ):
+        with caplog.at_level(logging.WARNING):
+            done = managed.psql(victim, outlaw, "mover", attack)
+            # From 16 on this is refused; who drops before is answered as here.
+            assert done.returncode == 0, done.stderr
+            assert wait_until(lambda: "were put right" in caplog.text, 15, 0.1)
+        caplog.clear()
+    with managed.session(outlaw) as conn:
+        rows = conn.execute(
+            "SELECT rolname, rolcanlogin, rolreplication FROM pg_roles"
+            " WHERE rolname IN ('monitor', 'replicator') ORDER BY 1"
+        ).fetchall()
+        assert rows == [("monitor", True, False), ("replicator", True, True)]
+        # A shell can become the superuser.
+        conn.execute("SET ROLE aurora")
+    with managed.session(outlaw, "aurora") as conn:
+        conn.execute("ALTER ROLE pgsql RENAME TO gone")
+    with caplog.at_level(logging.WARNING):
+        assert wait_until(lambda: "put right: pgsql" in caplog.text, 15, 0.1)
+    with managed.session(outlaw) as conn:
+        conn.execute("SELECT 1")
+
+
+def test_why_an_instance_does_not_start_is_told_without_the_machines_paths(
+    managed: Managed, pair: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    outlaw, _ = pair
+    cluster = managed.cluster(outlaw)
+    control = cluster.data / "global/pg_control"
+    process = cluster.process()
+    assert process is not None
+    shutil.copy2(control, cluster.data.parent / "control")
+    try:
+        with caplog.at_level(logging.WARNING):
+            _shell(managed, pair, f"rm {control}; true")
+            process.send(signal.SIGKILL)
+            assert wait_until(lambda: _row(managed, outlaw).status is Status.STOPPED, 40, 0.1)
+            assert wait_until(lambda: bool(_row(managed, outlaw).trouble), 20, 0.1)
+        trouble = _row(managed, outlaw).trouble
+        assert trouble.startswith("server.start_failed: ") and "/" not in trouble
+        assert str(cluster.data) in caplog.text
+    finally:
+        shutil.copy2(cluster.data.parent / "control", control)
+        cluster.account.own(control)
+    managed.settled(outlaw)
+
+
+def _row(managed: Managed, id: str) -> lifecycle.DBInstance:
+    row = managed.read(id)
+    assert row is not None
+    return row
+
+
+def test_a_log_that_is_a_link_is_not_written_through(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    outlaw, _ = pair
+    cluster = managed.cluster(outlaw)
+    target = managed.cloud.folder / "untouched"
+    target.write_text("")
+    cluster.log.unlink()
+    cluster.log.symlink_to(target)
+    managed.change(outlaw, lambda s, i: lifecycle.restart(i))
+    assert wait_until(lambda: bool(_row(managed, outlaw).trouble), 20, 0.1)
+    assert "/" not in _row(managed, outlaw).trouble
+    cluster.log.unlink()
+    managed.settled(outlaw)
+    assert target.read_text() == "" and target.stat().st_uid == 0
+
+
+def test_a_restart_ends_also_when_the_network_was_begun_anew(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    outlaw, _ = pair
+    before = managed.cluster(outlaw).process()
+    managed.network.kill()
+    managed.change(outlaw, lambda s, i: lifecycle.restart(i))
+    assert wait_until(lambda: bool(_row(managed, outlaw).trouble), 20, 0.1)
+    managed.network.fabric = managed.network.start()
+    managed.settled(outlaw)
+    assert managed.cluster(outlaw).process() not in (before, None)
+
+
+def test_folders_of_an_earlier_version_are_taken_over(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    outlaw, _ = pair
+    managed.cease()
+    try:
+        cluster = managed.cluster(outlaw)
+        cluster.stop()
+        room.end_all(managed.net, outlaw, cluster.account)
+        for folder in (cluster.guard, cluster.side):
+            shutil.rmtree(folder)
+        home = cluster.data.parent
+        cluster.account.own(home)
+        home.chmod(0o700)
+        old = Cluster(cluster.data, _programs(), 5432, account=cluster.account)
+        old.configure({"cluster_name": outlaw})
+        room.start(managed.net, outlaw, old)
+        process = old.process()
+        assert process is not None and not old.is_guarded
+    finally:
+        managed.begin()
+    assert wait_until(lambda: managed.cluster(outlaw).is_guarded, 20)
+    managed.settled(outlaw)
+    cluster = managed.cluster(outlaw)
+    assert home.stat().st_uid == 0 and not process.alive()
+    assert cluster.process() is not None
+    assert _shell(managed, pair, "id -u").strip() == str(cluster.account.uid)
+
+
+def _programs() -> Distribution:
+    return next(d for d in discover() if d.major == OLD)
+
+
+def test_a_folder_that_is_changed_all_the_time_is_deleted(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    outlaw, victim = pair
+    cluster = managed.cluster(outlaw)
+    home, account = cluster.data.parent, cluster.account
+    _shell(
+        managed, pair,
+        f"cd {cluster.data}; cat > busy.sh <<'X'\n"
+        "while :; do mkdir -p a$1/b/c; echo x > a$1/b/c/$$; touch $1.$$; done\nX\n"
+        "for i in 1 2 3; do (setsid nohup sh busy.sh $i >/dev/null 2>&1 &) ; done\n"
+        "cat > deep.py <<'X'\nimport os\nfor i in range(3000):\n os.mkdir('d'); os.chdir('d')\nX\n"
+        "python3 deep.py; sleep .2",
+    )  # fmt: skip
+    assert storage.used_bytes(home) == storage.BEYOND
+    managed.change(outlaw, lambda s, i: lifecycle.delete(i))
+    assert wait_until(lambda: managed.read(outlaw) is None, 40, 0.1)
+    assert not home.exists() and ending.living(managed.net, outlaw, account) == []
+    assert list((managed.keeper.homes.folder / ".removed").iterdir()) == []
+    assert managed.psql(victim, victim, "nobody", "SELECT 1").returncode == 2  # it answers
+
+
+def test_what_is_measured_follows_no_link(tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(b"x" * (1 << 20))
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "link").symlink_to(tmp_path)
+    (home / "small").write_bytes(b"x" * 4096)
+    assert 4096 <= storage.used_bytes(home) < 1 << 16
+    assert storage.used_bytes(tmp_path / "absent") == 0
