@@ -14,17 +14,24 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.orm import Session
 
 from fix_api import Running, Tenant
 from fix_servers import majors
 from landbridge.api.action import Product
 from landbridge.cloud import Cloud
 from landbridge.cloud.instances.homes import Homes
+from landbridge.cloud.instances.tables import DBInstance
 from landbridge.postgres.process import wait_until
 
 HZ = "cn-hangzhou"
 PASSWORD = "Wanderer-7_path"
 MOVER = "mover"
+TERMINATE = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE usename not in ('replicator', 'monitor', 'pgsql', 'aurora')"
+    " AND pid != pg_backend_pid()"
+)
 
 
 @dataclass
@@ -33,6 +40,7 @@ class Site:
 
     tenant: Tenant
     cidr: str
+    major: int = field(default_factory=lambda: max(majors()))
     vpc: str = ""
     vswitch: str = ""
     id: str = ""
@@ -90,7 +98,7 @@ class Site:
     def order(self, **more: Any) -> str:
         """Order an instance in its VPC."""
         given = {
-            "region_id": HZ, "engine": "PostgreSQL", "engine_version": f"{max(majors())}.0",
+            "region_id": HZ, "engine": "PostgreSQL", "engine_version": f"{self.major}.0",
             "dbinstance_class": "pg.n2.1c.1m", "dbinstance_storage": 20,
             "dbinstance_net_type": "Intranet", "security_iplist": "127.0.0.1",
             "pay_type": "Postpaid", "vpcid": self.vpc, "v_switch_id": self.vswitch,
@@ -116,12 +124,13 @@ class Two:
 
     state: Path
     options: tuple[str, ...]
+    major: int = field(default_factory=lambda: max(majors()))
     running: Running = field(init=False)
 
     def __post_init__(self) -> None:
         self.running = Running(self.state, *self.options)
-        self.a = Site(self.running.tenant("ann"), "10.10.0.0/16")
-        self.b = Site(self.running.tenant("ben"), "10.20.0.0/16")
+        self.a = Site(self.running.tenant("ann"), "10.10.0.0/16", self.major)
+        self.b = Site(self.running.tenant("ben"), "10.20.0.0/16", self.major)
         for site in (self.a, self.b):
             site.build()
         for site in (self.a, self.b):
@@ -131,7 +140,7 @@ class Two:
             account_password=PASSWORD, account_type="Super",
         )  # fmt: skip
         self._join()
-        with self.server(self.a, retry=True) as conn:
+        with self.server(self.a) as conn:
             conn.execute("CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n")
 
     def _join(self) -> None:
@@ -178,19 +187,33 @@ class Two:
             site.tenant = Tenant(self.running.endpoint, old.uid, old.key_id, old.secret)
 
     @contextmanager
-    def server(self, site: Site, *, retry: bool = False) -> Iterator[psycopg.Connection[Any]]:
+    def server(self, site: Site) -> Iterator[psycopg.Connection[Any]]:
         """A session over the server's own socket, as its superuser."""
+        with self.stored() as (cloud, session):
+            row = session.get_one(DBInstance, site.id)
+            cluster = Homes.of(cloud).found(row.id, row.number)
+        with cluster.connect() as conn:
+            yield conn
+
+    @contextmanager
+    def stored(self) -> Iterator[tuple[Cloud, Session]]:
+        """What the service has written down."""
         cloud = Cloud.open(self.state)
         try:
-            from landbridge.cloud.instances.tables import DBInstance
-
             with cloud.database.read() as session:
-                row = session.get_one(DBInstance, site.id)
-                cluster = Homes.of(cloud).found(row.id, row.number)
-            with cluster.connect() as conn:
-                yield conn
+                yield cloud, session
         finally:
             cloud.close()
+
+    def settled(self, site: Site) -> None:
+        """Wait until its server was told all that is wanted."""
+
+        def is_settled() -> bool:
+            with self.stored() as (_, session):
+                row = session.get_one(DBInstance, site.id)
+                return row.applied == row.version
+
+        assert wait_until(is_settled, 30, 0.1)
 
     def whence(self, **other: Any) -> dict[str, Any]:
         """The arguments that name source and destination."""
@@ -221,6 +244,20 @@ class Two:
         return self.b.rds(
             "DescribeCloudMigrationResult", dbinstance_name=self.b.id, page_number=1, page_size=30
         ).items[0]
+
+    def close_source(self) -> None:
+        """Have the source refuse writes, and end its sessions as the procedure says."""
+        self.a.set(rds_force_trans_ro_non_sup="on")
+
+        def is_on() -> bool:
+            row = conn.execute(
+                "SELECT setting FROM pg_settings WHERE name = 'default_transaction_read_only'"
+            ).fetchone()
+            return bool(row == ("on",))
+
+        with self.server(self.a) as conn:
+            assert wait_until(is_on, 20, 0.05)
+            conn.execute(TERMINATE)
 
     def until(self, condition: Callable[[Any], bool], seconds: float = 120) -> Any:
         """Look until it holds of the migration."""
@@ -258,12 +295,12 @@ def _snake(name: str) -> str:
 
 
 @contextmanager
-def two_sites(*options: str) -> Iterator[Two]:
-    """The whole of it, removed however the test ends."""
+def two_sites(*options: str, major: int | None = None) -> Iterator[Two]:
+    """The whole of it, removed however the test ends; of the newest major unless one is given."""
     state = Path(tempfile.mkdtemp(prefix="lb-move-"))
     state.chmod(0o755)
     try:
-        two = Two(state, options)
+        two = Two(state, options, major or max(majors()))
     except BaseException:
         shutil.rmtree(state, ignore_errors=True)
         raise

@@ -24,11 +24,6 @@ from landbridge.servers import room
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 _EXAMPLE = Path(__file__).parent.parent / "examples/two_accounts.py"
-_TERMINATE = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE usename not in ('replicator', 'monitor', 'pgsql', 'aurora')"
-    " AND pid != pg_backend_pid()"
-)
 
 
 @pytest.fixture
@@ -62,18 +57,20 @@ def test_a_whole_migration_between_two_accounts(two: Two) -> None:
     assert (info["Status"], info["IsSlave"]) == ("streaming", "true") and info["ReplayLsn"]
     assert f"user={MOVER} password=********" in info["Conninfo"]
 
+    began = _server_since(two)
     with pytest.raises(CallRefused) as unconfirmed:
         b.ours("SwitchOverMigration", TaskId=task, ConfirmWritesStopped="true")
     assert unconfirmed.value.id == "OperationDenied.ConfirmationMissing"
-    a.set(rds_force_trans_ro_non_sup="on")
-    with two.server(a) as conn:
-        wait_for_setting(conn)
-        conn.execute(_TERMINATE)
+    two.close_source()
     b.rds("ActivateMigrationTargetInstance", dbinstance_name=b.id, switch_time_mode="0")
     done = two.until(lambda it: it.migrate_stage == "success")
     assert done.replication_state == "finish" and done.switch_time.endswith("Z")
-    assert "[Synchronize data]" in done.detail
-    b.until("Running")
+    assert "[Synchronize data]" in done.detail and str(two.state) not in done.detail
+    assert b.status() == "Running"
+    rows = b.rds("DescribeAccounts", dbinstance_id=b.id).accounts.dbinstance_account
+    assert [(r.account_name, r.account_type) for r in rows] == [(MOVER, "Super")]
+    two.settled(b)
+    assert _server_since(two) == began  # shut in from its first start, and never started again
     with two.server(b) as conn:
         assert conn.execute("SELECT count(*), sum(n) FROM orders").fetchone() == (1000, 500500)
         assert conn.execute("SHOW cluster_name").fetchone() == (b.id,)
@@ -84,17 +81,12 @@ def test_a_whole_migration_between_two_accounts(two: Two) -> None:
     assert not _listed(two)
 
 
-def wait_for_setting(conn: object) -> None:
-    from landbridge.postgres.process import wait_until
-
-    def is_on() -> bool:
-        row = conn.execute(  # type: ignore[attr-defined]
-            "SELECT count(*) FROM pg_settings WHERE name = 'default_transaction_read_only'"
-            " AND setting = 'on'"
-        ).fetchone()
-        return bool(row == (1,))
-
-    assert wait_until(is_on, 20, 0.05)
+def _server_since(two: Two) -> object:
+    """When the destination's server was started; it is shut in."""
+    with two.server(two.b) as conn:
+        since = conn.execute("SELECT pg_postmaster_start_time()").fetchone()
+        assert "NoNewPrivs:\t1" in Path(f"/proc/{conn.info.backend_pid}/status").read_text()
+    return since
 
 
 def _listed(two: Two) -> list[object]:
@@ -116,10 +108,7 @@ def test_a_service_that_is_killed_in_every_phase_goes_on(two: Two) -> None:
     two.again()
     two.until(lambda it: it.replication_state == "streaming")
     two.again()
-    two.a.set(rds_force_trans_ro_non_sup="on")
-    with two.server(two.a) as conn:
-        wait_for_setting(conn)
-        conn.execute(_TERMINATE)
+    two.close_source()
     two.b.rds("ActivateMigrationTargetInstance", dbinstance_name=two.b.id)
     two.again()  # the order was given, and perhaps passed on
     two.until(lambda it: it.migrate_stage == "success")
