@@ -22,7 +22,6 @@ import uvicorn
 from starlette.routing import BaseRoute
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from .. import lock
 from ..beside import beside
 from ..cloud import Cloud, CloudError
 from ..errors import LandbridgeError, StoreFailed, UsageError
@@ -92,7 +91,7 @@ def serve(
     _load(config)
     lost: list[LandbridgeError] = []
     with (
-        _alone(cloud.folder),
+        cloud.alone(),
         cloud.database.claimed() as keep,
         listening(listen) as listener,
         adopting(log),
@@ -223,21 +222,6 @@ def _load(config: uvicorn.Config) -> None:
         raise UsageError(
             f"the certificate or its key cannot be used: {problem}", id="serve.tls"
         ) from None
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    held = lock.take(folder / "serve.lock")
-    if held is None:
-        raise LandbridgeError(
-            f"a service works on {folder} already",
-            id="serve.running",
-            remedy="Stop it first, or give this one another --state.",
-        )
-    try:
-        yield
-    finally:
-        os.close(held)
 
 
 @contextmanager

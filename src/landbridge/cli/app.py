@@ -34,6 +34,7 @@ from .control.whitelist import whitelist
 from .control.whoami import whoami
 from .demo import command as demo
 from .lab.group import lab
+from .service import service
 
 _app = typer.Typer(
     name="landbridge",
@@ -68,7 +69,7 @@ for _panel, _name, _function in (
     (_MORE, "engines", engines.engines),
 ):
     _app.command(_name, rich_help_panel=_panel)(_function)
-for _group in (account, vpc, cen, instance, whitelist, migration):
+for _group in (service, account, vpc, cen, instance, whitelist, migration):
     _app.add_typer(_group, rich_help_panel=_CONTROL)
 _app.add_typer(lab, rich_help_panel=_MORE)
 

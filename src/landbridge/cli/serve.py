@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import UsageError
-from ..network.choose import Wanted
+from ..network.choose import Network
 from .output import Output
 
 ListenOption = Annotated[
@@ -55,7 +56,7 @@ KeyOption = Annotated[
     ),
 ]
 NetworkOption = Annotated[
-    Wanted, typer.Option("--network", help="What makes the networks; see docs/network.md.")
+    Network, typer.Option("--network", help="What makes the networks; see docs/network.md.")
 ]
 
 
@@ -65,7 +66,7 @@ def serve(
     database: DatabaseOption = None,
     tls_cert: CertificateOption = None,
     tls_key: KeyOption = None,
-    network: NetworkOption = Wanted.AUTO,
+    network: NetworkOption = Network.AUTO,
 ) -> None:
     """Serve the API that the vendor's SDKs speak, until SIGTERM or Ctrl-C.
 
@@ -80,7 +81,7 @@ def serve(
     from ..cloud import Cloud, refuse_password, work
     from ..console.app import routes
     from ..migration.task import Tasks
-    from ..network.daemon import start
+    from ..network.connection import Connection
     from .environment import taken_password
 
     output = Output()
@@ -91,9 +92,10 @@ def serve(
         refuse_password(database)
     where = state.absolute() if state else Tasks.default().root
     cloud = Cloud.open(where, database, taken_password("source"))
-    fabric = cloud.folder.parent / "network"
     try:
-        at_work = work.running(cloud, lambda: start(fabric, network.value))
+        fabric = Connection(where / "network", network)
+        cloud = replace(cloud, has_address=fabric.has_address)
+        at_work = work.running(cloud, fabric)
         run(
             cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"),
             at_work, routes,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Self
 
 from sqlalchemy import text
 
-from ..errors import StoreFailed
+from .. import lock
+from ..errors import LandbridgeError, StoreFailed
 from ..store import Database, Vault
 
 
@@ -29,6 +33,8 @@ class Cloud:
     folder: Path
     database: Database
     vault: Vault
+    has_address: Callable[[IPv4Address], bool] | None = None
+    """Which addresses instances may have; None where the network gives them any."""
 
     @classmethod
     def open(cls, state: Path, url: str | None = None, password: str | None = None) -> Self:
@@ -53,6 +59,21 @@ class Cloud:
         except BaseException:
             database.close()
             raise
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the one service of the state directory; LandbridgeError (serve.running) otherwise."""
+        held = lock.take(self.folder / "serve.lock")
+        if held is None:
+            raise LandbridgeError(
+                f"a service works on {self.folder} already",
+                id="serve.running",
+                remedy="Stop it first, or name another --state.",
+            )
+        try:
+            yield
+        finally:
+            os.close(held)
 
     def check(self) -> None:
         """StoreFailed if the database or the key file cannot be used at the moment."""

@@ -22,6 +22,17 @@ class Wanted(Enum):
     RELAY = "relay"
 
 
+class Network(Enum):
+    """What a control plane's networks are made by."""
+
+    AUTO = "auto"
+    """What the state folder has; at first the kernel where it may, otherwise the relay."""
+    NETNS = "netns"
+    RELAY = "relay"
+    EXTERNAL = "external"
+    """By somebody else; every instance is at an address of this host."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """The driver that was taken, and in sentences why, and why not a better one."""

@@ -118,6 +118,16 @@ class Database:
             self._mine.turn = False
             self._turn.release()
 
+    def remove(self) -> None:
+        """Drop the tables on a server; a file goes with its folder, or is removed."""
+        with said_plainly(self.url):
+            if self.file is None:
+                schema.drop(self.engine)
+            else:
+                self.close()
+                for file in self.file.parent.glob(f"{self.file.name}*"):
+                    file.unlink()
+
     def close(self) -> None:
         """Close all connections; the database may be used again."""
         self.engine.dispose()

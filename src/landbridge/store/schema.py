@@ -18,7 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from .. import lock
 from ..errors import StoreFailed
@@ -56,6 +56,18 @@ def upgrade(engine: Engine, file: Path | None) -> None:
             _back_up(file, version)
         with engine.connect() as connection:
             _upgrade(connection, known)
+
+
+def drop(engine: Engine) -> None:
+    """Drop the tables that the versions make, and no others, on a server."""
+    scratch = create_engine("sqlite://")
+    with scratch.connect() as connection:
+        _run(connection, scripts())
+        names = inspect(connection).get_table_names()
+    scratch.dispose()
+    with engine.begin() as connection:
+        quoted = map(connection.dialect.identifier_preparer.quote, names)
+        connection.execute(text(f"DROP TABLE IF EXISTS {', '.join(quoted)}"))
 
 
 def _version(engine: Engine, known: ScriptDirectory) -> str | None:

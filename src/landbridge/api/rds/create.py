@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...cloud import ids, quotas
-from ...cloud.instances import lifecycle
+from ...cloud.instances import lifecycle, offered
 from ...cloud.instances.tables import DBInstance
 from ..action import Action, Call, Kind, Param, Product
 from .common import BAD_STATE, ID, NOT_FOUND, major
@@ -40,7 +40,7 @@ def _create(call: Call) -> dict[str, Any]:
         entries=call["SecurityIPList"],
         vpc_id=call["VPCId"],
         zone_id=call["ZoneId"],
-        address=call["PrivateIpAddress"],
+        address=_address(call),
         port=call["Port"],
         storage_type=call["DBInstanceStorageType"],
         category=call["Category"],
@@ -63,11 +63,16 @@ def _create_read_only(call: Call) -> dict[str, Any]:
         class_name=call["DBInstanceClass"],
         storage_gb=call["DBInstanceStorage"],
         vswitch_id=call["VSwitchId"],
-        address=call["PrivateIpAddress"],
+        address=_address(call),
         pay_type=call["PayType"],
         description=call["DBInstanceDescription"],
     )
     return _answer(instance)
+
+
+def _address(call: Call) -> str | None:
+    wanted = call["PrivateIpAddress"]
+    return offered.address(call.session, call.cloud, call.account, call["VSwitchId"], wanted)
 
 
 def _answer(instance: DBInstance) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...errors import LandbridgeError, ServerFailed
-from ...network.fabric import Endpoint, Fabric, Outcome
+from ...network.fabric import Bandwidth, Endpoint, Fabric, Outcome
 from ...postgres.cluster import Cluster
 from ...postgres.osaccount import OsAccount, clean_environment
 from ...servers import ending, room, shut_in
 from ...servers.identity import is_own, own_account
+from .. import fabric as network
 from ..control import Cloud
 from ..instances import wanted
 from ..instances.homes import Homes, programs
@@ -108,6 +109,7 @@ class Errand:
             os_account=None if account == OsAccount.for_servers() else account.uid,
             through=tuple(shut_in.command(cluster, goal.limits)),
             ending=tuple(ending.command(instance.id, account)) if is_own(account) else (),
+            max_rate=_max_rate(session, fabric, instance.id, row.source_id),
             is_managed=row.source_id is not None,
             source_cidrs=self._cidrs(session, row.source_id),
             cidrs=self._cidrs(session, instance.id),
@@ -182,6 +184,19 @@ class Errand:
                 id="place.failed", retryable=True,
             ) from None  # fmt: skip
         return answer
+
+
+def _max_rate(session: Session, fabric: Fabric, destination: str, source: str | None) -> int | None:
+    """Bytes per second that a copy keeps to, where the network does not hold it to its line.
+
+    NotReached for a line to which no bandwidth was allocated.
+    """
+    if source is None or fabric.capabilities().bandwidth is not Bandwidth.NONE:
+        return None
+    line = network.wanted(session).topology.line_of(source, destination)
+    if line is not None and line.bits_per_second is None:
+        raise NotReached("the connection between the two regions has no bandwidth")
+    return line.rate // 8 if line else None
 
 
 def _hba(goal: wanted.Wanted, endpoint: Endpoint) -> str:

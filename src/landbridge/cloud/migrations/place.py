@@ -75,6 +75,8 @@ class Job:
     """What starts the destination's server, shut in."""
     ending: tuple[str, ...] = ()
     """What ends the programs that it leaves."""
+    max_rate: int | None = None
+    """Bytes per second that the copy keeps to."""
     is_managed: bool = False
     """Whether the source is an instance of this control plane."""
     source_cidrs: tuple[str, ...] | None = None
@@ -168,6 +170,7 @@ def _begin_alone(job: Job, tasks: Tasks) -> str:
             os_account=job.os_account,
             through=job.through,
             ending=job.ending,
+            max_rate=job.max_rate,
         )
         task = create_task(tasks, request, source)
     if not task.is_worked_on():

@@ -1,6 +1,6 @@
 """The driver for a network that is somebody else's: it builds nothing and measures."""
 
-from .driver import ExternalDriver
+from .driver import ExternalDriver, has_address
 from .measure import Measured, Quality, measure
 
-__all__ = ["ExternalDriver", "Measured", "Quality", "measure"]
+__all__ = ["ExternalDriver", "Measured", "Quality", "has_address", "measure"]

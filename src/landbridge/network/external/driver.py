@@ -1,18 +1,20 @@
-"""`ExternalDriver`: the network is the user's - VPN, peering, leased line, public address.
+"""`ExternalDriver`: the network is the user's - VPN, peering, leased line, addresses of its own.
 
-Nothing is built, so nothing can be removed or metered either, and the bandwidth is whatever
-the way gives; a copy is held back by its own limit (`--max-rate`) alone. What remains is to
-look: `probe` from this host, and `measure` for what the way is worth.
+Nothing is built. VPCs, routers, attachments and lines are remembered as they are ordered, so
+that what nobody attached is not migrated from; but no packet is kept out. An instance's place
+is this host: its address must be one of this host's. A line carries whatever the way gives;
+only a copy keeps to its bandwidth (`--max-rate`), and `measure` finds what the way is worth.
 """
 
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from ...errors import NetworkRefused
+from ...errors import NetworkFailed, NetworkRefused
 from ..fabric import (
     Bandwidth,
     Capabilities,
@@ -20,15 +22,27 @@ from ..fabric import (
     Isolation,
     Meter,
     Observed,
+    Outcome,
     Path,
     ProbeAnswer,
 )
+from ..forward import Forwarder
 from ..pgwire import probe
 from ..things import Attachment, Instance, Line, TransitRouter, Vpc, Vswitch
 
+_KINDS: dict[type[Any], str] = {
+    Vpc: "vpc", Vswitch: "vswitch", Instance: "endpoint", TransitRouter: "transit_router",
+    Attachment: "attachment", Line: "line",
+}  # fmt: skip
+
 
 class ExternalDriver:
-    """A `Fabric` that refuses to build (network.external) and probes from this host."""
+    """A `Fabric` of this process, for any number of threads; it knows what it was told since."""
+
+    def __init__(self) -> None:
+        self._things: dict[str, Any] = {}
+        self._published: dict[str, Forwarder] = {}
+        self._lock = threading.RLock()
 
     def capabilities(self) -> Capabilities:
         return Capabilities(
@@ -46,41 +60,71 @@ class ExternalDriver:
         )
 
     def status(self) -> list[str]:
-        return ["the external network is not built from here: no VPC, attachment or line"]
+        """Addresses of instances that this host has no longer."""
+        return [
+            f"{it.address} of {it.id} is no address of this host"
+            for it in self._every(Instance)
+            if not has_address(it.address)
+        ]
 
     def ensure_vpc(self, vpc: Vpc) -> None:
-        _refuse(f"VPC {vpc.id}")
+        self._keep(vpc)
 
     def ensure_vswitch(self, vswitch: Vswitch) -> None:
-        _refuse(f"vSwitch {vswitch.id}")
+        self._keep(vswitch)
 
     def ensure_endpoint(self, instance: Instance) -> Endpoint:
-        _refuse(f"a place for instance {instance.id}")
+        """NetworkRefused (network.not_here) for an address that is none of this host's."""
+        if not has_address(instance.address):
+            raise NetworkRefused(
+                f"{instance.address} is no address of this host",
+                id="network.not_here",
+                remedy="Give the address to this host, or order the instance at one that it has.",
+            )
+        self._keep(instance)
+        return self.endpoint(instance.id)
 
     def ensure_transit_router(self, router: TransitRouter) -> None:
-        _refuse(f"transit router {router.id}")
+        self._keep(router)
 
     def ensure_attachment(self, attachment: Attachment) -> None:
-        _refuse(f"attachment {attachment.id}")
+        self._keep(attachment)
 
     def ensure_line(self, line: Line) -> None:
-        _refuse(f"line {line.id}")
+        self._keep(line)
 
-    def drop_vpc(self, id: str) -> None: ...
-    def drop_vswitch(self, id: str) -> None: ...
-    def drop_endpoint(self, id: str) -> None: ...
-    def drop_transit_router(self, id: str) -> None: ...
-    def drop_attachment(self, id: str) -> None: ...
-    def drop_line(self, id: str) -> None: ...
+    def drop_vpc(self, id: str) -> None:
+        self._forget(id)
+
+    def drop_vswitch(self, id: str) -> None:
+        self._forget(id)
+
+    def drop_endpoint(self, id: str) -> None:
+        self._forget(id)
+
+    def drop_transit_router(self, id: str) -> None:
+        self._forget(id)
+
+    def drop_attachment(self, id: str) -> None:
+        self._forget(id)
+
+    def drop_line(self, id: str) -> None:
+        self._forget(id)
 
     def endpoint(self, instance: str) -> Endpoint:
-        _refuse(f"the place of instance {instance}")
+        place = self._instance(instance)
+        return Endpoint(str(place.address), place.port, decides_whitelist=False)
 
     def path(self, client: str, server: str) -> Path:
-        _refuse(f"a path from {client} to {server}")
+        place = self._instance(server)
+        return Path(str(place.address), str(place.address), place.port)
 
     def probe(self, client: str, address: IPv4Address, port: int, timeout: float) -> ProbeAnswer:
-        """From this host, whichever instance `client` names."""
+        """From this host; another instance only over what is attached and joined."""
+        server = next((it for it in self._every(Instance) if it.address == address), None)
+        if server is not None and client and not self._are_joined(client, server.id):
+            words = f"nothing that is attached leads from {client} to {address}"
+            return ProbeAnswer(Outcome.UNREACHABLE, 0.0, words)
         return probe(
             lambda seconds: socket.create_connection((str(address), port), seconds), timeout
         )
@@ -92,18 +136,74 @@ class ExternalDriver:
         return list(command)
 
     def publish(self, instance: str, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
-        _refuse(f"a published address of {instance}")
+        """Lasts as long as this process; clients come from the instance's own address."""
+        place = self._instance(instance)
+        there = (str(place.address), place.port)
+        with self._lock:
+            if (found := self._published.get(instance)) is None:
+                found = Forwarder(host, port, lambda wait: socket.create_connection(there, wait))
+                self._published[instance] = found
+        return found.address
 
-    def unpublish(self, instance: str) -> None: ...
+    def unpublish(self, instance: str) -> None:
+        with self._lock:
+            if (found := self._published.pop(instance, None)) is not None:
+                found.close()
 
     def meter(self, line: str) -> Meter:
         _refuse(f"a meter for line {line}")
 
     def observe(self) -> list[Observed]:
-        return []
+        with self._lock:
+            return [Observed(_KINDS[type(it)], it.id) for it in self._things.values()]
 
     def gc(self, valid: Collection[str]) -> list[Observed]:
-        return []
+        gone = [it for it in self.observe() if it.id not in valid]
+        for it in gone:
+            self._forget(it.id)
+        return gone
+
+    def _keep(self, thing: Any) -> None:
+        with self._lock:
+            self._things[thing.id] = thing
+
+    def _forget(self, id: str) -> None:
+        self.unpublish(id)
+        with self._lock:
+            self._things.pop(id, None)
+
+    def _every(self, kind: type[Any]) -> list[Any]:
+        with self._lock:
+            return [it for it in self._things.values() if type(it) is kind]
+
+    def _instance(self, id: str) -> Instance:
+        found = self._things.get(id)
+        if not isinstance(found, Instance):
+            raise NetworkFailed(f"instance {id} has no place", id="network.missing")
+        return found
+
+    def _are_joined(self, client: str, server: str) -> bool:
+        """Whether two instances share a VPC, or their VPCs a router or the ends of a line."""
+        vpcs = [self._things[self._instance(id).vswitch].vpc for id in (client, server)]
+        routers = [
+            a.transit_router for vpc in vpcs for a in self._every(Attachment) if a.vpc == vpc
+        ]
+        ends = set(routers)
+        lines = self._every(Line)
+        return len(set(vpcs)) == 1 or (
+            len(routers) == len(vpcs)
+            and (len(ends) == 1 or any({line.a, line.b} == ends for line in lines))
+        )
+
+
+def has_address(address: IPv4Address) -> bool:
+    """Whether this host has an address, found out by taking a port of it."""
+    with socket.socket() as trial:
+        try:
+            trial.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
 
 
 def _refuse(what: str) -> NoReturn:
