@@ -88,6 +88,19 @@ class Visit:
                 break
         return found
 
+    def tokens(self, action: str, pick: Callable[[dict[str, Any]], list[Any]], /,
+               **arguments: object) -> list[Any]:  # fmt: skip
+        """All entries of a list that names its next page by a token."""
+        found: list[Any] = []
+        token = ""
+        for _ in range(100):
+            answer = self.call(action, MaxResults=100, NextToken=token, **arguments)
+            found += pick(answer)
+            token = answer.get("NextToken") or ""
+            if not token:
+                break
+        return found
+
     def page(self, template: str, /, *, live: float = 0, status: int = 200,
              **facts: Any) -> Response:  # fmt: skip
         """A page; with `live`, it is looked at again after so many seconds and kept up to date."""
@@ -98,6 +111,7 @@ class Visit:
             nav=PARTS,
             who=self.who,
             path=self.path,
+            address=f"{self.path}?{urlencode(self.query)}" if self.query else self.path,
             trail=trail(self.path),
             live=live,
             said=self.said,

@@ -1,0 +1,179 @@
+"""One RDS instance: its facts, its end point, and what is done to it as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.responses import Response
+
+from ...cloud import CloudError
+from ..forms import Field, Form
+from ..page import Page
+from ..visit import Visit, url
+
+Show = Callable[[Visit, Form, int], Response]
+#: (last part of the address, label), in the order of the console's navigation pane.
+TABS = (
+    ("", "Basic Information"),
+    ("connection", "Database Connection"),
+    ("whitelist", "Whitelist and SecGroup"),
+    ("accounts", "Accounts"),
+    ("migration", "Cloud Migration/DR Construction"),
+    ("parameters", "Parameters"),
+    ("sessions", "Sessions"),
+    ("logs", "Logs"),
+)
+
+
+def attribute(visit: Visit) -> dict[str, Any]:
+    """The instance that the address names."""
+    answer = visit.call("rds.DescribeDBInstanceAttribute", DBInstanceId=visit["id"])
+    found: dict[str, Any] = answer["Items"]["DBInstanceAttribute"][0]
+    return found
+
+
+def tab_page(
+    visit: Visit, template: str, tab: str, *, live: float = 2, status: int = 200, **facts: Any
+) -> Response:
+    """A tab of an instance."""
+    id = visit["id"]
+    return visit.page(
+        template,
+        live=live,
+        status=status,
+        instance=attribute(visit),
+        tabs=[(url("rds", id, *([last] if last else [])), label) for last, label in TABS],
+        here=url("rds", id, *([tab] if tab else [])),
+        **facts,
+    )
+
+
+def dialog(
+    visit: Visit, heading: str, form: Form, button: str, *, tab: str = "", intro: str = "",
+    danger: bool = False, status: int = 200,
+) -> Response:  # fmt: skip
+    """A form about an instance."""
+    id = visit["id"]
+    return visit.page(
+        "form.html",
+        status=status,
+        heading=heading,
+        crumbs=[(url("rds"), "Instances"), (url("rds", id), id)],
+        intro=intro,
+        form=form,
+        button=button,
+        danger=danger,
+        back=url("rds", id, *([tab] if tab else [])),
+    )
+
+
+def confirm(what: str, name: str) -> Form:
+    """A form that asks to type a name before something is destroyed."""
+    return Form((
+        Field("confirm", f"Type {name} to {what} it", required=True, pattern=_exactly(name),
+              rule=f"Exactly: {name}"),
+    ))  # fmt: skip
+
+
+def is_confirmed(form: Form, name: str) -> bool:
+    """Whether the name was typed; otherwise the form says so."""
+    if form.value("confirm").strip() == name:
+        return True
+    form.errors["confirm"] = f"Type {name} to go on; nothing was changed."
+    return False
+
+
+def _exactly(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else f"\\u{{{ord(c):x}}}" for c in name)
+
+
+def _basics(visit: Visit) -> Response:
+    return tab_page(visit, "instance_basics.html", "")
+
+
+def _connection(visit: Visit) -> Response:
+    answer = visit.call("rds.DescribeDBInstanceNetInfo", DBInstanceId=visit["id"])
+    return tab_page(
+        visit, "instance_connection.html", "connection",
+        endpoints=answer["DBInstanceNetInfos"]["DBInstanceNetInfo"],
+    )  # fmt: skip
+
+
+def _allocate(visit: Visit) -> Response:
+    id = visit["id"]
+    if "release" in visit.form:
+        visit.call("rds.ReleaseInstancePublicConnection", DBInstanceId=id,
+                   CurrentConnectionString=visit.form["release"])  # fmt: skip
+        return visit.go(url("rds", id, "connection"), "The public endpoint is released.")
+    visit.call("rds.AllocateInstancePublicConnection", DBInstanceId=id)
+    return visit.go(url("rds", id, "connection"), "The public endpoint is being made.")
+
+
+def _restart_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    return dialog(
+        visit, "Restart Instance", form or confirm("restart", visit["id"]), "Restart",
+        danger=True, status=status,
+        intro="Its server is stopped and started again: every session ends, and nobody can"
+        " connect for some seconds.",
+    )  # fmt: skip
+
+
+def _release_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    return dialog(
+        visit, "Release Instance", form or confirm("release", visit["id"]), "Release",
+        danger=True, status=status,
+        intro="The instance goes, with all its data. This cannot be undone.",
+    )  # fmt: skip
+
+
+def _carried_out(visit: Visit, show: Show, verb: str, action: str, *back: str) -> Response:
+    """Do what was confirmed by its name; otherwise show the question again."""
+    id = visit["id"]
+    form = confirm(verb, id).filled(visit.form)
+    if not is_confirmed(form, id):
+        return show(visit, form, 422)
+    try:
+        visit.call(action, DBInstanceId=id)
+    except CloudError as problem:
+        return show(visit, form, form.refuse(problem))
+    return visit.go(url("rds", *back), f"{id}: {verb} was ordered.")
+
+
+def _restart(visit: Visit) -> Response:
+    return _carried_out(visit, _restart_form, "restart", "rds.RestartDBInstance", visit["id"])
+
+
+def _release(visit: Visit) -> Response:
+    return _carried_out(visit, _release_form, "release", "rds.DeleteDBInstance")
+
+
+def _rename_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    return dialog(visit, "Rename Instance", form or _named(attribute(visit)), "OK", status=status)
+
+
+def _named(instance: dict[str, Any]) -> Form:
+    return Form(
+        (Field("DBInstanceDescription", "Name", required=True, least=2, most=255,
+               default=instance["DBInstanceDescription"],
+               rule="2 to 255 characters, a letter first."),),
+        codes={"InvalidDBInstanceDescription.Malformed": "DBInstanceDescription"},
+    )  # fmt: skip
+
+
+def _rename(visit: Visit) -> Response:
+    form = _named(attribute(visit)).filled(visit.form)
+    try:
+        visit.call("rds.ModifyDBInstanceDescription", DBInstanceId=visit["id"], **form.arguments())
+    except CloudError as problem:
+        return _rename_form(visit, form, form.refuse(problem))
+    return visit.go(url("rds", visit["id"]), "The instance has another name.")
+
+
+PAGES = (
+    Page("/rds/{id}", _basics),
+    Page("/rds/{id}/connection", _connection, _allocate),
+    Page("/rds/{id}/rename", _rename_form, _rename),
+    Page("/rds/{id}/restart", _restart_form, _restart),
+    Page("/rds/{id}/release", _release_form, _release),
+)

@@ -1,0 +1,191 @@
+"""Who may connect to an instance: its whitelist, and its accounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from ...cloud import CloudError
+from ..forms import Field, Form, Kind, Option
+from ..page import Page
+from ..visit import Visit, url
+from .instance import confirm, dialog, is_confirmed, tab_page
+
+_CLOSE = Field(
+    "CloseSessions", "End open sessions that are not admitted any more", Kind.CHECK,
+    help="Otherwise the whitelist counts for new connections alone.",
+)  # fmt: skip
+
+
+def _groups(visit: Visit) -> list[dict[str, Any]]:
+    answer = visit.call("rds.DescribeDBInstanceIPArrayList", DBInstanceId=visit["id"])
+    found: list[dict[str, Any]] = answer["Items"]["DBInstanceIPArray"]
+    return found
+
+
+def _whitelist(visit: Visit) -> Response:
+    return tab_page(visit, "instance_whitelist.html", "whitelist", groups=_groups(visit))
+
+
+def _group_form(visit: Visit) -> Form:
+    """A form for the group that the address asks for, or for a new one."""
+    name = visit.query.get("group", "")
+    entries = next(
+        (g["SecurityIPList"] for g in _groups(visit) if g["DBInstanceIPArrayName"] == name), ""
+    )
+    title = Field("DBInstanceIPArrayName", "Whitelist name", required=True,
+                  pattern="[a-z][a-z0-9_]{1,119}",
+                  rule="2 to 120 lower-case letters, digits and '_', a letter first.")  # fmt: skip
+    if name:
+        title = Field("DBInstanceIPArrayName", "Whitelist name", Kind.FIXED, default=name)
+    return Form(
+        (
+            title,
+            Field("SecurityIps", "IP Addresses", Kind.AREA, required=True,
+                  default=entries.replace(",", "\n"), placeholder="10.20.0.0/16",
+                  help="Addresses or CIDR blocks, one a line or with commas. For a migration:"
+                  " the CIDR block of the VPC of the destination instance."),
+            _CLOSE,
+        ),
+        codes={
+            "InvalidSecurityIPList.Format": "SecurityIps",
+            "InvalidSecurityIPList.Duplicate": "SecurityIps",
+            "InvalidSecurityIPList.QuotaExceeded": "SecurityIps",
+            "InvalidDBInstanceIPArrayName.Format": "DBInstanceIPArrayName",
+        },
+    )  # fmt: skip
+
+
+def _edit(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    is_new = not visit.query.get("group")
+    return dialog(
+        visit, "Create Whitelist" if is_new else "Edit Whitelist", form or _group_form(visit),
+        "OK", tab="whitelist", status=status,
+    )  # fmt: skip
+
+
+def _save(visit: Visit) -> Response:
+    form = _group_form(visit).filled(visit.form)
+    entries = ",".join(form.values["SecurityIps"].replace(",", " ").split())
+    try:
+        visit.call(
+            "rds.ModifySecurityIps",
+            DBInstanceId=visit["id"],
+            **form.arguments() | {"SecurityIps": entries},
+        )
+    except CloudError as problem:
+        return _edit(visit, form, form.refuse(problem))
+    return visit.go(url("rds", visit["id"], "whitelist"), "The whitelist is saved.")
+
+
+def _accounts(visit: Visit) -> Response:
+    answer = visit.call("rds.DescribeAccounts", DBInstanceId=visit["id"], PageSize=200)
+    return tab_page(
+        visit, "instance_accounts.html", "accounts",
+        accounts=answer["Accounts"]["DBInstanceAccount"],
+    )  # fmt: skip
+
+
+_PASSWORD = Field(
+    "AccountPassword", "Password", Kind.PASSWORD, required=True, least=8, most=32,
+    autocomplete="new-password",
+    rule="8 to 32 characters, of three of: upper case, lower case, digits, !@#$%^&*()_+-=",
+)  # fmt: skip
+_AGAIN = Field(
+    "again", "Confirm password", Kind.PASSWORD, required=True, autocomplete="new-password"
+)
+_CREATE = Form(
+    (
+        Field("AccountName", "Database account", required=True, least=2, most=63,
+              pattern="[a-z][a-z0-9_]{0,61}[a-z0-9]",
+              rule="2 to 63 lower-case letters, digits and '_'; a letter first."),
+        Field("AccountType", "Account Type", Kind.RADIO, default="Super", options=(
+            Option("Super", "Privileged Account",
+                   "CREATEROLE, REPLICATION and pg_monitor: what a migration's source needs"),
+            Option("Normal", "Standard Account", "May log in, and what it is granted"),
+        )),
+        _PASSWORD,
+        _AGAIN,
+        Field("AccountDescription", "Description", least=2, most=256,
+              rule="2 to 256 characters, a letter first; or empty."),
+    ),
+    codes={
+        "InvalidAccountName.Malformed": "AccountName",
+        "InvalidAccountName.Duplicate": "AccountName",
+        "InvalidAccountPassword.Malformed": "AccountPassword",
+        "InvalidAccountDescription.Malformed": "AccountDescription",
+    },
+)  # fmt: skip
+_RESET = Form((_PASSWORD, _AGAIN), codes=_CREATE.codes)
+
+
+def _create_form(visit: Visit, form: Form = _CREATE, status: int = 200) -> Response:
+    return dialog(visit, "Create Account", form, "Create", tab="accounts", status=status)
+
+
+def _create(visit: Visit) -> Response:
+    return _with_password(visit, _CREATE, _create_form, "rds.CreateAccount", "is being created.")
+
+
+def _reset_form(visit: Visit, form: Form = _RESET, status: int = 200) -> Response:
+    return dialog(
+        visit, f"Reset Password of {visit['name']}", form, "OK", tab="accounts", status=status,
+        intro="Open sessions stay open; new ones need the new password.",
+    )  # fmt: skip
+
+
+def _reset(visit: Visit) -> Response:
+    return _with_password(
+        visit, _RESET, _reset_form, "rds.ResetAccountPassword", "gets another password.",
+        AccountName=visit["name"],
+    )  # fmt: skip
+
+
+def _with_password(
+    visit: Visit, blank: Form, show: Any, action: str, said: str, **more: str
+) -> Response:
+    form = blank.filled(visit.form)
+    answer: Response
+    if form.values["AccountPassword"] != form.values.pop("again"):
+        form.errors["again"] = "The two passwords are not the same."
+        answer = show(visit, form, 422)
+        return answer
+    try:
+        visit.call(action, DBInstanceId=visit["id"], **form.arguments(), **more)
+    except CloudError as problem:
+        answer = show(visit, form, form.refuse(problem))
+        return answer
+    name = more.get("AccountName") or form.values["AccountName"]
+    return visit.go(url("rds", visit["id"], "accounts"), f"The account {name} {said}")
+
+
+def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    name = visit["name"]
+    return dialog(
+        visit, f"Delete {name}", form or confirm("delete", name), "Delete", tab="accounts",
+        danger=True, status=status,
+        intro="Its sessions end. An account that owns something stays until it does not.",
+    )  # fmt: skip
+
+
+def _delete(visit: Visit) -> Response:
+    name = visit["name"]
+    form = confirm("delete", name).filled(visit.form)
+    if not is_confirmed(form, name):
+        return _delete_form(visit, form, 422)
+    try:
+        visit.call("rds.DeleteAccount", DBInstanceId=visit["id"], AccountName=name)
+    except CloudError as problem:
+        return _delete_form(visit, form, form.refuse(problem))
+    return visit.go(url("rds", visit["id"], "accounts"), f"The account {name} is being deleted.")
+
+
+PAGES = (
+    Page("/rds/{id}/whitelist", _whitelist),
+    Page("/rds/{id}/whitelist/edit", _edit, _save),
+    Page("/rds/{id}/accounts", _accounts),
+    Page("/rds/{id}/accounts/create", _create_form, _create),
+    Page("/rds/{id}/accounts/{name}/password", _reset_form, _reset),
+    Page("/rds/{id}/accounts/{name}/delete", _delete_form, _delete),
+)
