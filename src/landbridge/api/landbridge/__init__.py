@@ -1,6 +1,6 @@
 """What the vendor's API lacks, under a version of our own."""
 
-from . import account, assessments, billing, everywhere, migrations, sessions, users
+from . import account, assessments, billing, everywhere, migrations, network, sessions, users
 
 ACTIONS = (
     *account.ACTIONS,
@@ -8,6 +8,7 @@ ACTIONS = (
     *everywhere.ACTIONS,
     *assessments.ACTIONS,
     *migrations.ACTIONS,
+    *network.ACTIONS,
     *sessions.ACTIONS,
     *billing.ACTIONS,
 )
