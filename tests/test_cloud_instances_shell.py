@@ -22,6 +22,7 @@ import pytest
 from fix_instances import Managed
 from landbridge.cloud.instances import lifecycle, reconciler, storage
 from landbridge.cloud.instances.states import Status
+from landbridge.cloud.instances.tables import DBInstance
 from landbridge.errors import ServerFailed
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import Distribution, discover
@@ -74,11 +75,13 @@ def test_a_shell_writes_nowhere_but_into_data_and_makes_no_link_or_pipe(
         "mv pg_tblspc/1 . && echo MADE; rm -f pg_tblspc/1\n"
         "mv ../data ../other && echo MADE; touch ../x && echo MADE\n"
         "cd ../data.landbridge; echo local all all trust >> pg_hba.conf && echo MADE\n"
-        "mv server.log y && echo MADE; : > server.log && echo MADE\n"
+        "mv server.log y && echo MADE; echo > server.log && echo MADE\n"
         "echo 1 > server.json && echo MADE\n"
-        "unshare -Ur true && echo MADE; env | grep -i landbridge && echo MADE; true",
+        "unshare -Ur true && echo MADE; env | grep ^LANDBRIDGE && echo MADE\n"
+        "grep -q 'Max processes *1500 *1500' /proc/self/limits && echo bounded; true",
     )  # fmt: skip
-    assert "MADE" not in told and "kept" in told and "link" in told
+    assert "MADE" not in told
+    assert {"kept", "link", "bounded"} <= set(told.split()), told
     for path, uid in (
         (cluster.data, cluster.account.uid), (cluster.guard, cluster.account.uid),
         (cluster.side, 0), (cluster.data.parent, 0), (cluster.log, 0), (cluster.hba, 0),
@@ -249,7 +252,7 @@ def test_why_an_instance_does_not_start_is_told_without_the_machines_paths(
     managed.settled(outlaw)
 
 
-def _row(managed: Managed, id: str) -> lifecycle.DBInstance:
+def _row(managed: Managed, id: str) -> DBInstance:
     row = managed.read(id)
     assert row is not None
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from landbridge.network.fabric import Fabric
 from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import wait_until
 from landbridge.servers import ending, room
+from landbridge.servers.cgroup import Group
 from landbridge.servers.identity import is_own, own_account
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
@@ -31,10 +33,12 @@ def account(tmp_path: Path) -> Iterator[OsAccount]:
     room.end_all(NOWHERE, "pgm-x", made)
 
 
-def _run(account: OsAccount, program: str) -> subprocess.Popen[bytes]:
-    def bound() -> None:
-        import resource
+def _run(account: OsAccount, program: str, group: Group | None = None) -> subprocess.Popen[bytes]:
+    entry = group.entry() if group else None
 
+    def bound() -> None:
+        if entry is not None:
+            os.write(entry, b"0")
         resource.setrlimit(resource.RLIMIT_NPROC, (60, 60))
 
     arguments: dict[str, Any] = {"user": account.uid, "group": account.gid, "extra_groups": []}
@@ -69,6 +73,20 @@ def test_whatever_was_started_ends(account: OsAccount, program: str) -> None:
     finally:
         room.end_all(NOWHERE, "pgm-x", account)
         child.wait()
+
+
+def test_what_replaces_itself_all_the_time_ends_with_its_group(account: OsAccount) -> None:
+    group = Group.of("pgm-x", account)
+    if group is None or not group.make(memory_mb=64, cpus=1):
+        pytest.skip("no control groups of version 2 to write")
+    # Each process is gone before it could be looked at.
+    comet = "import os\nwhile True:\n if os.fork(): os._exit(0)"
+    child = _run(account, comet, group)
+    child.wait()
+    assert not group.is_empty
+    room.end_all(NOWHERE, "pgm-x", account)
+    assert group.is_empty and not group.path.exists()
+    assert ending.living(NOWHERE, "pgm-x", account) == []
 
 
 def test_a_neighbour_is_left_alone(account: OsAccount, tmp_path: Path) -> None:

@@ -40,8 +40,6 @@ CONFIG_HEADER = "# Written by Landbridge."
 BOOTSTRAP_SUPERUSER = "pgsql"
 #: The file that names the process of a guarded server.
 _RECORD = "server.json"
-#: What a guarded server sees of our environment.
-_SHOWN = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 
 class Cluster:
@@ -216,13 +214,10 @@ class Cluster:
 
     def _launch(self) -> ProcessId:
         self._make_socket_dir()
-        environment = self.distribution.environment
-        if self.is_guarded:  # the rest is nothing that a tenant should see
-            environment = {n: v for n, v in environment.items() if n in _SHOWN}
         process = start_detached(
             [*self.through, self.distribution.program("postgres"), "-D", self.data],
             output=self.log,
-            environment=environment,
+            environment=self.distribution.environment,
             account=self.account,
             becomes=bool(self.through),
             owns_output=not self.is_guarded,

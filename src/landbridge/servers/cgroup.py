@@ -59,6 +59,14 @@ class Group:
         with contextlib.suppress(OSError):
             (self.path / "cgroup.kill").write_text("1")
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing lives in it, or it does not exist."""
+        try:
+            return "populated 0" in (self.path / "cgroup.events").read_text()
+        except OSError:
+            return True
+
     def remove(self) -> None:
         """Remove it if it is empty."""
         with contextlib.suppress(OSError):

@@ -55,7 +55,7 @@ def _end(id: str, account: OsAccount, belongs: Belongs) -> None:
     while True:
         if group is not None:
             group.kill()
-        if not _kill(belongs):
+        if not _kill(belongs) and (group is None or group.is_empty):
             break
         if time.monotonic() > end:
             raise ServerFailed(f"{id}: its processes do not end", id="server.processes_left")

@@ -23,6 +23,8 @@ from .sandbox import Use
 
 #: Processes of a server: at most 1000 connections, its own, and programs.
 _PROCESSES = 1500
+#: What it sees of our environment; the rest may be nothing for a tenant.
+_SEEN = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def main(arguments: Sequence[str]) -> None:
     room, *program = arguments
     try:
         Room(**json.loads(room)).enter()
-        os.execv(program[0], program)
+        seen = {name: value for name, value in os.environ.items() if name in _SEEN}
+        os.execve(program[0], program, seen)
     except OSError as problem:
         sys.exit(f"FATAL:  the server cannot be shut in: {problem}")
 

@@ -26,7 +26,7 @@ from ..control import Cloud
 from . import dbaccounts, parameters, roles, standby, wanted
 from .guard import Guard, Post
 from .homes import Homes, connect
-from .server import House
+from .server import House, NotYet
 from .states import KEPT, LockMode, Role, Status
 from .storage import Scales
 from .tables import DBInstance
@@ -114,7 +114,8 @@ class Reconciler:
             self._work(id)
             self._failed.pop(id, None)
         except (LandbridgeError, psycopg.Error, OSError) as problem:
-            _log.warning("%s: %s", id, problem)
+            waits = isinstance(problem, NotYet)
+            _log.log(logging.DEBUG if waits else logging.WARNING, "%s: %s", id, problem)
             self._fail(id, words(problem))
         except Exception as problem:
             _log.exception("%s was not brought to what is wanted", id)
