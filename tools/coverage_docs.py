@@ -10,6 +10,7 @@ from itertools import groupby
 
 from landbridge.api.action import Action, Param, Product
 from landbridge.api.table import ACTIONS
+from landbridge.cloud.quotas import QUOTAS
 
 #: The SDK that declares what a product's actions understand.
 SDKS = {
@@ -39,8 +40,8 @@ any other action is refused (`InvalidAction.NotFound`).
   call is answered again, not done again; with other parameters it is refused
   (`IdempotentParameterMismatch`). `DryRun`, where it stands, checks everything, keeps nothing and
   answers `DryRunOperation`.
-- **Answers and errors are JSON**, whatever `Format` asks for. Codes are the
-  vendor's, messages ours.
+- **Answers and errors are JSON**, whatever `Format` asks for. Codes are the vendor's where it has
+  one, messages ours.
 - **Security tokens** are refused: none are given out.
 - A call's time may be 15 minutes off; its nonce counts once, also across restarts.
 """
@@ -55,8 +56,6 @@ def wire_names(action: Action, model: str = "Request") -> set[str]:
     """The names that the vendor's SDK knows for an action's request; empty without a model."""
     if action.product not in SDKS:
         return {param.name for param in action.understood}
-    if action.product not in SDKS:
-        return set()
     found = getattr(import_module(f"{SDKS[action.product]}.models"), f"{action.name}{model}", None)
     if found is None:
         return set()
@@ -72,6 +71,13 @@ def _lines() -> Iterator[str]:
         for action in actions:
             yield _row(action)
         yield ""
+    yield "## Quotas\n"
+    yield "What is deleted does not count. Nobody can be given more.\n"
+    yield "| at most | of | refused with |"
+    yield "|---|---|---|"
+    for quota in QUOTAS:
+        yield f"| {quota.most} | {quota.what} | `{quota.code}` |"
+    yield ""
 
 
 def _row(action: Action) -> str:
