@@ -25,7 +25,7 @@ from ..network import Fabric, Topology
 from ..network.converge import steps_of
 from ..network.fabric import Meter
 from ..store import utcnow
-from . import bandwidth, metering
+from . import bandwidth, metering, traffic
 from .attachments import Attachment
 from .cens import Cen
 from .control import Cloud
@@ -174,6 +174,7 @@ class Reconciler:
         for id in there:
             if (meter := _meter(fabric, id)) is not None:
                 meters[id] = meter
+                traffic.RECENT.add(id, meter)
         with self._cloud.database.write() as session:
             for attachment in session.scalars(select(Attachment).where(Attachment.standing > 0)):
                 metering.record_attachment(session, attachment, now)

@@ -60,6 +60,13 @@ def decide(topology: Topology, client: str, server: str) -> Verdict:
     return next(_obstacles(topology, client, server), PASSES)
 
 
+def decide_vpcs(topology: Topology, here: str, there: str) -> Verdict:
+    """The first obstacle on the way from one VPC to another, or `PASSES`; both are known."""
+    if here == there:
+        return PASSES
+    return next(_between(topology, topology.vpcs[here], topology.vpcs[there]), PASSES)
+
+
 def _obstacles(topology: Topology, client: str, server: str) -> Iterator[Verdict]:
     here, there = topology.vpc_of(client), topology.vpc_of(server)
     if here.id != there.id:
