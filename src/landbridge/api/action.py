@@ -41,6 +41,14 @@ class Kind(Enum):
     STRUCTURE = "JSON"
 
 
+class Lane(Enum):
+    """Calls that take turns; one lane does not wait for another."""
+
+    READ = "read"
+    WRITE = "write"
+    ASK = "ask"
+
+
 @dataclass(frozen=True)
 class Param:
     """One parameter. An absent one is None; a list is empty then."""
@@ -99,6 +107,8 @@ class Action:
     writes: bool = False
     acts: bool = False
     """Whether it does something at once that is in no table: in the trail, but not repeatable."""
+    asks: bool = False
+    """Whether it asks an instance's server, which may keep it waiting for seconds."""
     resource: str = ""
     """Field of the answer, or parameter, that says for the audit trail what it was about."""
     dry_run: bool = False
@@ -116,6 +126,13 @@ class Action:
         repeatable = self.writes and not self.shows_secret
         shared = (CLIENT_TOKEN,) * repeatable + (DRY_RUN,) * self.dry_run
         return (*self.parameters, *shared)
+
+    @property
+    def lane(self) -> Lane:
+        """With which others it takes turns."""
+        if self.asks or self.acts:
+            return Lane.ASK
+        return Lane.WRITE if self.writes else Lane.READ
 
     @property
     def label(self) -> str:

@@ -16,7 +16,7 @@ from ..cloud import Cloud, CloudError, Session, audit, idempotency, keys, replay
 from ..cloud.accounts import Account
 from ..errors import LandbridgeError
 from . import parameters
-from .action import CLIENT_TOKEN, DRY_RUN, Action, Call, Kind, Product
+from .action import CLIENT_TOKEN, DRY_RUN, Action, Call, Kind, Lane, Product
 from .gate import authenticate, moment
 from .logs import Logger
 from .metrics import Metrics
@@ -93,6 +93,13 @@ class Service:
             return refused(outcome, seen.request_id, request.host)
         return Answer(200, {**outcome, "RequestId": seen.request_id})
 
+    def lane(self, request: Request) -> Lane:
+        """With which other calls a call takes turns."""
+        try:
+            return self._find(request).lane
+        except CloudError:
+            return Lane.READ
+
     def perform(self, ask: Ask) -> dict[str, Any]:
         """The answer to a call of someone who has signed in. CloudError where it is refused."""
         action = self._labels[ask.action]
@@ -129,7 +136,8 @@ class Service:
         with self.cloud.database.read() as session:
             account = authenticate(session, self.cloud.vault, said, show_signed=not hides)
             seen.key = said.access_key_id
-            self._nonces.use(said.access_key_id, said.nonce, moment(said), lasting=action.writes)
+            lasting = action.writes or action.acts
+            self._nonces.use(said.access_key_id, said.nonce, moment(said), lasting=lasting)
             seen.account = account
             arguments = parameters.parse(action, request.arguments)
             if not action.writes:

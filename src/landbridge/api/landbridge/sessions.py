@@ -53,6 +53,7 @@ ACTIONS = (
         "List the sessions of an instance's server, the latest first: who, from where, doing what.",
         _describe,
         (ID,),
+        asks=True,
         errors=(NOT_FOUND, BAD_STATE),
         differences="Of clients and of replication; at most 1000. Passwords in statements are"
         " masked.",

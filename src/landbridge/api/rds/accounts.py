@@ -152,6 +152,7 @@ ACTIONS = (
             Param("PageNumber", Kind.INTEGER, default=1, least=1, most=1_000_000),
             Param("PageSize", Kind.INTEGER, default=30, least=1, most=200),
         ),
+        asks=True,
         errors=(NOT_FOUND,),
         differences="DatabasePrivileges are the databases that an account owns.",
     ),

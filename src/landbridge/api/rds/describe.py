@@ -79,6 +79,7 @@ ACTIONS = (
         "Show one instance.",
         _describe_attribute,
         (ID,),
+        asks=True,
         errors=(NOT_FOUND,),
         differences="Trouble is ours: why the server is not yet as it is wanted. Of some facts"
         " there are none: maintenance windows, IOPS.",

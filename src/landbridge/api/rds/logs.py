@@ -48,6 +48,7 @@ ACTIONS = (
             Param("PageNumber", Kind.INTEGER, default=1, least=1, most=1_000_000),
             Param("PageSize", Kind.INTEGER, default=30, least=30, most=100),
         ),
+        asks=True,
         errors=(NOT_FOUND,),
         differences="All that the server logs, not errors alone. Of more than 8 MiB the newest"
         " count. Passwords in statements are masked. Times may have seconds.",

@@ -112,6 +112,7 @@ ACTIONS = (
         "Show the parameters a server works with, and those that wait for a restart.",
         _describe,
         (ID,),
+        asks=True,
         errors=(NOT_FOUND,),
     ),
     Action(
