@@ -8,7 +8,7 @@ import pytest
 
 from fix_api import Running, Tenant
 from landbridge.api.action import Product
-from landbridge.cloud.keys import MOST
+from landbridge.cloud.quotas import ACCESS_KEYS
 from landbridge.errors import LandbridgeError
 
 
@@ -34,7 +34,7 @@ def test_a_key_is_made_used_and_disabled_and_the_last_one_stays(tenant: Tenant) 
     ]  # fmt: skip
     assert "AccessKeySecret" not in listed[0]
     assert ours(other, "CreateAccessKey", ClientToken="t")["UserAccessKeyId"] != other.key_id
-    for _ in range(MOST - 2):
+    for _ in range(ACCESS_KEYS.most - 2):
         ours(other, "CreateAccessKey")
     refused(other, "LimitExceeded.User.AccessKey", "CreateAccessKey")
 

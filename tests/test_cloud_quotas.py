@@ -21,8 +21,10 @@ from landbridge.cloud import (
     bandwidth,
     cens,
     grants,
+    keys,
     quotas,
     routers,
+    users,
     vpcs,
 )
 from landbridge.cloud.attachments import ZoneMapping
@@ -55,6 +57,13 @@ class World:
         self.ann, self.ben = (accounts.create(self.session, n) for n in ("ann", "ben"))
         self.home = vpcs.create_vpc(self.session, self.ann, "cn-beijing", cidr="10.0.0.0/16")
         self.place = vpcs.create_vswitch(self.session, self.home, "cn-beijing-h", "10.0.0.0/24")
+
+    def key(self) -> Any:
+        return keys.create(self.session, self.vault, self.ann)
+
+    def user(self) -> Any:
+        name = f"user{next(self.numbers)}"
+        return users.create(self.session, self.ann, name, Secret("correct horse battery 9!"))
 
     def vpc(self) -> vpcs.Vpc:
         return vpcs.create_vpc(self.session, self.ann, HZ, cidr=f"10.{next(self.numbers)}.0.0/16")
@@ -137,6 +146,8 @@ class World:
 
 #: Quota -> what adds one more, and how many are there before.
 MAKERS: dict[str, tuple[Callable[[World], Any], int]] = {
+    "ACCESS_KEYS": (World.key, 0),
+    "USERS": (World.user, 0),
     "VPCS": (World.vpc, 0),
     "VSWITCHES": (World.vswitch, 1),
     "GRANTS": (World.grant, 0),

@@ -16,13 +16,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from ..postgres.conninfo import Secret
 from ..store import Base, Vault, utcnow
 from ..store.secrets import SealedSecret
-from . import ids
+from . import ids, quotas
 from .accounts import Account
 from .errors import CloudError
 from .ownership import Owned, everything
-
-#: How many an account may have active at once.
-MOST = 10
 
 
 class KeyStatus(Enum):
@@ -56,8 +53,7 @@ def create(session: Session, vault: Vault, account: Account) -> tuple[AccessKey,
 
     CloudError: LimitExceeded.User.AccessKey.
     """
-    if len(active(session, account)) >= MOST:
-        raise CloudError("LimitExceeded.User.AccessKey", f"{MOST} keys are active already")
+    quotas.ACCESS_KEYS.require_room(len(active(session, account)))
     id, secret = ids.new_access_key()
     key = AccessKey(id=id, owner_uid=account.uid, secret_id=vault.keep(session, secret))
     session.add(key)

@@ -27,6 +27,8 @@ class Quota:
             raise CloudError(self.code, f"{self.what}: at most {self.most}, there are {there}")
 
 
+ACCESS_KEYS = Quota(10, "active access keys of an account", "LimitExceeded.User.AccessKey")
+USERS = Quota(100, "console users of an account", "LimitExceeded.User")
 VPCS = Quota(10, "VPCs of an account in a region", "QuotaExceeded.Vpc")
 VSWITCHES = Quota(150, "vSwitches of a VPC", "QuotaExceeded.VSwitch")
 GRANTS = Quota(50, "CENs that a VPC is granted to", "QuotaExceeded.Grant")
@@ -50,7 +52,7 @@ ASSESSMENTS = Quota(200, "assessments of an account", "QuotaExceeded.Assessment"
 MIGRATIONS = Quota(200, "migrations of an account, closed ones too", "QuotaExceeded.Migration")
 
 QUOTAS = (
-    VPCS, VSWITCHES, GRANTS, CENS, ATTACHMENTS, PLANS, INSTANCES, READ_ONLY, DATABASE_ACCOUNTS,
-    WHITELIST_GROUPS, WHITELIST_ENTRIES, ASSESSMENTS, MIGRATIONS,
+    ACCESS_KEYS, USERS, VPCS, VSWITCHES, GRANTS, CENS, ATTACHMENTS, PLANS, INSTANCES, READ_ONLY,
+    DATABASE_ACCOUNTS, WHITELIST_GROUPS, WHITELIST_ENTRIES, ASSESSMENTS, MIGRATIONS,
 )  # fmt: skip
 """All of them, for docs/coverage.md."""

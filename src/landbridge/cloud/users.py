@@ -20,13 +20,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..postgres.conninfo import Secret
 from ..store import Base, RowNumber, utcnow
-from . import accounts, keys
+from . import accounts, keys, quotas
 from .accounts import Account
 from .errors import CloudError
 from .throttle import Throttle
 
-#: How many an account may have.
-MOST = 100
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,63}")
 _LENGTH = range(12, 257)
 #: scrypt's N = 2**15, r, p: 32 MiB and some 0.2 s.
@@ -78,8 +76,7 @@ def create(session: Session, account: Account, name: str, password: Secret) -> C
     if session.scalar(_of(account).where(ConsoleUser.name == name)) is not None:
         raise CloudError("EntityAlreadyExists.User", f"there is a user {name!r} already")
     counted = select(func.count()).where(ConsoleUser.account_uid == account.uid)
-    if (session.scalar(counted) or 0) >= MOST:
-        raise CloudError("LimitExceeded.User", f"there are {MOST} users already")
+    quotas.USERS.require_room(session.scalar(counted) or 0)
     user = ConsoleUser(account_uid=account.uid, name=name)
     user.set_password(password)
     session.add(user)
