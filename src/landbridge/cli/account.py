@@ -184,13 +184,12 @@ def cost(
     with local_cloud() as cloud, cloud.database.read() as session:
         owner = accounts.find(session, account)
         found = prices.estimate(session, owner, begin, end, prices.PriceList.of(cloud))
-    rows = table(("ITEM", "RESOURCE", "QUANTITY", "UNIT", "PRICE", found.currency))
+    rows = table(("ITEM", "RESOURCE", "QUANTITY", "PRICE", found.currency))
     for one in found.costs:
-        rows.add_row(
-            one.item.value, one.resource_id, f"{one.quantity:.3f}", one.unit, f"{one.price:g}",
-            f"{one.amount:.2f}",
-        )  # fmt: skip
-    rows.add_row("total", "", "", "", "", f"{found.total:.2f}")
+        quantity = f"{one.quantity:.6g} {one.unit}"
+        amount = f"{one.amount:.2f}"
+        rows.add_row(one.item.value, one.resource_id, quantity, f"{one.price:g}", amount)
+    rows.add_row("total", "", "", "", f"{found.total:.2f}")
     said = f"From {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC. {prices.MEANING}"
     facts = {"account": owner.uid, **found.as_dict()}
     Output(Mode.of(json)).result(facts, rows, "", f"{said} {found.note}")
