@@ -192,7 +192,7 @@ def test_a_migration_that_came_to_nothing_keeps_its_last_stage(record: Record) -
     seen = record.seen()
     assert (seen.stage, seen.replication) == (Stage.BASEBACKUP, Replication.DISCONNECT)
     assert seen.error is not None and seen.error["id"] == "copy.failed"
-    assert any(line.endswith("--- the disk is full room!") for line in record.text())
+    assert any(line.endswith("--- the disk is full. room!") for line in record.text())
     record.row.is_active = False
     assert status(record.row, seen) == "Failed"
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from copy_lab import copy_task, run, slots, wait_copied
 from fix_servers import Servers, Source, majors
+from landbridge.errors import CopyFailed
 from landbridge.migration.copying import MARKER, CopyJob
-from landbridge.migration.copying.destination import CLAIM, CONTROL
+from landbridge.migration.copying.destination import CLAIM, CONTROL, Destination
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.process import wait_until
 
@@ -108,3 +111,30 @@ def test_set_aside_cluster_stays_aside_when_its_place_is_taken(
     job.undo()
     assert (data / "precious").exists() and (job.aside / "PG_VERSION").exists()
     assert [e["id"] for e in task.journal.entries() if e["kind"] == "note"] == ["copy.stays_aside"]
+
+
+def test_removal_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("pg_control", "kept"):
+        (outside / name).write_text("somebody's")
+    data, folder = tmp_path / "data", tmp_path / "copy"
+    folder.mkdir()
+    copy = Destination(data, "m-1", folder)
+    copy.prepare()
+    (data / CONTROL).write_bytes(b"\1" + bytes(7))
+    assert copy.holds("1")
+    shutil.rmtree(data / "global")
+    (data / "global").symlink_to(outside)
+    (data / f".{MARKER}.new").symlink_to(outside / "kept")
+    assert not copy.holds(str(int.from_bytes(b"somebody", sys.byteorder)))
+    with pytest.raises(OSError, match="global"):
+        copy.unseal()
+    copy.clean()
+    assert not data.exists()
+
+    data.mkdir()
+    os.mkfifo(data / MARKER)
+    with pytest.raises(CopyFailed, match="is not empty"):
+        copy.check()
+    assert sorted(path.read_text() for path in outside.iterdir()) == ["somebody's"] * 2

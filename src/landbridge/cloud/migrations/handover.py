@@ -35,6 +35,15 @@ def take_over(task: Task) -> None:
     _remove_aside(task)
 
 
+def was_promoted(task: Task) -> bool:
+    """Whether a migration that came to nothing has left a server on the source's data.
+
+    Somebody with a shell in the destination promoted it; it is not removed then.
+    """
+    cluster = task.cluster()
+    return CopyJob(task).stands() and cluster.left_recovery() and cluster.process() is not None
+
+
 def _ensure_superuser(conn: psycopg.Connection[Any]) -> None:
     name = sql.Identifier(BOOTSTRAP_SUPERUSER)
     with contextlib.suppress(psycopg.errors.DuplicateObject):

@@ -195,7 +195,7 @@ class Mover:
     def _end(self, row: Migration, task: Task) -> None:
         """Hand the destination back."""
         carried = None
-        if task.state is State.FINISHED:
+        if task.state is State.FINISHED or handover.was_promoted(task):
             handover.take_over(task)
             carried = brought(task)
         with self._cloud.database.write() as session:

@@ -147,7 +147,7 @@ class Progress:
         for entry in self.entries:
             if entry["kind"] == "state" and entry["state"] == State.SYNCHRONIZING.value:
                 chapter = _FOLLOWED
-            if chapter == wanted and (text := _said(entry, self.teller)):
+            if chapter == wanted and (text := said(entry, self.teller)):
                 yield entry["at"], text
 
     def _cluster(self) -> Cluster:
@@ -167,7 +167,7 @@ class Progress:
         return replication.info(standby, lag, synced=is_synced)
 
 
-def _said(entry: dict[str, Any], teller: Teller) -> str:
+def said(entry: dict[str, Any], teller: Teller) -> str:
     """What an entry of the record says to the owner; empty where it is no news."""
     kind = entry["kind"]
     if kind == "state":
@@ -176,7 +176,8 @@ def _said(entry: dict[str, Any], teller: Teller) -> str:
         return teller.text(entry["text"])
     if kind == "error":
         remedy = teller.remedy(entry["id"], entry.get("remedy"))
-        return f"{teller.text(entry['message'])} {remedy}".strip()
+        said = teller.text(entry["message"])
+        return f"{said}. {remedy}" if remedy else said
     if kind == "signal":
         return f"asked for: {entry['name']}"
     return ""

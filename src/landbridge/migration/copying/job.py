@@ -60,6 +60,10 @@ class CopyJob:
         write_json(self.folder / "spec.json", self.spec().as_dict())
         self._start()
 
+    def stands(self) -> bool:
+        """Whether the data directory is a complete copy of the source."""
+        return self._destination.holds(self.task.request.system_identifier)
+
     def progress(self) -> CopyProgress | None:
         """How far the copy has come, or None before the first report."""
         raw = read_json(self.folder / "progress.json")
@@ -100,7 +104,7 @@ class CopyJob:
             drop_slot_at(self.task.conninfo(), self.task.slot)
 
     def _undo_here(self) -> None:
-        if self._destination.holds(self.task.request.system_identifier):
+        if self.stands():
             self._refuse_while_served()
             self._destination.unseal()
         self._destination.clean()

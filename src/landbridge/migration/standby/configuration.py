@@ -24,8 +24,8 @@ _FROM_SOURCE = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_id
 _RECOVERY_FILES = ("recovery.conf", "recovery.done", "recovery.signal", "standby.signal")
 #: Lines that may hold a secret: of a connection string, a URI, a key, LDAP or RADIUS.
 _SECRET = re.compile(r"passw(?!ord_encryption)|passphrase|secret|://[^/\s]*:[^/\s]*@", re.I)
-#: Bytes that ALTER SYSTEM's file may have.
-_AUTOMATIC = 1 << 20
+#: The file that ALTER SYSTEM writes.
+_AUTOMATIC = "postgresql.auto.conf"
 #: Until 11 these stand in recovery.conf, from 12 on in postgresql.conf.
 _RECOVERY = ("primary_", "recovery_", "restore_command", "standby_mode", "archive_cleanup_command")
 
@@ -145,12 +145,19 @@ def write_standby(task: Task, extra: Mapping[str, str | int] | None = None) -> N
 def write_final(task: Task) -> None:
     """Write the configuration of a server that has been promoted; ALTER SYSTEM's is kept."""
     cluster = task.cluster()
-    automatic = "postgresql.auto.conf"
-    altered = careful.read(cluster.data, automatic, _AUTOMATIC).decode()
+    altered = _altered(cluster)
     cluster.configure(final_settings(task) | cluster.lasting_socket, hba_lines(task.request))
-    cluster.account.write(cluster.data / automatic, altered)
+    cluster.account.write(cluster.data / _AUTOMATIC, altered)
     for name in _RECOVERY_FILES:
         (cluster.data / name).unlink(missing_ok=True)
+
+
+def _altered(cluster: Cluster) -> str:
+    """What ALTER SYSTEM has set; nothing if its file is none, but somebody's link."""
+    try:
+        return careful.read(cluster.data, _AUTOMATIC, 1 << 20).decode()
+    except OSError:
+        return ""
 
 
 def _write_files(cluster: Cluster, settings: Settings, hba: list[str]) -> None:
