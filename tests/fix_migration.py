@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from fix_api import Running, Tenant
+from fix_generations import Generation, Refused, current
 from fix_servers import majors
 from landbridge.api.action import Product
 from landbridge.cloud import Cloud
@@ -44,18 +45,16 @@ class Site:
     vpc: str = ""
     vswitch: str = ""
     id: str = ""
+    generation: Generation = current
 
     def rds(self, name: str, **arguments: Any) -> Any:
         """One call through the vendor's SDK; the answer's typed body."""
-        from alibabacloud_rds20140815 import models
-
-        request = getattr(models, f"{name}Request")(**arguments)
-        return getattr(self.tenant.rds(), _snake(name))(request).body
+        return self.generation(self.tenant, name, arguments)
 
     def refused(self, code: str, name: str, **arguments: Any) -> str:
         from darabonba.exceptions import DaraException
 
-        with pytest.raises(DaraException) as refusal:
+        with pytest.raises((DaraException, Refused)) as refusal:
             self.rds(name, **arguments)
         assert refusal.value.code == code, refusal.value.message
         return str(refusal.value.message)
@@ -287,11 +286,6 @@ def workers(state: Path) -> list[int]:
         if b"landbridge.migration" in command and str(state).encode() in about:
             found.append(int(process.name))
     return found
-
-
-def _snake(name: str) -> str:
-    text = name.replace("DBInstance", "Dbinstance").replace("IPArray", "Iparray")
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in text).lstrip("_")
 
 
 @contextmanager

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fix_api import Running
+from fix_generations import Generation, current, hmac_sha1, legacy, older
 from fix_migration import MOVER, PASSWORD, Two, two_sites
 from fix_servers import majors
 from landbridge.api.client import CallRefused
@@ -32,8 +34,28 @@ def two(without_proxy: None) -> Iterator[Two]:
         yield made
 
 
-def test_a_whole_migration_between_two_accounts(two: Two) -> None:
+#: All calls by one generation of the SDK; None: the older account speaks the older one.
+GENERATIONS: list[Any] = [
+    None, *(pytest.param(g, marks=pytest.mark.slow) for g in (current, hmac_sha1, legacy, older))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("generation", GENERATIONS, ids=lambda g: getattr(g, "__name__", "both"))
+def test_a_whole_migration_between_two_accounts(
+    two: Two, generation: Any, pytestconfig: pytest.Config
+) -> None:
+    with ExitStack() as stack:
+        if generation is older:
+            folder = pytestconfig.cache.mkdir("older-sdk")  # type: ignore[union-attr]
+            generation = stack.enter_context(older(folder))
+        two.a.generation = generation or legacy
+        _move(two, generation or current, generation or legacy)
+
+
+def _move(two: Two, newer: Generation, before: Generation) -> None:
+    """From the first assessment to the end; what is refused on the way is told `before`."""
     a, b = two.a, two.b
+    b.generation = before
     _, refused = two.assess()  # the whitelist of the source lacks the destination
     assert "Check database connectable: error(error:" in refused
     assert PASSWORD not in refused and refused.endswith("*Migrate check failure*")
@@ -41,14 +63,18 @@ def test_a_whole_migration_between_two_accounts(two: Two) -> None:
 
     a.admit(b.cidr)
     a.until("Running")
+    b.generation = newer
     id, passed = two.assess()
     assert passed.endswith("*Migrate check success*"), passed
     assert b.ours("DescribeAssessment", TaskId=id)["Status"] == "Successful"
 
     task = two.begin()
     assert b.status() == "ImportingFromOthers"
+    b.generation = before
     b.refused("IncorrectDBInstanceState", "ActivateMigrationTargetInstance",
               dbinstance_name=b.id)  # fmt: skip
+    assert two.look().task_id == task
+    b.generation = newer
     b.refused("IncorrectDBInstanceState", "CreateCloudMigrationTask", **two.whence())
     a.refused("IncorrectDBInstanceState", "RestartDBInstance", dbinstance_id=a.id)
     seen = two.until(lambda it: it.replication_state == "streaming")
