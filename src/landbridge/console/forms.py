@@ -24,7 +24,7 @@ class Kind(Enum):
     """Yes or no; yes is `true`."""
     AREA = "area"
     FIXED = "fixed"
-    """Shown, not to be changed."""
+    """Shown, not to be changed; an option says what its value is called."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Field:
     autocomplete: str = "off"
     only_if: str = ""
     """`Other=value`: shown while another field has this value."""
+    reload: bool = False
+    """What else there is to choose depends on it: the form is asked for again."""
 
 
 @dataclass
@@ -93,6 +95,11 @@ class Form:
         self.errors[self._about(problem)] = _sentence(problem.message)
         self.remedy = problem.remedy or ""
         return 422
+
+    @property
+    def reloads(self) -> bool:
+        """Whether choices depend on others."""
+        return any(each.reload for each in self.fields)
 
     def _about(self, problem: CloudError) -> str:
         names = {each.name for each in self.fields}

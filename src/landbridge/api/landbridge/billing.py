@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...cloud import CloudError, bandwidth, prices
+from ...cloud import CloudError, bandwidth, prices, regions
 from ...cloud.bandwidth import BandwidthPlan, Cycle
+from ...cloud.metering import Item
 from ...cloud.paging import numbered_list
 from ...cloud.prices import PriceList
 from ..action import Action, Call, Kind, Param, Product
@@ -14,6 +15,10 @@ from ..moments import moment, now, second
 from ..paging import PAGING, paged
 
 _PLAN = Param("CenBandwidthPackageId", required=True)
+_ORDER_TIME = (
+    Param("Period", Kind.INTEGER, default=1, least=1, most=bandwidth.MOST_MONTHS),
+    Param("PricingCycle", choices=tuple(c.value for c in Cycle), default="Month"),
+)
 #: The longest time that an estimate is made for.
 _LONGEST = timedelta(days=366)
 
@@ -66,6 +71,18 @@ def _time(call: Call) -> tuple[datetime, datetime]:
     return since, until
 
 
+def _plan_price(call: Call) -> dict[str, Any]:
+    areas = (regions.area(call[f"GeographicRegion{end}Id"]).id for end in "AB")
+    months = Cycle(call["PricingCycle"]).months(call["Period"])
+    listed = PriceList.of(call.cloud)
+    cost = listed.cost(Item.PLAN, "", bandwidth.span(*areas), call["Bandwidth"] * months)
+    return {
+        "Currency": listed.currency,
+        "Amount": round(cost.amount, 6),
+        "PriceList": listed.note,
+    }
+
+
 def _cost(cost: prices.Cost) -> dict[str, Any]:
     return {
         "Item": cost.item.value,
@@ -83,11 +100,7 @@ ACTIONS = (
         "RenewBandwidthPlan",
         "Renew a bandwidth plan from its end or, when it has expired, from now.",
         _renew,
-        (
-            _PLAN,
-            Param("Period", Kind.INTEGER, default=1, least=1, most=bandwidth.MOST_MONTHS),
-            Param("PricingCycle", choices=tuple(c.value for c in Cycle), default="Month"),
-        ),
+        (_PLAN, *_ORDER_TIME),
         writes=True,
         resource="CenBandwidthPackageId",
         errors=(BandwidthPlan.not_found,),
@@ -107,6 +120,26 @@ ACTIONS = (
         resource="CenBandwidthPackageId",
         errors=(BandwidthPlan.not_found,),
         differences="AutoRenewDuration is in months. A plan that has expired is renewed at once.",
+    ),
+    Action(
+        Product.LANDBRIDGE,
+        "DescribeBandwidthPlanPrice",
+        "Say what a bandwidth plan would cost by the price list.",
+        _plan_price,
+        (
+            Param(
+                "Bandwidth",
+                Kind.INTEGER,
+                required=True,
+                least=bandwidth.LEAST,
+                most=bandwidth.MOST,
+                code="IllegalParam.Bandwidth",
+            ),
+            Param("GeographicRegionAId", required=True),
+            Param("GeographicRegionBId", required=True),
+            *_ORDER_TIME,
+        ),
+        errors=("IllegalParam.Bandwidth",),
     ),
     Action(
         Product.LANDBRIDGE,

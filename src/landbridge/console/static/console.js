@@ -106,7 +106,7 @@
     morphStyle: "innerHTML",
     ignoreActiveValue: true,
     callbacks: {
-      beforeNodeRemoved: (old) => !(old.nodeType === 1 && old.matches(".plot")),
+      beforeNodeRemoved: (old) => !(old.nodeType === 1 && old.matches(".plot, [data-stay]")),
       beforeNodeMorphed: (old) => !(old.nodeType === 1 && old.matches("[data-keep]")),
       beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
     },

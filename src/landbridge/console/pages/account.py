@@ -1,0 +1,210 @@
+"""The account: its UID, access keys, users, audit trail, and what its networks would cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from ...cloud import CloudError
+from ..forms import Field, Form, Kind, Option
+from ..page import Page
+from ..visit import Visit, url
+from .asking import Asked, confirming, is_confirmed
+
+#: (last part of the address, label)
+_TABS = (("", "Account"), ("users", "Users"), ("trail", "Audit trail"), ("costs", "Costs"))
+_NAME = Field("UserName", "User name", required=True, most=64,
+              pattern=r"[A-Za-z][A-Za-z0-9_.@\-]{0,63}",
+              rule="A letter first; then letters, digits and _ . @ -, at most 64.")  # fmt: skip
+_PASSWORD = Field("Password", "Password", Kind.PASSWORD, required=True, least=12, most=256,
+                  autocomplete="new-password",
+                  rule="12 to 256 characters, not too plain.")  # fmt: skip
+_CODES = {
+    "InvalidUserName.Malformed": "UserName",
+    "EntityAlreadyExists.User": "UserName",
+    "InvalidPassword.Malformed": "Password",
+}
+_PAGE = 50
+
+
+def _tab(visit: Visit, template: str, tab: str, *, live: float = 5, **facts: Any) -> Response:
+    return visit.page(
+        template,
+        live=live,
+        tabs=[(url("account", *([last] if last else [])), label) for last, label in _TABS],
+        here=url("account", *([tab] if tab else [])),
+        **facts,
+    )
+
+
+def _asked(
+    heading: str, button: str, tab: str = "", intro: str = "", danger: bool = False
+) -> Asked:
+    back = url("account", *([tab] if tab else []))
+    return Asked(heading, button, back, [(url("account"), "Account")], intro, danger)
+
+
+def _show(visit: Visit) -> Response:
+    keys = visit.every("landbridge.ListAccessKeys", lambda answer: answer["AccessKeys"])
+    return _tab(visit, "account.html", "", keys=keys)
+
+
+def _key_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    intro = "For programs. Its secret is shown once, on the next page, and nowhere else."
+    return _asked("Create AccessKey", "Create", intro=intro).page(visit, form or Form(()), status)
+
+
+def _create_key(visit: Visit) -> Response:
+    try:
+        made = visit.call("landbridge.CreateAccessKey")
+    except CloudError as problem:
+        form = Form(())
+        return _key_form(visit, form, form.refuse(problem))
+    return visit.page("account_key.html", key=made, back=url("account"))
+
+
+def _disable_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    key = visit["key"]
+    own = " You are signed in with it, and will be signed out." * (visit.who.access_key_id == key)
+    intro = f"Programs that use it are refused from now on; it cannot be enabled again.{own}"
+    asked = _asked("Disable AccessKey", "Disable", intro=intro, danger=True)
+    return asked.page(visit, form or confirming(key), status)
+
+
+def _disable_key(visit: Visit) -> Response:
+    form = confirming(visit["key"]).filled(visit.form)
+    if not is_confirmed(form, visit["key"]):
+        return _disable_form(visit, form, 422)
+    try:
+        visit.call("landbridge.DisableAccessKey", UserAccessKeyId=visit["key"])
+    except CloudError as problem:
+        return _disable_form(visit, form, form.refuse(problem))
+    return visit.go(url("account"), f"{visit['key']} is disabled.")
+
+
+def _users(visit: Visit) -> Response:
+    rows = visit.every("landbridge.ListConsoleUsers", lambda answer: answer["Users"])
+    return _tab(visit, "account_users.html", "users", users=rows)
+
+
+def _user_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    intro = "Somebody who signs in at the console; they may do all that the account may."
+    page = _asked("Create User", "OK", "users", intro)
+    return page.page(visit, form or Form((_NAME, _PASSWORD)), status)
+
+
+def _create_user(visit: Visit) -> Response:
+    form = Form((_NAME, _PASSWORD), _CODES).filled(visit.form)
+    try:
+        visit.call("landbridge.CreateConsoleUser", **form.arguments())
+    except CloudError as problem:
+        return _user_form(visit, form, form.refuse(problem))
+    return visit.go(url("account", "users"), f"{form.value('UserName')} may sign in now.")
+
+
+def _password_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    intro = f"Of {visit['user']}. Where they are signed in, they are signed out."
+    page = _asked("Set Password", "OK", "users", intro)
+    return page.page(visit, form or Form((_PASSWORD,)), status)
+
+
+def _set_password(visit: Visit) -> Response:
+    form = Form((_PASSWORD,), _CODES).filled(visit.form)
+    try:
+        visit.call("landbridge.SetConsoleUserPassword", UserName=visit["user"], **form.arguments())
+    except CloudError as problem:
+        return _password_form(visit, form, form.refuse(problem))
+    return visit.go(url("account", "users"), f"{visit['user']} has another password.")
+
+
+def _switch(visit: Visit) -> Response:
+    disabled = visit.form.get("Disabled") == "true"
+    visit.call("landbridge.ModifyConsoleUser", UserName=visit["user"], Disabled=disabled)
+    said = "may not sign in any more." if disabled else "may sign in again."
+    return visit.go(url("account", "users"), f"{visit['user']} {said}")
+
+
+def _remove_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    intro = "What they have open is signed out. What they did stays in the audit trail."
+    page = _asked("Delete User", "Delete", "users", intro, danger=True)
+    return page.page(visit, form or confirming(visit["user"]), status)
+
+
+def _remove_user(visit: Visit) -> Response:
+    form = confirming(visit["user"]).filled(visit.form)
+    if not is_confirmed(form, visit["user"]):
+        return _remove_form(visit, form, 422)
+    try:
+        visit.call("landbridge.DeleteConsoleUser", UserName=visit["user"])
+    except CloudError as problem:
+        return _remove_form(visit, form, form.refuse(problem))
+    return visit.go(url("account", "users"), f"{visit['user']} was deleted.")
+
+
+def _trail(visit: Visit) -> Response:
+    given = visit.query
+    form = Form(
+        (
+            Field("ActionName", "Action", placeholder="rds.CreateDBInstance"),
+            Field("Outcome", "Outcome", Kind.CHOICE, placeholder="Any",
+                  options=(Option("Success", "Success"),)),
+            Field("StartTime", "From (UTC)", placeholder="2026-01-31 12:00"),
+            Field("EndTime", "Until (UTC)", placeholder="2026-01-31 13:00"),
+        ),
+        values=dict(given),
+    )  # fmt: skip
+    number = int(given["page"]) if given.get("page", "").isdecimal() else 1
+    answer: dict[str, Any] = {"Entries": [], "TotalCount": 0}
+    try:
+        answer = visit.call(
+            "landbridge.DescribeAuditTrail",
+            ActionName=given.get("ActionName", "").strip(),
+            Outcome=given.get("Outcome"),
+            StartTime=_moment(form, "StartTime"),
+            EndTime=_moment(form, "EndTime"),
+            PageNumber=number,
+            PageSize=_PAGE,
+        )
+    except CloudError as problem:
+        form.refuse(problem)
+    asked = {field.name: given.get(field.name, "") for field in form.fields}
+    pages = -(-answer["TotalCount"] // _PAGE)
+    at = {n: url("account", "trail", **asked, page=n) for n in (number - 1, number + 1)}
+    return _tab(
+        visit, "account_trail.html", "trail", live=0, form=form, entries=answer["Entries"],
+        total=answer["TotalCount"], number=number, pages=pages,
+        before=at[number - 1] if number > 1 else "", after=at[number + 1] if number < pages else "",
+    )  # fmt: skip
+
+
+def _moment(form: Form, name: str) -> str:
+    """A time as it was typed, in the form of a call; as it is where it cannot be read."""
+    text = form.value(name).strip()
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _costs(visit: Visit) -> Response:
+    first = visit.call("landbridge.DescribeCostEstimate", PageSize=1)
+    rows = visit.every("landbridge.DescribeCostEstimate", lambda answer: answer["Costs"])
+    return _tab(visit, "account_costs.html", "costs", live=0, estimate=first, costs=rows)
+
+
+PAGES = (
+    Page("/account", _show),
+    Page("/account/keys", _key_form, _create_key),
+    Page("/account/keys/{key}/disable", _disable_form, _disable_key),
+    Page("/account/users", _users),
+    Page("/account/users/create", _user_form, _create_user),
+    Page("/account/users/{user}/password", _password_form, _set_password),
+    Page("/account/users/{user}/switch", send=_switch),
+    Page("/account/users/{user}/delete", _remove_form, _remove_user),
+    Page("/account/trail", _trail),
+    Page("/account/costs", _costs),
+)
