@@ -193,6 +193,25 @@ def test_a_destination_that_was_filled_after_its_assessment_is_refused(world: Wo
     world.migrate()
 
 
+def test_an_assessment_is_forgotten_when_it_is_over_and_no_migration_goes_by_it(
+    world: World,
+) -> None:
+    session, vault = world.session, world.cloud.vault
+    running = assessments.create(session, vault, world.ben, world.target.id, world.place())
+    refused("IncorrectDBInstanceState", lambda: assessments.delete(session, running))
+    assessments.settle(session, vault, running.id, settle.report([]))
+    assessments.delete(session, running)
+    passed = world.assess()
+    row = world.migrate()
+    refused("DependencyViolation", lambda: assessments.delete(session, passed))
+    settle.ended(session, vault, row.id, words="cancelled")
+    migrations.delete(session, row)
+    session.flush()
+    assessments.delete(session, passed)
+    session.flush()
+    refused("InvalidTaskId.NotFound", lambda: assessments.find(session, world.ben, int(passed.id)))
+
+
 def test_the_source_is_neither_restarted_resized_nor_deleted_meanwhile(world: World) -> None:
     def resize(instance: DBInstance) -> None:
         lifecycle.resize(instance, storage_gb=500)
