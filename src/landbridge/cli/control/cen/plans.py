@@ -65,7 +65,7 @@ def renew(
     api.done(answer, f"{plan} ends on {answer['ExpiredTime']}.")
 
 
-@verb(plan)
+@verb(plan, "auto-renew")
 def auto_renew(
     api: Api,
     plan: PlanArgument,
