@@ -228,6 +228,33 @@ def test_roles_of_the_service_that_were_renamed_or_dropped_come_back(
         conn.execute("SELECT 1")
 
 
+@pytest.mark.skipif(11 not in MAJORS, reason="no PostgreSQL 11")
+def test_an_operator_of_a_tenants_is_not_run_as_the_superuser(
+    managed: Managed, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Before 12 name = text is none of the catalog's own: one in public would fit best.
+    _, victim = pair
+    sly = managed.order(11, ("10.10.0.0/16",))
+    managed.create_account(sly, "mover")
+    managed.settled(sly)
+    trap = (
+        "CREATE FUNCTION trap(name, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN"
+        " IF current_user = 'pgsql' THEN ALTER ROLE mover SUPERUSER; END IF; RETURN true; END $$;"
+        " CREATE OPERATOR public.= (LEFTARG = name, RIGHTARG = text, PROCEDURE = trap)"
+    )
+    made = managed.psql(victim, sly, "mover", trap)
+    assert made.returncode == 0, made.stderr
+    monkeypatch.setattr(reconciler, "ROLES", 0.1)
+    managed.create_account(sly, "bait")
+    managed.settled(sly)
+    is_super = "SELECT rolsuper FROM pg_roles WHERE rolname = name 'mover'"
+    with managed.session(sly) as conn:
+        assert conn.execute(is_super).fetchone() == (False,)
+        # It would have worked without the service's own search_path.
+        conn.execute("SELECT FROM pg_roles WHERE rolname = 'mover'::text")
+        assert conn.execute(is_super).fetchone() == (True,)
+
+
 def test_why_an_instance_does_not_start_is_told_without_the_machines_paths(
     managed: Managed, pair: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -76,7 +76,7 @@ def test_an_answer_without_end_is_cut_off(tmp_path: Path) -> None:
 def test_silence_is_waited_for_so_long_and_no_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(private.BoundedConnection, "PATIENCE", 0.3)
+    monkeypatch.setattr(private.BoundedConnection, "patience", 0.3)
 
     def silent(other: socket.socket) -> None:
         other.recv(9999)

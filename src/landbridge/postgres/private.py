@@ -69,15 +69,15 @@ class BoundedConnection(psycopg.Connection[Any]):
     """A connection to a server that may answer anything: no answer is endless.
 
     psycopg.OperationalError ends a statement whose answer is longer than `MOST` bytes or
-    takes more than `PATIENCE` seconds; the connection is closed then.
+    takes more than `patience` seconds; the connection is closed then.
     """
 
     MOST = 32 << 20
-    PATIENCE = 20.0
+    patience = 20.0
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Drive one exchange with the server; psycopg calls it."""
-        end = time.monotonic() + (self.PATIENCE if timeout is None else timeout)
+        end = time.monotonic() + (self.patience if timeout is None else timeout)
         fd = self.pgconn.socket
         received = 0
         poll = select.poll()

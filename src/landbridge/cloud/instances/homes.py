@@ -29,11 +29,12 @@ from ...errors import ServerFailed
 from ...postgres import careful
 from ...postgres.cluster import Cluster
 from ...postgres.distribution import Distribution, find
+from ...postgres.private import BoundedConnection
 from ...servers.identity import own_account
 from ..control import Cloud
 
-#: Seconds for a server to take a connection.
-_PATIENCE = 10
+#: Seconds for a server to take a connection, and for each answer.
+_PATIENCE = 15
 #: For what needs no program: to find a server's process, to stop it, to connect.
 _NO_PROGRAMS = Distribution("0.0", Path("/"), "none")
 
@@ -110,10 +111,18 @@ def _erase(path: Path) -> None:
         raise ServerFailed(f"{path} could not be removed", id="server.not_removed")
 
 
-def connect(cluster: Cluster, **more: Any) -> psycopg.Connection[Any]:
-    """The service's own connection to a running server; may write whatever its default is."""
-    more = {"connect_timeout": _PATIENCE} | more
-    return cluster.connect(options="-c default_transaction_read_only=off", **more)
+def connect(cluster: Cluster, patience: int = _PATIENCE) -> psycopg.Connection[Any]:
+    """The service's own connection to a running server; may write whatever its default is.
+
+    No function or operator of a tenant's is found in it, to be run as the superuser.
+    `patience`: seconds for the connection, and for each answer.
+    """
+    settings = {"default_transaction_read_only": "off", "search_path": "pg_catalog,pg_temp"}
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    conn = cluster.connect(options=options, connect_timeout=patience)
+    if isinstance(conn, BoundedConnection):
+        conn.patience = patience
+    return conn
 
 
 def listens(data: Path) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from .states import KEPT
 from .tables import DBInstance
 
 #: Seconds for an answer: a call waits for it.
-_PATIENCE = "3"
+_PATIENCE = 3
 #: By instance: the process that was asked last, and its version.
 _versions: dict[str, tuple[ProcessId, str]] = {}
 
@@ -67,6 +67,6 @@ def connected(cloud: Cloud, instance: DBInstance) -> psycopg.Connection[Any] | N
     if cluster.process() is None:
         return None
     try:
-        return connect(cluster, connect_timeout=_PATIENCE)
+        return connect(cluster, _PATIENCE)
     except LandbridgeError:
         return None

@@ -39,7 +39,7 @@ ROLES = 30.0
 #: Seconds before what failed is tried again: at first, and at most.
 _RETRY, _RETRY_MOST = 0.3, 30.0
 #: Servers that are worked on at the same time.
-_AT_ONCE = 4
+_AT_ONCE = 8
 #: The lock of a full storage goes when this part of it is in use.
 _UNLOCKED_BELOW = 0.95
 
@@ -97,9 +97,6 @@ class Reconciler:
             self._looked = time.monotonic()
             self._look()
         now = time.monotonic()
-        for id in self._to_ask(now):
-            self._asked[id] = now
-            self._working[id] = pool.submit(self._ask, id)
         with self._cloud.database.read() as session:
             due = _due(session)
             self._guard.watch(self._posts(session))
@@ -107,6 +104,9 @@ class Reconciler:
             failed = self._failed.get(id)
             if id not in self._working and (failed is None or now >= failed.due):
                 self._working[id] = pool.submit(self._job, id)
+        for id in self._to_ask(now):
+            self._asked[id] = now
+            self._working[id] = pool.submit(self._ask, id)
 
     def _job(self, id: str) -> None:
         """Do what is due for one instance, and write down what came of it."""

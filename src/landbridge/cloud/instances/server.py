@@ -22,6 +22,11 @@ from .homes import Homes, connect, listens, programs
 from .states import Role
 from .wanted import Settings, Wanted, hba
 
+#: Seconds for a server that is removed to end by itself.
+_GRACE = 5.0
+#: What makes another server of a data directory than a primary.
+_RECOVERY = ("recovery.conf", "recovery.signal", "standby.signal")
+
 
 class NotYet(LandbridgeError):
     """Something that this server stands on is not there yet."""
@@ -71,7 +76,7 @@ class House:
         """Stop a server, end all that came of it, and remove it."""
         cluster = self.homes.found(id, number)
         if _is_up(cluster):
-            cluster.stop("immediate")
+            cluster.stop("immediate", _GRACE)
         room.end_all(self._connect(), id, cluster.account)
         if slot_at is not None and slot_at.process() is not None:
             standby.dismiss(slot_at, slot)
@@ -113,6 +118,9 @@ class House:
         if wanted.role is Role.READ_ONLY:
             standby.configure(cluster, settings, standby.settings(fabric, wanted, cluster))
         else:
+            # One of a tenant's own could keep the start waiting for ever.
+            for name in _RECOVERY:
+                (cluster.data / name).unlink(missing_ok=True)
             cluster.configure(settings)
         clients = endpoint.clients if endpoint.decides_whitelist else None
         lines = room.hba_lines(wanted.whitelist, endpoint)
