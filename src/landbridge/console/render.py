@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from ..cloud import regions
 from ..postgres.units import count, duration, milliseconds, rate, size
-from .states import tone
+from .states import tone, words
 
 STATIC = Path(__file__).parent / "static"
 
@@ -42,6 +42,7 @@ def _environment() -> Environment:
         "size": size,
         "time": time_tag,
         "tone": tone,
+        "words": words,
     }
     made.globals |= {"static": static}
     return made

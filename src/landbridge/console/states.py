@@ -19,12 +19,20 @@ class Tone(Enum):
 
 _TONES = {
     Tone.GOOD: ("Active", "Available", "Attached", "InUse", "Running", "Successful", "Success",
-                "Normal", "Finished", "ok", "pass"),
+                "Normal", "Finished", "ReadyToSwitch", "ok", "pass"),
     Tone.WARN: ("Idle", "Stopped", "LockByDiskQuota", "Inactive", "Cancelled", "warning",
                 "refused", "timeout", "not-whitelisted", "unreachable"),
     Tone.BAD: ("Failed", "FinancialLocked", "Expired", "error"),
 }  # fmt: skip
 _BY_WORD = {word.lower(): tone for tone, words in _TONES.items() for word in words}
+
+
+_WORDS = {"ReadyToSwitch": "Ready to switch"}
+
+
+def words(status: str) -> str:
+    """A status of the API as people write it."""
+    return _WORDS.get(status, status)
 
 
 def tone(status: str | None) -> str:

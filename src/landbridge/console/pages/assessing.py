@@ -1,0 +1,204 @@
+"""Feasibility assessment: the wizard, the list, the report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from ...cloud import CloudError
+from ..forms import Field, Form, Kind, Option
+from ..page import Page
+from ..visit import Visit, url
+from .instance import attribute, tab_page
+
+_STEPS = (
+    "Configure Scenario and Source Type",
+    "Configure Destination Instance",
+    "Configure Source Instance",
+    "Start Feasibility Assessment",
+)
+_SOURCES = (
+    Option("aliyunRDS", "ApsaraDB RDS Instance", "An instance of another account or region"),
+    Option("ecsOnVpc", "Self-managed on ECS", "A PostgreSQL server in a VPC that the CEN joins"),
+    Option("idcOnVpc", "Data center", "A PostgreSQL server that the destination's VPC reaches"),
+)
+#: What has to be prepared, by the source's side; ticked by whoever goes on.
+CHECKLIST = {
+    "network": "The VPC of the source is joined with the VPC of the destination by a CEN, and"
+    " their CIDR blocks are different.",
+    "whitelist": "The whitelist of the source has the CIDR block of the destination's VPC.",
+    "account": "The source has a privileged account: CREATEROLE, REPLICATION, pg_monitor.",
+    "calm": "The source will not be restarted, resized or migrated elsewhere meanwhile.",
+}
+_WHERE = (
+    Field("SourceIpAddress", "Source VPC/DNS IP", required=True, placeholder="10.10.1.10",
+          help="The internal endpoint of the source instance (Database Connection)."),
+    Field("SourcePort", "Port of Source Instance", Kind.NUMBER, required=True, default="5432",
+          least=1, most=65535),
+    Field("SourceAccount", "Username", required=True,
+          help="The privileged account of the source."),
+    Field("SourcePassword", "Password", Kind.PASSWORD, required=True,
+          help="Kept sealed for as long as the assessment needs it, shown to nobody."),
+)  # fmt: skip
+
+
+def _asked(visit: Visit) -> dict[str, str]:
+    """What the steps before have settled."""
+    kept = {name: visit.form.get(name) or visit.query.get(name, "") for name in ("source", "step")}
+    source = kept["source"] if kept["source"] in {o.value for o in _SOURCES} else "aliyunRDS"
+    step = kept["step"] if kept["step"] in ("1", "2", "3", "4") else "1"
+    return {"source": source, "step": step}
+
+
+def _wizard(visit: Visit) -> Response:
+    asked = _asked(visit)
+    ticked = [name for name in CHECKLIST if visit.query.get(name) == "true"]
+    if asked["step"] == "4" and len(ticked) < len(CHECKLIST):
+        return _step(visit, asked | {"step": "3"}, missing=set(CHECKLIST) - set(ticked))
+    return _step(visit, asked)
+
+
+def _step(
+    visit: Visit, asked: dict[str, str], form: Form | None = None, status: int = 200,
+    **facts: Any,
+) -> Response:  # fmt: skip
+    return visit.page(
+        "assess.html",
+        status=status,
+        instance=attribute(visit),
+        net=_net(visit),
+        step=int(asked["step"]),
+        steps=_STEPS,
+        source=asked["source"],
+        sources=_SOURCES,
+        checklist=CHECKLIST,
+        form=form or _blank(visit),
+        **{"missing": set(), "tested": None, **facts},
+    )
+
+
+def _net(visit: Visit) -> dict[str, Any]:
+    answer = visit.call("rds.DescribeDBInstanceNetInfo", DBInstanceId=visit["id"])
+    found: dict[str, Any] = answer["DBInstanceNetInfos"]["DBInstanceNetInfo"][0]
+    return found
+
+
+def _blank(visit: Visit) -> Form:
+    name = Field("TaskName", "Migration Task Name", placeholder="Generated",
+                 help="A name is generated if this is left empty.")  # fmt: skip
+    return Form(
+        (name, *_WHERE),
+        codes={"InvalidSourceCategory": "SourceIpAddress"},
+        values={n: v for n, v in visit.query.items() if n in ("SourceIpAddress", "SourcePort")},
+    )
+
+
+def _create(visit: Visit) -> Response:
+    asked = _asked(visit) | {"step": "4"}
+    form = _blank(visit).filled(visit.form)
+    facts = {**form.arguments(), "SourceCategory": asked["source"], "DBInstanceName": visit["id"]}
+    try:
+        if "test" in visit.form:
+            facts.pop("TaskName")
+            tested = visit.call("landbridge.TestSourceConnection", **facts)
+            # The password is typed again: a page never carries one back.
+            return _step(visit, asked, form, tested=tested)
+        visit.call("rds.CreateCloudMigrationPrecheckTask", **facts)
+    except CloudError as problem:
+        return _step(visit, asked, form, form.refuse(problem))
+    return visit.go(url("rds", visit["id"], "migration"), "The feasibility assessment has begun.")
+
+
+def _list(visit: Visit) -> Response:
+    id = visit["id"]
+    found = _every(visit, "rds.DescribeCloudMigrationPrecheckResult")
+    rows = [
+        visit.call("landbridge.DescribeAssessment", TaskId=row["TaskId"]) | row for row in found
+    ]
+    running = any(row["Status"] == "Running" for row in rows)
+    return tab_page(
+        visit, "assessments.html", "migration", live=1 if running else 3, rows=rows,
+        pages=migration_tabs(id), page_here=url("rds", id, "migration"),
+    )  # fmt: skip
+
+
+def _every(visit: Visit, action: str) -> list[dict[str, Any]]:
+    answer = visit.call(action, DBInstanceName=visit["id"], PageSize=100)
+    found: list[dict[str, Any]] = answer["Items"]
+    return found
+
+
+def migration_tabs(id: str) -> list[tuple[str, str]]:
+    """The two tabs of the page Cloud Migration/DR Construction."""
+    return [
+        (url("rds", id, "migration"), "Feasibility assessment"),
+        (url("rds", id, "migration", "tasks"), "Migration to Cloud"),
+    ]
+
+
+def _report(visit: Visit) -> Response:
+    task = visit["task"]
+    row = visit.call("landbridge.DescribeAssessment", TaskId=task)
+    if row["DBInstanceName"] != visit["id"]:
+        raise CloudError("InvalidTaskId.NotFound")
+    report = row["Report"] or {"findings": [], "skipped": [], "counts": {}}
+    levels = ("error", "warning", "info", "ok")
+    findings = sorted(report["findings"], key=lambda f: levels.index(f["level"]))
+    can_fix = any(fix["automatic"] for f in findings for fix in f["fixes"] if f["level"] != "ok")
+    busy = row["Status"] == "Running" or row["FixesPending"]
+    return visit.page(
+        "report.html",
+        live=1 if busy else 3,
+        instance=attribute(visit),
+        row=row,
+        report=report,
+        findings=findings,
+        can_fix=can_fix and not busy,
+        busy=busy,
+    )
+
+
+_ADMIN = Form(
+    (
+        Field("AdminAccount", "Account of the source", required=True,
+              help="One that may do what the lines say; a superuser may. It is not kept."),
+        Field("AdminPassword", "Password", Kind.PASSWORD, required=True),
+    )
+)  # fmt: skip
+
+
+def _fix_form(visit: Visit, form: Form = _ADMIN, status: int = 200) -> Response:
+    id, task = visit["id"], visit["task"]
+    return visit.page(
+        "form.html",
+        status=status,
+        heading="Apply fix",
+        crumbs=[(url("rds", id, "migration"), id)],
+        intro="Landbridge runs the lines marked as automatic on the source, and tells which. What"
+        " needs a restart is left to you. Afterwards the source is looked at again.",
+        form=form,
+        button="Apply fix",
+        danger=False,
+        back=url("rds", id, "migration", "assessments", task),
+    )
+
+
+def _fix(visit: Visit) -> Response:
+    form = _ADMIN.filled(visit.form)
+    id, task = visit["id"], visit["task"]
+    try:
+        visit.call("landbridge.ApplyAssessmentFixes", TaskId=task, **form.arguments())
+    except CloudError as problem:
+        return _fix_form(visit, form, form.refuse(problem))
+    return visit.go(
+        url("rds", id, "migration", "assessments", task), "The fixes are being applied."
+    )
+
+
+PAGES = (
+    Page("/rds/{id}/migration", _list),
+    Page("/rds/{id}/migration/assess", _wizard, _create),
+    Page("/rds/{id}/migration/assessments/{task}", _report),
+    Page("/rds/{id}/migration/assessments/{task}/fix", _fix_form, _fix),
+)

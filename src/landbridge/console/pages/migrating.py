@@ -1,0 +1,261 @@
+"""Migration to Cloud: the list, one task as it happens, and what is ordered of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from ...cloud import CloudError
+from ..forms import Field, Form, Kind, options
+from ..page import Page
+from ..visit import Visit, url
+from .assessing import migration_tabs
+from .instance import attribute, confirm, is_confirmed, tab_page
+
+#: Stage of the API -> what its phase is called, in order.
+PHASES = {
+    "precheck": "Checking prerequisites",
+    "basebackup": "Full copy",
+    "startup": "Starting the destination",
+    "increment": "Incremental synchronization",
+    "switch": "Switchover",
+    "success": "Finished",
+}
+OVER = ("Finished", "Cancelled", "Failed")
+
+
+def _list(visit: Visit) -> Response:
+    id = visit["id"]
+    answer = visit.call("rds.DescribeCloudMigrationResult", DBInstanceName=id, PageSize=100)
+    rows = [
+        visit.call("landbridge.DescribeMigration", TaskId=row["TaskId"]) | row
+        for row in answer["Items"]
+    ]
+    return tab_page(
+        visit, "migrations.html", "migration", rows=rows, phases=PHASES, over=OVER,
+        pages=migration_tabs(id), page_here=url("rds", id, "migration", "tasks"),
+    )  # fmt: skip
+
+
+def _passed(visit: Visit) -> list[dict[str, Any]]:
+    """The assessments that a migration may go by, newest first."""
+    answer = visit.call(
+        "rds.DescribeCloudMigrationPrecheckResult", DBInstanceName=visit["id"], PageSize=100
+    )
+    return [
+        row
+        for row in answer["Items"]
+        if visit.call("landbridge.DescribeAssessment", TaskId=row["TaskId"])["Status"]
+        == "Successful"
+    ]
+
+
+def _create_blank(visit: Visit) -> tuple[Form, list[dict[str, Any]]]:
+    passed = _passed(visit)
+    return Form(
+        (
+            Field("assessment", "Associated Assessment Task", Kind.CHOICE, required=True,
+                  options=options(passed, "TaskId", "TaskName", "SourceIpAddress", "SourceAccount"),
+                  default=str(passed[0]["TaskId"]) if passed else "",
+                  help="It settles source type, source IP/DNS, source port and username."),
+            Field("SourcePassword", "Password of the username", Kind.PASSWORD, required=True,
+                  help="The assessment's was forgotten when it ended."),
+            Field("TaskName", "Task name", placeholder="Generated"),
+        ),
+        codes={"OperationDenied.AssessmentNotPassed": "assessment"},
+    ), passed  # fmt: skip
+
+
+def _create_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    id = visit["id"]
+    return visit.page(
+        "form.html",
+        status=status,
+        heading="Create Cloud Migration Task",
+        crumbs=[(url("rds", id, "migration", "tasks"), id)],
+        intro="The destination's status becomes Migrating Data In. The source may be read and"
+        " written; do not migrate, restart or resize it meanwhile.",
+        form=form or _create_blank(visit)[0],
+        button="Initiate Migration to Cloud",
+        danger=False,
+        back=url("rds", id, "migration", "tasks"),
+    )
+
+
+def _create(visit: Visit) -> Response:
+    blank, passed = _create_blank(visit)
+    form = blank.filled(visit.form)
+    chosen = next((r for r in passed if str(r["TaskId"]) == form.values["assessment"]), None)
+    if chosen is None:
+        form.errors["assessment"] = "Choose an assessment that was successful."
+        return _create_form(visit, form, 422)
+    names = ("SourceIpAddress", "SourcePort", "SourceAccount", "SourceCategory")
+    try:
+        made = visit.call(
+            "rds.CreateCloudMigrationTask",
+            DBInstanceName=visit["id"],
+            **{name: chosen[name] for name in names},
+            **form.arguments("SourcePassword", "TaskName"),
+        )
+    except CloudError as problem:
+        return _create_form(visit, form, form.refuse(problem))
+    return visit.go(
+        url("rds", visit["id"], "migration", "tasks", str(made["TaskId"])),
+        "The migration has begun.",
+    )
+
+
+def task_of(visit: Visit) -> dict[str, Any]:
+    """Everything that is known of the migration that the address names."""
+    found = visit.call("landbridge.DescribeMigration", TaskId=visit["task"])
+    if found["DBInstanceName"] != visit["id"]:
+        raise CloudError("InvalidTaskId.NotFound")
+    listed = visit.call(
+        "rds.DescribeCloudMigrationResult", DBInstanceName=visit["id"], TaskId=visit["task"]
+    )["Items"]
+    return {**(listed[0] if listed else {}), **found}
+
+
+def _show(visit: Visit) -> Response:
+    task = task_of(visit)
+    is_over = task["Status"] in OVER
+    live = 0 if is_over else 0.3 if task["Stage"] == "switch" else 1
+    evidence = None
+    if is_over:
+        try:
+            evidence = visit.call("landbridge.DescribeMigrationEvidence", TaskId=visit["task"])
+        except CloudError:
+            evidence = None  # it came to nothing before there was anything to tell
+    points = visit.call("landbridge.DescribeMigrationSeries", TaskId=visit["task"])["Points"]
+    return visit.page(
+        "migration.html",
+        live=live,
+        instance=attribute(visit),
+        task=task,
+        figures=task["Live"],
+        phases=PHASES,
+        over=OVER,
+        **_log(task.get("Detail") or ""),
+        evidence=evidence and evidence["Evidence"],
+        curves=_curves(points),
+    )
+
+
+def _log(detail: str) -> dict[str, Any]:
+    """What happened, newest first, and the lines of the checks before it."""
+    lines = detail.splitlines()
+    events = [line.split(" --- ", 1) for line in lines if " --- " in line]
+    checks = [line for line in lines if " --- " not in line]
+    begin = checks.index("[Start RDS instance]") if "[Start RDS instance]" in checks else None
+    return {"events": events[::-1], "checks": checks[:begin]}
+
+
+def _curves(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the course of a migration looks like: the copy, the lag, the WAL that is kept."""
+    wanted = (
+        ("copy", "Copied", "bytes", (("copied", "Copied"), ("total", "In all"))),
+        ("lag", "Lag", "bytes", (("lag_bytes", "Lag"),)),
+        ("wal", "WAL kept on the source", "bytes", (("wal_kept_bytes", "Kept"),)),
+    )
+    drawn = []
+    for id, label, unit, series in wanted:
+        known = [p for p in points if any(name in p for name, _ in series)]
+        if len(known) < 2:
+            continue
+        drawn.append({
+            "id": id,
+            "label": label,
+            "data": {
+                "unit": unit,
+                "times": [datetime.fromisoformat(p["at"]).timestamp() for p in known],
+                "series": [
+                    {"name": word, "values": [p.get(name) for p in known]} for name, word in series
+                ],
+                "height": 160,
+            },
+        })  # fmt: skip
+    return drawn
+
+
+def _evidence(visit: Visit) -> Response:
+    task_of(visit)
+    found = visit.call("landbridge.DescribeMigrationEvidence", TaskId=visit["task"])["Evidence"]
+    name = f"evidence-{visit['task']}.json"
+    return Response(
+        json.dumps(found, indent=2, ensure_ascii=False),
+        media_type="application/json",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+#: Order -> verb, button, what it undoes, action, whether one goes back to the list.
+_ORDERS = {
+    "cancel": (
+        "cancel", "Cancel Migration",
+        "The migration ends. Its copy is removed and the destination becomes an empty instance"
+        " again; the replication slot on the source is dropped. The source is not touched.",
+        "landbridge.CancelMigration",
+    ),
+    "close": (
+        "close", "Close",
+        "The task is put away: it is no longer listed. Nothing else changes.",
+        "landbridge.CloseMigration",
+    ),
+    "delete": (
+        "delete", "Delete",
+        "The task and its history are forgotten. The instance and its data stay.",
+        "landbridge.DeleteMigration",
+    ),
+}  # fmt: skip
+
+
+def _order_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    verb, button, words, _ = _chosen(visit)
+    id, task = visit["id"], task_of(visit)
+    return visit.page(
+        "form.html",
+        status=status,
+        heading=button,
+        crumbs=[(url("rds", id, "migration", "tasks"), id)],
+        intro=words,
+        form=form or confirm(verb, task["TaskName"]),
+        button=button,
+        danger=True,
+        back=url("rds", id, "migration", "tasks", visit["task"]),
+    )
+
+
+def _order(visit: Visit) -> Response:
+    verb, _, _, action = _chosen(visit)
+    name = task_of(visit)["TaskName"]
+    form = confirm(verb, name).filled(visit.form)
+    if not is_confirmed(form, name):
+        return _order_form(visit, form, 422)
+    try:
+        visit.call(action, TaskId=visit["task"])
+    except CloudError as problem:
+        return _order_form(visit, form, form.refuse(problem))
+    back = [visit["task"]] if verb == "cancel" else []
+    return visit.go(
+        url("rds", visit["id"], "migration", "tasks", *back), f"{name}: {verb} ordered."
+    )
+
+
+def _chosen(visit: Visit) -> tuple[str, str, str, str]:
+    found = _ORDERS.get(visit["order"])
+    if found is None:
+        raise CloudError("InvalidTaskId.NotFound", "There is no such page.")
+    return found
+
+
+PAGES = (
+    Page("/rds/{id}/migration/tasks", _list),
+    Page("/rds/{id}/migration/create", _create_form, _create),
+    Page("/rds/{id}/migration/tasks/{task}", _show),
+    Page("/rds/{id}/migration/tasks/{task}/evidence", _evidence),
+)
+#: After those with an address of their own.
+ORDER_PAGES = (Page("/rds/{id}/migration/tasks/{task}/{order}", _order_form, _order),)

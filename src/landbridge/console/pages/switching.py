@@ -1,0 +1,61 @@
+"""The switchover: what will happen, what was measured, what is confirmed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from ...cloud import CloudError
+from ..forms import Field, Form, Kind
+from ..page import Page
+from ..visit import Visit, url
+from .migrating import task_of
+
+
+def _blank(task: dict[str, Any]) -> Form:
+    return Form(
+        tuple(
+            Field(name, words, Kind.CHECK, required=True)
+            for name, words in task["Confirmations"].items()
+        )
+    )
+
+
+def _form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    task = task_of(visit)
+    readiness, problem = None, None
+    try:
+        readiness = visit.call("landbridge.DescribeSwitchoverReadiness", TaskId=visit["task"])
+    except CloudError as refusal:
+        problem = refusal
+    return visit.page(
+        "switchover.html",
+        status=status,
+        task=task,
+        id=visit["id"],
+        form=form or _blank(task),
+        readiness=readiness,
+        problem=problem,
+        back=url("rds", visit["id"], "migration", "tasks", visit["task"]),
+    )
+
+
+def _switch(visit: Visit) -> Response:
+    task = task_of(visit)
+    form = _blank(task).filled(visit.form)
+    for name in task["Confirmations"]:
+        if form.values[name] != "true":
+            form.errors[name] = "Select this check box to go on."
+    if form.errors:
+        return _form(visit, form, 422)
+    try:
+        visit.call("landbridge.SwitchOverMigration", TaskId=visit["task"], **form.arguments())
+    except CloudError as problem:
+        return _form(visit, form, form.refuse(problem))
+    return visit.go(
+        url("rds", visit["id"], "migration", "tasks", visit["task"]), "The switchover has begun."
+    )
+
+
+PAGES = (Page("/rds/{id}/migration/tasks/{task}/switchover", _form, _switch),)
