@@ -65,7 +65,7 @@ def older(folder: Path) -> Iterator[Generation]:
     python = folder / "bin/python"
     if not (folder / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", *OLDER]
+        install = [str(python), "-m", "pip", "install", "--quiet", *OLDER]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.skip(f"the older SDK cannot be fetched: {done.stderr[-300:]}")
