@@ -13,6 +13,7 @@ from ...migration.copying import CopyJob
 from ...migration.task import Task
 from ...postgres.cluster import BOOTSTRAP_SUPERUSER
 from ..instances import roles
+from ..instances.homes import connect
 
 _SUPERUSER = "SUPERUSER LOGIN CREATEDB CREATEROLE REPLICATION BYPASSRLS"
 
@@ -25,12 +26,12 @@ def take_over(task: Task) -> None:
     """
     cluster = task.cluster()
     if cluster.superuser != BOOTSTRAP_SUPERUSER:
-        with cluster.connect() as conn:
+        with connect(cluster) as conn:
             _ensure_superuser(conn)
         cluster.superuser = BOOTSTRAP_SUPERUSER
-        with cluster.connect() as conn:
+        with connect(cluster) as conn:
             _demote_others(conn)
-    with cluster.connect() as conn:
+    with connect(cluster) as conn:
         roles.ensure_service(conn)
     _remove_aside(task)
 
