@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import secrets
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import pytest
 
 from landbridge.errors import ServerProgramsMissing
@@ -71,6 +76,44 @@ class Source(Cluster):
             return cursor.fetchall() if cursor.description else []
 
 
+#: Clusters as initdb made them, of this process: kind -> data directory.
+_made: dict[tuple[object, ...], Path] = {}
+
+
+def _begin(cluster: Cluster, checksums: bool, locale: str, encoding: str) -> None:
+    """As `cluster.init`, by a copy of one that initdb made: in a tenth of its time."""
+    kind = (cluster.distribution.bin, cluster.superuser, checksums, locale, encoding)
+    if kind not in _made:
+        root = Path(tempfile.mkdtemp(prefix="lb-made-"))
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+        root.chmod(0o755)
+        first = Cluster(root / "data", cluster.distribution, 0, superuser=cluster.superuser)
+        first.init(checksums=checksums, locale=locale, encoding=encoding)
+        _made[kind] = first.data
+    subprocess.run(["cp", "-a", "--reflink=auto", _made[kind], cluster.data], check=True)
+    _become_another(cluster.data)
+
+
+def _become_another(data: Path) -> None:
+    """Give a copied cluster a system identifier of its own: in pg_control and in its WAL."""
+    id = secrets.randbits(63).to_bytes(8, sys.byteorder)
+    control = data / "global/pg_control"
+    content = bytearray(control.read_bytes())
+    sizes = range(8, 1024, 4)  # of what the checksum is about; it differs between majors
+    end = next(n for n in sizes if _crc(content[:n]) == bytes(content[n : n + 4]))
+    content[:8] = id
+    content[end : end + 4] = _crc(content[:end])
+    control.write_bytes(content)
+    for segment in (data / "pg_wal").glob("0*"):
+        with segment.open("r+b") as file:
+            file.seek(24)
+            file.write(id)
+
+
+def _crc(content: bytearray) -> bytes:
+    return google_crc32c.value(bytes(content)).to_bytes(4, sys.byteorder)
+
+
 class Servers:
     """Makes clusters in a folder of the test's own and ends all their servers."""
 
@@ -98,7 +141,7 @@ class Servers:
         cluster = Source(self.root / name, distribution, free_port())
         self.made.append(cluster)
         locale = "C.UTF-8" if encoding == "UTF8" else "C"
-        cluster.init(checksums=checksums, locale=locale, encoding=encoding)
+        _begin(cluster, checksums, locale, encoding)
         lines = ["host all all 127.0.0.1/32 md5", "host replication all 127.0.0.1/32 md5"]
         cluster.configure({**QUICK, **(settings or {})}, lines if hba is None else hba)
         if start:
