@@ -342,6 +342,14 @@ def prepare_source(source: Site, target: Site) -> tuple[str, int]:
     return public
 
 
+def prepare_target(target: Site) -> tuple[str, int]:
+    """The application is let in before the switchover; where it will find its orders."""
+    private = target.endpoint("Private")
+    assert private is not None
+    target.admit("application", private[0])
+    return target.open_to_public()
+
+
 def try_connect(target: tuple[str, int], user: str, password: str) -> Any:
     try:
         return connect(target, user, password)
@@ -410,12 +418,21 @@ class Migration:
             if found.migrate_stage not in seen:
                 seen.append(found.migrate_stage)
                 say(f"B: stage {found.migrate_stage}, replication {found.replication_state}")
-            if found.migrate_stage == "increment" and "switch" in seen:
-                sys.exit(f"the switchover was put back: {found.detail.splitlines()[-1]}")
             is_far = found.migrate_stage == stage
             return found if is_far and replication in (None, found.replication_state) else None
 
         return wait_for(f"the stage {stage}", there)
+
+    def accepts_writes(self) -> str:
+        """When the destination was promoted; some of its tidying up is still to come then."""
+
+        def switched() -> str:
+            found = self.look()
+            if found.migrate_stage == "increment" and "put back" in found.detail:
+                sys.exit(f"the switchover was put back: {found.detail.splitlines()[-1]}")
+            return str(found.switch_time or "")
+
+        return str(wait_for("the destination to accept writes", switched))
 
     def switch_over(self, application: tuple[str, int]) -> None:
         client = self.source.owner.rds
@@ -476,6 +493,7 @@ def main() -> int:
 
     join_networks(source, target)
     writer = Writer(prepare_source(source, target))
+    destination = prepare_target(target)
     with writer.writing():
         migration = Migration(source, target)
         migration.assess()
@@ -483,18 +501,14 @@ def main() -> int:
         migration.until("increment", "streaming")
         say(f"{len(writer.acknowledged)} orders were written meanwhile")
         migration.switch_over(writer.target)
-        done = migration.until("success")
-        say(f"B: switched over at {done.switch_time}")
-        target.until_running()
-        private = target.endpoint("Private")
-        assert private is not None
-        target.admit("application", private[0])
-        writer.target = target.open_to_public()
-        before = len(writer.acknowledged)
+        say(f"B: switched over at {migration.accepts_writes()}")
+        writer.target, before = destination, len(writer.acknowledged)
         wait_for(
             "the application at the destination", lambda: len(writer.acknowledged) > before + 100
         )
         say("the application writes to the destination")
+        migration.until("success")
+        say(f"B: {target.instance} is {target.status()}")
     there, lost = missing(writer.target, writer)
     say(f"{there} orders at the destination, {lost} missing; longest pause {writer.longest:.1f} s")
     return 1 if lost else 0

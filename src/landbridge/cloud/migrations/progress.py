@@ -176,8 +176,8 @@ def said(entry: dict[str, Any], teller: Teller) -> str:
         return teller.text(entry["text"])
     if kind == "error":
         remedy = teller.remedy(entry["id"], entry.get("remedy"))
-        said = teller.text(entry["message"])
-        return f"{said}. {remedy}" if remedy else said
+        message = teller.text(entry["message"])
+        return f"{message}. {remedy}" if remedy else message
     if kind == "signal":
         return f"asked for: {entry['name']}"
     return ""
