@@ -132,6 +132,11 @@ def test_tables_say_the_routes_that_the_network_has(
     here, beyond = ("10.2.0.0/16", near, "Active"), ("10.1.0.0/16", line, "Active")
     until(lambda: entries(bob, table) == {here, beyond})
     assert entries(bob, table, transit_router_route_entry_next_hop_resource_type="TR") == {beyond}
+    for near_end, far_end in ((HZ, BJ), (BJ, HZ)):
+        there = {"transit_router_route_entry_next_hop_resource_id": routers[far_end]}
+        assert {hop for _, hop, _ in entries(bob, table_of(bob, routers[near_end]), **there)} == {
+            line
+        }
     assert ties(bob, table, "Association") == {near: "Active", line: "Active"}
     assert routes_of_vpc(ann, BJ, source[0]) == local | {"10.2.0.0/16": ("CEN", far, "Available")}
     assert_in_network(service, routers[HZ], "10.1.0.0/16", "10.2.0.0/16")

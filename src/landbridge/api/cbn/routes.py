@@ -10,6 +10,7 @@ from ...cloud import routers, routes
 from ...cloud.attachments import Attachment
 from ...cloud.lines import Connection
 from ...cloud.made import State
+from ...cloud.routers import TransitRouter
 from ...cloud.routes import Route, Tie
 from ..action import Action, Call, Param, Product
 from ..moments import minute
@@ -18,7 +19,7 @@ from .lists import ACTIVE
 
 _TABLE = Param("TransitRouterRouteTableId", required=True)
 _ATTACHMENT = Param("TransitRouterAttachmentId", required=True)
-#: Words for a tie to a table and for a route; a change may concern them or not.
+#: Words for a tie to a table while it is made and while it goes.
 _WORDS = {
     Tie.ASSOCIATION: ("Associating", "Dissociating"),
     Tie.PROPAGATION: ("Enabling", "Disabling"),
@@ -58,7 +59,7 @@ def _tables(call: Call) -> dict[str, Any]:
 
 def _entries(call: Call) -> dict[str, Any]:
     router = routes.table(call.session, call.account, call["TransitRouterRouteTableId"])
-    rows = [_entry(route) for route in routes.of_router(call.session, router)]
+    rows = [_entry(router, route) for route in routes.of_router(call.session, router)]
     if call[f"{_ENTRY}Ids"] or call[f"{_ENTRY}Names"]:
         rows = []  # only routes that somebody wrote have them
     facts = {f"{_ENTRY}{fact}": _fact(f"{_ENTRY}{fact}") for fact in _FACTS}
@@ -76,9 +77,9 @@ _FACTS = (
 )  # fmt: skip
 
 
-def _entry(route: Route) -> dict[str, Any]:
+def _entry(router: TransitRouter, route: Route) -> dict[str, Any]:
     assert route.hop is not None
-    kind, resource = _beyond(route.hop)
+    kind, resource = _beyond(router, route.hop)
     return {
         f"{_ENTRY}DestinationCidrBlock": route.cidr,
         f"{_ENTRY}Type": "Propagated",
@@ -98,11 +99,11 @@ def route_status(state: State) -> str:
     return {State.STANDING: "Active", State.REMOVING: "Deleting"}.get(state, "Creating")
 
 
-def _beyond(hop: Attachment | Connection) -> tuple[str, str]:
-    """Type and id of what an attachment joins to its router."""
+def _beyond(router: TransitRouter, hop: Attachment | Connection) -> tuple[str, str]:
+    """Type and id of what an attachment joins to a router."""
     if isinstance(hop, Attachment):
         return "VPC", hop.vpc_id
-    return "TR", hop.peer_router_id
+    return "TR", hop.peer_router_id if hop.router_id == router.id else hop.router_id
 
 
 def _ties(call: Call, what: Tie, answer: str) -> dict[str, Any]:
@@ -112,8 +113,8 @@ def _ties(call: Call, what: Tie, answer: str) -> dict[str, Any]:
         {
             "TransitRouterRouteTableId": router.route_table_id,
             "TransitRouterAttachmentId": one.id,
-            "ResourceType": _beyond(one)[0],
-            "ResourceId": _beyond(one)[1],
+            "ResourceType": _beyond(router, one)[0],
+            "ResourceId": _beyond(router, one)[1],
             "Status": words.get(one.state, making),
         }
         for router in routers.every(call.session, call.account)
