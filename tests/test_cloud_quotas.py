@@ -61,6 +61,9 @@ class World:
     def key(self) -> Any:
         return keys.create(self.session, self.vault, self.ann)
 
+    def disabled_key(self) -> None:
+        keys.disable(self.session, self.key()[0])
+
     def user(self) -> Any:
         name = f"user{next(self.numbers)}"
         return users.create(self.session, self.ann, name, Secret("correct horse battery 9!"))
@@ -147,6 +150,7 @@ class World:
 #: Quota -> what adds one more, and how many are there before.
 MAKERS: dict[str, tuple[Callable[[World], Any], int]] = {
     "ACCESS_KEYS": (World.key, 0),
+    "KEYS": (World.disabled_key, 0),
     "USERS": (World.user, 0),
     "VPCS": (World.vpc, 0),
     "VSWITCHES": (World.vswitch, 1),

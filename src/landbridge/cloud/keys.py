@@ -19,7 +19,7 @@ from ..store.secrets import SealedSecret
 from . import ids, quotas
 from .accounts import Account
 from .errors import CloudError
-from .ownership import Owned, everything
+from .ownership import Owned, count, everything
 
 
 class KeyStatus(Enum):
@@ -54,6 +54,7 @@ def create(session: Session, vault: Vault, account: Account) -> tuple[AccessKey,
     CloudError: LimitExceeded.User.AccessKey.
     """
     quotas.ACCESS_KEYS.require_room(len(active(session, account)))
+    quotas.KEYS.require_room(count(session, everything(AccessKey, account)))
     id, secret = ids.new_access_key()
     key = AccessKey(id=id, owner_uid=account.uid, secret_id=vault.keep(session, secret))
     session.add(key)

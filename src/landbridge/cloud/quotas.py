@@ -20,14 +20,18 @@ class Quota:
     """Of what and where, like `VPCs of an account in a region`."""
     code: str
     """With which code one more is refused."""
+    remedy: str | None = None
+    """How room is made, where it cannot be guessed."""
 
     def require_room(self, there: int, more: int = 1) -> None:
         """CloudError with the code unless `more` can be added to what is `there`."""
         if there + more > self.most:
-            raise CloudError(self.code, f"{self.what}: at most {self.most}, there are {there}")
+            said = f"{self.what}: at most {self.most}, there are {there}"
+            raise CloudError(self.code, said, remedy=self.remedy)
 
 
 ACCESS_KEYS = Quota(10, "active access keys of an account", "LimitExceeded.User.AccessKey")
+KEYS = Quota(1000, "access keys of an account, disabled ones too", "LimitExceeded.User.AccessKey")
 USERS = Quota(100, "console users of an account", "LimitExceeded.User")
 VPCS = Quota(10, "VPCs of an account in a region", "QuotaExceeded.Vpc")
 VSWITCHES = Quota(150, "vSwitches of a VPC", "QuotaExceeded.VSwitch")
@@ -48,11 +52,17 @@ WHITELIST_GROUPS = Quota(
 WHITELIST_ENTRIES = Quota(
     1000, "whitelist entries of an instance", "InvalidSecurityIPList.QuotaExceeded"
 )
-ASSESSMENTS = Quota(200, "assessments of an account", "QuotaExceeded.Assessment")
-MIGRATIONS = Quota(200, "migrations of an account, closed ones too", "QuotaExceeded.Migration")
+ASSESSMENTS = Quota(
+    200, "assessments of an account", "QuotaExceeded.Assessment",
+    "DeleteAssessment of version 2026-11-01 forgets one that is over.",
+)  # fmt: skip
+MIGRATIONS = Quota(
+    200, "migrations of an account, closed ones too", "QuotaExceeded.Migration",
+    "DeleteMigration of version 2026-11-01 forgets one that is over.",
+)  # fmt: skip
 
 QUOTAS = (
-    ACCESS_KEYS, USERS, VPCS, VSWITCHES, GRANTS, CENS, ATTACHMENTS, PLANS, INSTANCES, READ_ONLY,
-    DATABASE_ACCOUNTS, WHITELIST_GROUPS, WHITELIST_ENTRIES, ASSESSMENTS, MIGRATIONS,
+    ACCESS_KEYS, KEYS, USERS, VPCS, VSWITCHES, GRANTS, CENS, ATTACHMENTS, PLANS, INSTANCES,
+    READ_ONLY, DATABASE_ACCOUNTS, WHITELIST_GROUPS, WHITELIST_ENTRIES, ASSESSMENTS, MIGRATIONS,
 )  # fmt: skip
 """All of them, for docs/coverage.md."""
