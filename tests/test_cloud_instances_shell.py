@@ -26,8 +26,11 @@ from landbridge.cloud.instances.tables import DBInstance
 from landbridge.errors import ServerFailed
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import Distribution, discover
+from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import wait_until
 from landbridge.servers import ending, room, sandbox
+from landbridge.servers.cgroup import Group
+from landbridge.servers.shut_in import Room, through
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 
@@ -78,10 +81,14 @@ def test_a_shell_writes_nowhere_but_into_data_and_makes_no_link_or_pipe(
         "mv server.log y && echo MADE; echo > server.log && echo MADE\n"
         "echo 1 > server.json && echo MADE\n"
         "unshare -Ur true && echo MADE; env | grep ^LANDBRIDGE && echo MADE\n"
-        "grep -q 'Max processes *1500 *1500' /proc/self/limits && echo bounded; true",
+        "grep -q 'Max processes *1500 *1500' /proc/self/limits && echo bounded\n"
+        "grep ^0:: /proc/self/cgroup",
     )  # fmt: skip
     assert "MADE" not in told
     assert {"kept", "link", "bounded"} <= set(told.split()), told
+    group = Group.of(pair[0], cluster.account)
+    if group is not None and group.path.exists():
+        assert f"/{group.path.name}\n" in told
     for path, uid in (
         (cluster.data, cluster.account.uid), (cluster.guard, cluster.account.uid),
         (cluster.side, 0), (cluster.data.parent, 0), (cluster.log, 0), (cluster.hba, 0),
@@ -192,6 +199,25 @@ def _sleepers(managed: Managed, cluster: Cluster, id: str) -> list[int]:
             if b"987" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
+
+
+def test_with_a_shared_account_what_is_shut_in_at_the_place_ends(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    outlaw, victim = pair
+    shared = OsAccount.for_servers()
+    sandboxed = through(Room((), (shared.uid, shared.gid)))
+    inside = managed.popen(managed.net.command(victim, [*sandboxed, "/bin/sleep", "600"]))
+    errand = managed.popen(managed.net.command(victim, ["/bin/sleep", "600"]))
+    neighbour = managed.cluster(outlaw).process()
+    assert wait_until(
+        lambda: inside.pid in ending.living(managed.net, victim, shared), 10
+    )  # fmt: skip
+    room.end_all(managed.net, victim, shared)
+    assert inside.wait(5) == -signal.SIGKILL
+    assert errand.poll() is None and managed.cluster(outlaw).process() == neighbour
+    assert wait_until(lambda: _row(managed, victim).status is Status.STOPPED, 20, 0.05)
+    managed.settled(victim)  # its server was shut in there too
 
 
 def test_roles_of_the_service_that_were_renamed_or_dropped_come_back(
@@ -313,6 +339,29 @@ def test_a_restart_ends_also_when_the_network_was_begun_anew(
     managed.network.fabric = managed.network.start()
     managed.settled(outlaw)
     assert managed.cluster(outlaw).process() not in (before, None)
+
+
+def test_what_a_superuser_has_set_is_gone_after_a_restart(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    outlaw, _ = pair
+    data = managed.cluster(outlaw).data
+    with managed.session(outlaw) as conn:
+        for name, value in {
+            "hba_file": f"{data}/own_hba", "unix_socket_directories": f"{data}",
+            "archive_mode": "on", "archive_command": "sleep 600", "port": "5999",
+            "external_pid_file": "/etc/passwd", "ssl_passphrase_command": "sleep 600",
+        }.items():  # fmt: skip
+            conn.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+    (data / "standby.signal").touch()
+    managed.change(outlaw, lambda s, i: lifecycle.restart(i))
+    managed.settled(outlaw)
+    with managed.session(outlaw) as conn:
+        rows = conn.execute(
+            "SELECT current_setting('hba_file'), current_setting('archive_mode'),"
+            " current_setting('external_pid_file'), pg_is_in_recovery()"
+        ).fetchone()
+        assert rows == (str(managed.cluster(outlaw).hba), "off", "", False)
 
 
 def test_folders_of_an_earlier_version_are_taken_over(

@@ -13,6 +13,8 @@
     ├── server        one server: made, started in its sandbox, changed, removed
     ├── homes         where it lies, and the way into it
     ├── standby       a read-only one: copied, following
+    ├── storage       how much of its storage is used
+    ├── trouble       what went wrong, in words for its owner
     ├── roles         what is done inside it
     └── guard         ends writers where no writes are wanted
     look          what a running server says of itself

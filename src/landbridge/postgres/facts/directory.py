@@ -7,6 +7,7 @@ import shutil
 import struct
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 
 from .. import careful
@@ -16,6 +17,8 @@ from ..osaccount import OsAccount
 FIRST_USER_OID = 16384
 #: Name of the marker in a directory that holds a partial copy.
 PARTIAL_COPY_MARKER = "landbridge.partial"
+#: Names of one folder that are looked at; its owner may have made any number.
+_MOST = 100_000
 
 
 class Occupant(Enum):
@@ -104,7 +107,7 @@ def free_space(path: Path) -> int | None:
 
 def _occupant(path: Path) -> tuple[Occupant, tuple[str, ...]]:
     try:
-        names = sorted(p.name for p in path.iterdir() if p.name != "lost+found")
+        names = sorted(p.name for p in islice(path.iterdir(), _MOST) if p.name != "lost+found")
     except FileNotFoundError:
         return Occupant.NOTHING, ()
     except PermissionError:
@@ -113,11 +116,11 @@ def _occupant(path: Path) -> tuple[Occupant, tuple[str, ...]]:
         return Occupant.FILES, (problem.strerror or str(problem),)
     if not names:
         return Occupant.NOTHING, ()
-    if PARTIAL_COPY_MARKER in names:
+    if os.path.lexists(path / PARTIAL_COPY_MARKER):
         return Occupant.PARTIAL_COPY, ()
-    if "PG_VERSION" not in names:
+    if not os.path.lexists(path / "PG_VERSION"):
         return Occupant.FILES, tuple(names[:5])
-    unstopped = ["postmaster.pid"] if "postmaster.pid" in names else []
+    unstopped = ["postmaster.pid"] if os.path.lexists(path / "postmaster.pid") else []
     users = (*unstopped, *_user_files(path))[:5]
     return (Occupant.CLUSTER, users) if users else (Occupant.EMPTY_CLUSTER, ())
 
@@ -140,7 +143,7 @@ def _user_files(data: Path) -> list[str]:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(folder.iterdir())
+        return sorted(islice(folder.iterdir(), _MOST))
     except OSError:
         return []
 
