@@ -165,6 +165,8 @@ def test_a_plan_that_ends_takes_the_bandwidth_away_and_renewed_gives_it_back(
     joined.reconciler.once()
     plan, line = joined.line()
     with joined.cloud.database.write() as session:
+        given: Any = {"area_a": "China", "area_b": "China", "bandwidth": 2, "period": 12}
+        bandwidth.buy(session, joined.ann, **given)  # another ends later
         end = utcnow() + timedelta(seconds=0.4)
         session.get_one(bandwidth.BandwidthPlan, plan).expires_at = end
     joined.reconciler.turn()
