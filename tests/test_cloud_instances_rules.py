@@ -12,6 +12,7 @@ from landbridge.cloud.instances import (
     dbaccounts,
     lifecycle,
     parameters,
+    public,
     wanted,
     whitelist,
 )
@@ -214,3 +215,20 @@ def test_a_primary_and_its_standby_are_resized_to_fit_each_other(cloud: Cloud) -
         assert (primary.status, replica.status) == (Status.RESIZING, Status.RESIZING)
         settings = wanted.read(session, cloud.vault, replica).settings
         assert settings["max_connections"] == 800
+
+
+def test_a_public_endpoint_is_ordered_once_and_released_under_its_name(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        instance = _instance(session)
+        _refused("IncorrectDBInstanceState", public.allocate, session, instance)
+        instance.status = Status.RUNNING
+        gone = "InvalidCurrentConnectionString.NotFound"
+        _refused(gone, public.release, session, instance, public.HOST)
+        public.allocate(session, instance)
+        session.flush()
+        _refused("InvalidOperation.NetTypeExists", public.allocate, session, instance)
+        assert public.endpoint(session, instance) is None  # nothing listens yet
+        _refused(gone, public.release, session, instance, "elsewhere")
+        public.release(session, instance, public.HOST)
+        _refused(gone, public.release, session, instance, public.HOST)
+        public.allocate(session, instance)
