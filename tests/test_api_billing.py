@@ -174,3 +174,22 @@ def test_the_operator_sees_the_cost_by_prices_of_its_own(
         )
     finally:
         file.unlink()
+
+
+def test_the_plain_verbs_renew_a_plan(
+    tenant: Tenant, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANDBRIDGE_ACCESS_KEY_ID", tenant.key_id)
+    monkeypatch.setenv("LANDBRIDGE_ACCESS_KEY_SECRET", tenant.secret)
+    plan, here = buy(tenant), ("--endpoint", tenant.endpoint)
+    before = cli("cen", "plan", "renew", plan, *here, "--json").object["ExpiredTime"]
+    after = cli("cen", "plan", "renew", plan, "--months", "2", *here, "--json").object
+    assert after["ExpiredTime"] > before and after["AutoRenewDuration"] == 0
+    assert (
+        "renews itself by 3 months"
+        in cli("cen", "plan", "auto-renew", plan, "--months", "3", *here).out
+    )
+    none = cli("cen", "plan", "auto-renew", plan, "--months", "0", *here, "--json").object
+    assert none["AutoRenewDuration"] == 0
+    missing = cli("instance", "resize", "pgm-nothing", "--storage", "40", *here, "--json").object
+    assert missing["error"]["id"] == "InvalidDBInstanceId.NotFound"
