@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +116,6 @@ class Site:
         )  # fmt: skip
 
     def set(self, **parameters: str) -> None:
-        import json
-
         self.rds("ModifyParameter", dbinstance_id=self.id, parameters=json.dumps(parameters))
 
 
@@ -132,13 +134,24 @@ class Two:
         self.b = Site(self.running.tenant("ben"), "10.20.0.0/16", self.major)
         for site in (self.a, self.b):
             site.build()
+        self._fill()
+        self._join()
+
+    def another(self) -> Two:
+        """A source and a destination more, in the same networks."""
+        other = copy(self)
+        other.a, other.b = (replace(site, id=site.order()) for site in (self.a, self.b))
+        other._fill()
+        return other
+
+    def _fill(self) -> None:
         for site in (self.a, self.b):
             site.until("Running")
         self.a.rds(
             "CreateAccount", dbinstance_id=self.a.id, account_name=MOVER,
             account_password=PASSWORD, account_type="Super",
         )  # fmt: skip
-        self._join()
+        self.settled(self.a)
         with self.server(self.a) as conn:
             conn.execute("CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n")
 
@@ -184,6 +197,24 @@ class Two:
         for site in (self.a, self.b):
             old = site.tenant
             site.tenant = Tenant(self.running.endpoint, old.uid, old.key_id, old.secret)
+
+    def change_keys(self) -> None:
+        """Another access key for Ben, and another key that seals the secrets."""
+
+        def landbridge(*arguments: str) -> dict[str, Any]:
+            command = [sys.executable, "-m", "landbridge.cli", "account", *arguments, "--json"]
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True,
+                env={**os.environ, "LANDBRIDGE_STATE": str(self.state)},
+            )  # fmt: skip
+            told: dict[str, Any] = json.loads(done.stdout)
+            return told
+
+        old = self.b.tenant
+        key = landbridge("rotate", old.key_id)["access_key"]
+        assert landbridge("reseal")["secrets"] > 0
+        self.b.refused("InvalidAccessKeyId.Inactive", "DescribeDBInstances", region_id=HZ)
+        self.b.tenant = Tenant(self.running.endpoint, old.uid, key["id"], key["secret"])
 
     @contextmanager
     def server(self, site: Site) -> Iterator[psycopg.Connection[Any]]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from landbridge.network.daemon import FabricClient
 from landbridge.network.daemon.layout import Layout
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import find
+from landbridge.postgres.process import wait_until
 from landbridge.servers import room
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -173,10 +175,38 @@ def test_a_switchover_of_a_source_that_accepts_writes_is_put_back_and_all_can_be
 
 
 @pytest.mark.slow
+def test_two_migrations_switch_over_at_the_same_time(two: Two) -> None:
+    pairs = (two, two.another())
+    for each in pairs:
+        each.a.admit(each.b.cidr)
+        each.settled(each.a)
+    for each in pairs:
+        each.assess()
+        each.begin()
+    for each in pairs:
+        each.until(lambda it: it.replication_state == "streaming")
+        each.close_source()
+    with ThreadPoolExecutor() as pool:
+        ordered = [
+            pool.submit(each.b.rds, "ActivateMigrationTargetInstance", dbinstance_name=each.b.id)
+            for each in pairs
+        ]
+        assert len({order.result().task_id for order in ordered}) == 2
+    for each in pairs:
+        each.until(lambda it: it.migrate_stage == "success")
+        with each.server(each.b) as conn:
+            assert conn.execute("SELECT count(*) FROM orders").fetchone() == (1000,)
+            assert conn.execute("SHOW cluster_name").fetchone() == (each.b.id,)
+            assert conn.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+
+
+@pytest.mark.slow
 def test_forced_it_switches_over_although_the_source_would_accept_writes(two: Two) -> None:
+    """And with other keys than it was begun with, of the account and of the secrets."""
     two.a.admit(two.b.cidr)
     two.assess()
     two.begin()
+    two.change_keys()
     two.until(lambda it: it.replication_state == "streaming")
     two.b.rds("ActivateMigrationTargetInstance", dbinstance_name=two.b.id, force_switch="1")
     done = two.until(lambda it: it.migrate_stage == "success")
@@ -188,6 +218,17 @@ def test_forced_it_switches_over_although_the_source_would_accept_writes(two: Tw
 def test_a_source_from_elsewhere_brings_no_superuser_along(two: Two) -> None:
     with elsewhere(two, 6000) as source:
         whence = {"source_port": 6000, "source_category": "other"}
+        id, refused = two.assess(**whence)
+        assert "mover has no monitor privilege" in refused
+        two.b.ours("ApplyAssessmentFixes", TaskId=id, AdminAccount="boss", AdminPassword=PASSWORD)
+
+        def applied() -> dict[str, Any] | None:
+            seen = two.b.ours("DescribeAssessment", TaskId=id)
+            return None if seen["FixesPending"] else seen
+
+        assert wait_until(lambda: applied() is not None, 30, 0.2)
+        (fix,) = (applied() or {})["Fixes"]
+        assert (fix["id"], fix["lines"]) == ("connect.pg_monitor", ['GRANT pg_monitor TO "mover";'])
         _, passed = two.assess(**whence)
         assert passed.endswith("*Migrate check success*"), passed
         two.begin(**whence)
@@ -225,9 +266,8 @@ def elsewhere(two: Two, port: int) -> Iterator[Cluster]:
     source_again(two, source)
     try:
         with source.connect() as conn:
-            conn.execute("CREATE ROLE boss LOGIN SUPERUSER")
+            conn.execute(f"CREATE ROLE boss LOGIN SUPERUSER PASSWORD '{PASSWORD}'")
             conn.execute(f"CREATE ROLE {MOVER} LOGIN CREATEROLE REPLICATION PASSWORD '{PASSWORD}'")
-            conn.execute(f"GRANT pg_monitor TO {MOVER}")
         yield source
     finally:
         source.stop("immediate")

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 import landbridge
 from landbridge.assessment.model import Finding, Group, Level, Report
 from landbridge.cloud.migrations import detail, replication
+from landbridge.cloud.migrations.mover import waits_for_us
 from landbridge.cloud.migrations.progress import Progress, status
 from landbridge.cloud.migrations.series import Series
 from landbridge.cloud.migrations.tables import Assessment, Migration, Order
@@ -195,6 +196,24 @@ def test_a_migration_that_came_to_nothing_keeps_its_last_stage(record: Record) -
     assert any(line.endswith("--- the disk is full. room!") for line in record.text())
     record.row.is_active = False
     assert status(record.row, seen) == "Failed"
+
+
+def test_what_waits_for_somebody_else_than_the_owner_is_tried_again_later_each_time() -> None:
+    now = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def entry(seconds: int, **facts: Any) -> dict[str, Any]:
+        return {"at": (now - timedelta(seconds=seconds)).isoformat(), **facts}
+
+    held = {"kind": "error", "held": "start"}
+    resumed = entry(100, kind="signal", name="resume")
+    assert not waits_for_us([], now)
+    assert not waits_for_us([entry(5, **held)], now)
+    assert waits_for_us([entry(20, **held)], now)
+    assert not waits_for_us([entry(20, **held), entry(1, kind="signal", name="resume")], now)
+    assert not waits_for_us([resumed, entry(20, **held)], now)
+    assert waits_for_us([resumed, entry(40, **held)], now)
+    assert not waits_for_us([entry(900, kind="error", held="switchover")], now)
+    assert waits_for_us([resumed] * 50 + [entry(700, **held)], now)
 
 
 def test_the_detail_of_a_migration_tells_its_checks_and_then_its_course(record: Record) -> None:

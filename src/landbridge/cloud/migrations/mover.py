@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 from sqlalchemy import select
@@ -21,6 +23,8 @@ from ...assessment.model import Report
 from ...beside import beside
 from ...errors import LandbridgeError
 from ...migration import worker
+from ...migration.orders import RESUME
+from ...migration.procedure import HELD
 from ...migration.standby import brought
 from ...migration.states import State, is_end
 from ...migration.task import Task, Tasks
@@ -39,6 +43,8 @@ from .told import Teller
 POLL = 0.3
 #: Seconds before what failed is tried again.
 _RETRY = 3.0
+#: Seconds before a migration that waits for somebody is tried again: at first, and at most.
+_AGAIN, _AGAIN_MOST = 15.0, 600.0
 #: Assessments and beginnings at the same time.
 _AT_ONCE = 4
 
@@ -157,6 +163,8 @@ class Mover:
             return
         if not task.is_worked_on():
             self._errand.run(Verb.RESUME, row)
+        elif waits_for_us(list(task.journal.entries()), datetime.now(UTC)):
+            worker.request_resume(task)
         self._pass_on(row, task)
         self._series.setdefault(id, Series(task.folder)).add(task.read_live())
 
@@ -206,6 +214,21 @@ class Mover:
         """End a migration that was never begun."""
         with self._cloud.database.write() as session:
             settle.ended(session, self._cloud.vault, row.id, words=words)
+
+
+def waits_for_us(entries: Sequence[dict[str, Any]], now: datetime) -> bool:
+    """Whether a migration, by its journal, is to be tried again: its owner has no way to ask.
+
+    What is held for somebody else than its owner (a port, a disk, programs that do not end) is
+    tried again after _AGAIN seconds, later each time.
+    """
+    steps = (e for e in reversed(entries) if e["kind"] in ("error", "signal", "state"))
+    last = next(steps, None)
+    if last is None or last.get(HELD) not in ("start", "undo", "finish"):
+        return False
+    tried = sum(e["kind"] == "signal" and e["name"] == RESUME for e in entries)
+    age = (now - datetime.fromisoformat(last["at"])).total_seconds()
+    return age > min(_AGAIN_MOST, _AGAIN * (1 << min(tried, 10)))
 
 
 def active(session: Session) -> list[Migration]:

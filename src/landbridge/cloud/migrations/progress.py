@@ -12,6 +12,7 @@ from ...assessment.model import Report
 from ...migration import states
 from ...migration import task as records
 from ...migration.fence.orders import switchover_ordered
+from ...migration.orders import RESUME
 from ...migration.states import ROW, Replication, Stage, State
 from ...postgres.cluster import Cluster
 from ...postgres.osaccount import OsAccount
@@ -178,7 +179,7 @@ def said(entry: dict[str, Any], teller: Teller) -> str:
         remedy = teller.remedy(entry["id"], entry.get("remedy"))
         message = teller.text(entry["message"])
         return f"{message}. {remedy}" if remedy else message
-    if kind == "signal":
+    if kind == "signal" and entry["name"] != RESUME:
         return f"asked for: {entry['name']}"
     return ""
 
