@@ -226,7 +226,7 @@ def waits_for_us(entries: Sequence[dict[str, Any]], now: datetime) -> bool:
     last = next(steps, None)
     if last is None or last.get(HELD) not in ("start", "undo", "finish"):
         return False
-    tried = sum(e["kind"] == "signal" and e["name"] == RESUME for e in entries)
+    tried = len([e for e in entries if e["kind"] == "signal" and e["name"] == RESUME])
     age = (now - datetime.fromisoformat(last["at"])).total_seconds()
     return age > min(_AGAIN_MOST, _AGAIN * (1 << min(tried, 10)))
 
