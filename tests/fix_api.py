@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,8 +17,12 @@ from landbridge.api import client
 from landbridge.api.action import Product
 from landbridge.cloud import Cloud, Secret, accounts, audit, keys
 from landbridge.network.daemon import remove
+from landbridge.network.fabric import Fabric
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import Distribution
+from landbridge.postgres.osaccount import OsAccount
+from landbridge.servers.ending import end_all
+from landbridge.servers.identity import is_own
 
 _COMMAND = (sys.executable, "-m", "landbridge.cli")
 
@@ -130,7 +134,10 @@ class Running:
     def clean(self) -> None:
         """End what lives on when the service has ended: servers, and the network."""
         for data in self.state.glob("instances/*/data"):
+            account = OsAccount.numbered(data.stat().st_uid)
             Cluster(data, Distribution("0.0", Path("/"), "none"), 0).stop("immediate")
+            if is_own(account):  # then nothing is asked of the network
+                end_all(cast(Fabric, None), data.parent.name, account)
         if (self.state / "network").exists():
             remove(self.state / "network")
 
