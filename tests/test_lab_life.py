@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,6 @@ conn = psycopg.connect(sys.argv[1], autocommit=True)
 for _ in sys.stdin:
     print(conn.execute("SELECT 'alive'").fetchone()[0], flush=True)
 """
-
-
-@pytest.fixture
-def netns(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[LabCli]:
-    """A lab with the kernel's isolation, as whoever runs the test."""
-    with a_lab(cli, monkeypatch, "netns") as made:
-        yield made
 
 
 def test_way_opens_piece_by_piece_and_everything_goes_away(lab: LabCli) -> None:
@@ -67,13 +59,8 @@ def test_way_opens_piece_by_piece_and_everything_goes_away(lab: LabCli) -> None:
     assert lab.refused("probe")["id"] == "lab.unknown"
 
 
-_REST_SLOW = ["netns", *(pytest.param(m, marks=pytest.mark.slow) for m in ("ordinary", "relay"))]
-
-
-@pytest.mark.parametrize("lab", _REST_SLOW, indirect=True)
-def test_everything_is_built_again_after_a_crash(lab: LabCli) -> None:
-    lab.up()
-    lab.join()
+def _assert_built_again_after_a_crash(lab: LabCli) -> None:
+    """A lab whose way is open has its servers, its data and its way again."""
     before = lab("psql", "pgm-a", "-d", "shop", "-c", "SELECT count(*) FROM orders")["stdout"]
     assert "1000" in before
     lab.crash()
@@ -82,6 +69,14 @@ def test_everything_is_built_again_after_a_crash(lab: LabCli) -> None:
     assert all(pair["passes"] for pair in lab.probe().values())
     after = lab("psql", "pgm-a", "-d", "shop", "-c", "SELECT count(*) FROM orders")["stdout"]
     assert after == before
+
+
+@pytest.mark.slow  # By the kernel's isolation it is in the default run, below.
+@pytest.mark.parametrize("lab", ["ordinary", "relay"], indirect=True)
+def test_everything_is_built_again_after_a_crash(lab: LabCli) -> None:
+    lab.up()
+    lab.join()
+    _assert_built_again_after_a_crash(lab)
     lab.crash()
     lab("down")
     assert not lab.folder.exists() and lab.processes() == []
@@ -108,7 +103,7 @@ def _is_alive(child: subprocess.Popen[str]) -> bool:
     return child.stdout.readline() == "alive\n"
 
 
-@pytest.mark.parametrize("mode", ["netns", "relay"])
+@pytest.mark.parametrize("mode", ["netns", pytest.param("relay", marks=pytest.mark.slow)])
 def test_whitelist_changes_at_once_and_open_sessions_end_when_asked(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
@@ -146,19 +141,19 @@ def test_whitelist_changes_at_once_and_open_sessions_end_when_asked(
             assert not lab.folder.exists()
 
 
-def test_instance_that_leaves_the_plan_is_stopped_and_a_new_one_made(netns: LabCli) -> None:
-    netns.up()
-    pid = int((netns.folder / "instances/pgm-b/data/postmaster.pid").read_text().split()[0])
+def _assert_moves_with_the_plan(lab: LabCli) -> None:
+    """An instance that leaves the plan is stopped, and a new one made."""
+    pid = int((lab.folder / "instances/pgm-b/data/postmaster.pid").read_text().split()[0])
     old = ProcessId.of(pid)
-    text = netns.plan.read_text().replace("pgm-b", "pgm-c").replace("10.20.1.5", "10.20.1.6")
-    netns.plan.write_text(text)
-    assert netns.up()["servers"] == {"pgm-a": "was up", "pgm-c": "made"}
+    text = lab.plan.read_text().replace("pgm-b", "pgm-c").replace("10.20.1.5", "10.20.1.6")
+    lab.plan.write_text(text)
+    assert lab.up()["servers"] == {"pgm-a": "was up", "pgm-c": "made"}
     assert old is not None and not old.alive()
-    assert sorted(p.name for p in (netns.folder / "instances").iterdir()) == ["pgm-a", "pgm-c"]
+    assert sorted(p.name for p in (lab.folder / "instances").iterdir()) == ["pgm-a", "pgm-c"]
 
 
 @pytest.mark.parametrize("mode", ["netns", pytest.param("ordinary", marks=pytest.mark.slow)])
-def test_up_mends_what_was_interrupted_moved_away_or_removed(
+def test_up_mends_what_was_interrupted_crashed_moved_away_or_removed(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     with a_lab(cli, monkeypatch, mode) as lab:
@@ -179,6 +174,8 @@ def test_up_mends_what_was_interrupted_moved_away_or_removed(
         assert lab.up()["servers"] == {"pgm-a": "started", "pgm-b": "started"}
         assert all(pair["passes"] for pair in lab.probe().values())
 
+        _assert_built_again_after_a_crash(lab)
+        _assert_moves_with_the_plan(lab)
         if mode == "netns":
             subprocess.run(["rm", "-rf", lab.folder], check=False, stderr=subprocess.DEVNULL)
             lab.up()

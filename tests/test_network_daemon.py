@@ -310,25 +310,22 @@ def _meets(net: Net, topology: Topology) -> bool:
     return net.probe(topology, "pg-1hx", "pg-2b", 10).words.startswith("pg-2b sees")
 
 
-@pytest.mark.parametrize("hard", [False, True], ids=["SIGTERM", "SIGKILL"])
-def test_what_was_built_outlives_the_daemon(net: Net, hard: bool) -> None:
+def test_what_was_built_outlives_the_daemon_stopped_or_killed(net: Net) -> None:
     topology = _joined(net)
-    before = net.pid()
-    if hard:
-        net.kill()
-    else:
-        stop(net.state)
-    with pytest.raises(NetworkFailed) as seen:
-        net.fabric.status()
-    assert seen.value.id == "network.daemon_absent"
-    net.start()
-    assert net.pid() != before
-    if net.mode is Mode.RELAY:  # Its listeners live in the daemon: they are opened anew.
-        converge(net.fabric, topology)
-    else:
-        assert {item.id for item in net.fabric.observe()} >= {"vpc-1h", "at-2b", "line-1"}
-        assert converge(net.fabric, topology) == []
-    assert _meets(net, topology)
+    for end in (lambda: stop(net.state), net.kill):
+        before = net.pid()
+        end()
+        with pytest.raises(NetworkFailed) as seen:
+            net.fabric.status()
+        assert seen.value.id == "network.daemon_absent"
+        net.start()
+        assert net.pid() != before
+        if net.mode is Mode.RELAY:  # Its listeners live in the daemon: they are opened anew.
+            converge(net.fabric, topology)
+        else:
+            assert {item.id for item in net.fabric.observe()} >= {"vpc-1h", "at-2b", "line-1"}
+            assert converge(net.fabric, topology) == []
+        assert _meets(net, topology)
 
 
 def test_a_daemon_that_dies_in_the_middle_of_a_call_is_told_apart() -> None:
@@ -432,7 +429,8 @@ def test_a_driver_is_decided_once() -> None:
         assert start(net.state, "auto").capabilities().driver == "relay"
 
 
-def test_the_daemon_has_two_capabilities_and_no_more(net: Net) -> None:
+def _assert_two_capabilities_and_no_more(net: Net) -> None:
+    """Of the daemon and of each of its threads."""
     tasks = list(Path(f"/proc/{net.pid()}/task").glob("*/status"))
     wanted = 0 if net.mode is Mode.RELAY else 1 << 12 | 1 << 21
     for task in tasks:
@@ -447,8 +445,11 @@ def _status(path: Path) -> dict[str, str]:
     return dict(line.split(":\t", 1) for line in path.read_text().splitlines() if ":\t" in line)
 
 
-def test_nothing_is_left_when_a_network_is_removed(net: Net) -> None:
+def test_the_daemon_may_do_two_things_and_leaves_nothing_when_its_network_is_removed(
+    net: Net,
+) -> None:
     _joined(net)
+    _assert_two_capabilities_and_no_more(net)
     holder = Holder.find(net.state)
     assert (holder is not None) == (net.mode is Mode.ROOTLESS)
     daemon = ProcessId.of(net.pid())
@@ -476,18 +477,16 @@ def test_a_command_is_the_caller_s_own_process(net: Net) -> None:
     assert "t0p-s3cret" not in Layout(net.state).log.read_text()
 
 
-@pytest.mark.parametrize(
-    ("instance", "command", "code"),
-    [("pg-2h", "/no/such/program", 127), ("pg-2h", "/etc", 126), ("pg-none", "true", 125)],
-)
-def test_a_command_that_cannot_run_says_why(instance: str, command: str, code: int) -> None:
+def test_a_command_that_cannot_run_says_why() -> None:
+    cases = (("pg-2h", "/no/such/program", 127), ("pg-2h", "/etc", 126), ("pg-none", "true", 125))
     with a_network(Mode.RELAY) as net:
         converge(net.fabric, two_regions())
-        child = net.popen(instance, command, stderr=subprocess.PIPE)
-        _, err = child.communicate(timeout=20)
-        assert child.returncode == code
-        assert err.startswith(b"landbridge: ")
-        assert b"Traceback" not in err
+        for instance, command, code in cases:
+            child = net.popen(instance, command, stderr=subprocess.PIPE)
+            _, err = child.communicate(timeout=20)
+            assert child.returncode == code, command
+            assert err.startswith(b"landbridge: ")
+            assert b"Traceback" not in err
 
 
 def test_a_server_has_no_capabilities_and_outlives_the_daemon(net: Net) -> None:

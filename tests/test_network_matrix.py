@@ -204,6 +204,14 @@ class Procedure:
         return told[0], told[1]
 
 
+#: As an ordinary user it is the same driver.
+_NOT_ROOTLESS = [
+    pytest.param(mode, id=mode.value, marks=[pytest.mark.slow] * (mode is Mode.ROOTLESS))
+    for mode in Mode
+]
+
+
+@pytest.mark.parametrize("net", _NOT_ROOTLESS, indirect=True)
 def test_the_procedure_of_two_accounts_is_real_at_every_step(net: Net) -> None:
     step = Procedure(net)
     step.sees(Hop.ATTACHMENT)
@@ -248,7 +256,7 @@ def _outcome(step: Procedure) -> Outcome:
 
 def test_packets_pass_exactly_when_the_model_says_so(net: Net) -> None:
     # As an ordinary user it is the same driver: the long walks take it further.
-    _walk(net, examples=1 if net.mode is Mode.ROOTLESS else 3, steps=8, same=True)
+    _walk(net, examples=1 if net.mode is Mode.ROOTLESS else 2, steps=8, same=True)
 
 
 @pytest.mark.slow

@@ -29,6 +29,8 @@ from . import protocol, userns
 from .layout import Layout
 from .server import Server
 
+#: Seconds between two looks at whether to end: so long whoever stops a daemon waits.
+_GLANCE = 0.1
 #: What each driver needs of the capabilities of its account.
 _NEEDED: dict[Wanted, tuple[Capability, ...]] = {
     Wanted.NETNS: (Capability.NET_ADMIN, Capability.SYS_ADMIN),
@@ -104,7 +106,7 @@ def _driver(which: Wanted, layout: Layout) -> Driver:
 
 def _serve(server: Server) -> None:
     """Answer until SIGTERM or SIGINT."""
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(_GLANCE,), daemon=True)
     thread.start()
     number = signal.sigwait((signal.SIGTERM, signal.SIGINT))
     log.info("ended by %s; what was built stands on", signal.Signals(number).name)
