@@ -121,5 +121,6 @@ def options(rows: Sequence[Any], value: str, *labels: str) -> tuple[Option, ...]
 
 
 def _sentence(message: str) -> str:
-    text = message[:1].upper() + message[1:]
+    is_word = message.partition(" ")[0].isalpha()  # an id is written as it is
+    text = message[:1].upper() + message[1:] if is_word else message
     return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -33,6 +33,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
+        "bits": bits,
         "count": count,
         "duration": duration,
         "milliseconds": milliseconds,
@@ -53,6 +54,16 @@ def static(name: str) -> str:
     """The address of a file that is shipped; another one when its content changes."""
     digest = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/console/static/{name}?{digest}"
+
+
+def bits(per_second: float | None) -> str:
+    """A rate of a line as lines are sold: `1.2 Mbit/s`."""
+    if per_second is None:
+        return "–"
+    for unit, base in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
+        if per_second >= base * 0.9995:
+            return f"{per_second / base:.3g} {unit}"
+    return f"{per_second:.0f} bit/s"
 
 
 def region(id: str) -> str:

@@ -18,6 +18,7 @@ from .pages import (
     instances,
     migrating,
     switching,
+    topology,
     vpc_grants,
     vpcs,
 )
@@ -29,6 +30,7 @@ PAGES: tuple[Page, ...] = (
     *cen_networks.PAGES,
     *cen_plans.PAGES,
     *cen_lines.PAGES,
+    *topology.PAGES,
     *vpcs.PAGES,
     *vpc_grants.PAGES,
     *instances.PAGES,

@@ -11,7 +11,7 @@ from ...cloud import CloudError, regions
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from . import cen, cen_plans
+from . import cen, cen_plans, topology
 from .asking import confirming, is_confirmed
 
 _Row = dict[str, Any]
@@ -46,6 +46,8 @@ def _show(visit: Visit) -> Response:
         lines=cen.lines(visit),
         routers=cen.routers(visit),
         modes=MODES,
+        traffic=topology.lines_with_traffic(visit),
+        curve=topology.curve,
     )
 
 

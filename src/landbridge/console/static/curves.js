@@ -68,6 +68,8 @@
     return found;
   };
 
+  // The legend tells the latest figures while the pointer is elsewhere.
+  const latest = (plot) => plot.setLegend({ idx: plot.data[0].length - 1 }, false);
   const options = (curve, width, height) => {
     const colour = colours();
     const say = words[curve.unit] ?? words[""];
@@ -80,7 +82,7 @@
     }));
     if (curve.limit) lines.push({ label: curve.limit.name, value: told, stroke: colour.limit, width: 1.5, dash: [5, 4], points: { show: false } });
     return {
-      width, height, cursor: { y: false, points: { size: 7 } }, legend: { live: true },
+      width, height, hooks: { setCursor: [(plot) => { if (plot.cursor.left < 0) latest(plot); }] }, cursor: { y: false, points: { size: 7 } }, legend: { live: true },
       scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
       axes: [
         { ...axis, space: 70, values: [
@@ -121,9 +123,14 @@
     } else if (known.text !== text) {
       known.made.setData(table(curve));
     }
+    if (!(known.made.cursor.left >= 0)) latest(known.made);
     known.text = text;
   };
   dark.addEventListener("change", () => {
-    for (const [id, each] of drawn) { drop(each); drawn.delete(id); window.drawCurve(each.element); }
+    for (const each of [...drawn.values()]) {
+      drop(each);
+      drawn.delete(each.element.id);
+      if (each.element.isConnected) window.drawCurve(each.element);
+    }
   });
 })();
