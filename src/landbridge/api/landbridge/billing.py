@@ -19,6 +19,7 @@ _ORDER_TIME = (
     Param("Period", Kind.INTEGER, default=1, least=1, most=bandwidth.MOST_MONTHS),
     Param("PricingCycle", choices=tuple(c.value for c in Cycle), default="Month"),
 )
+_AREAS = ("GeographicRegionAId", "GeographicRegionBId")
 #: The longest time that an estimate is made for.
 _LONGEST = timedelta(days=366)
 
@@ -72,7 +73,7 @@ def _time(call: Call) -> tuple[datetime, datetime]:
 
 
 def _plan_price(call: Call) -> dict[str, Any]:
-    areas = (regions.area(call[f"GeographicRegion{end}Id"]).id for end in "AB")
+    areas = (regions.area(call[area]).id for area in _AREAS)
     months = Cycle(call["PricingCycle"]).months(call["Period"])
     listed = PriceList.of(call.cloud)
     cost = listed.cost(Item.PLAN, "", bandwidth.span(*areas), call["Bandwidth"] * months)
@@ -135,8 +136,7 @@ ACTIONS = (
                 most=bandwidth.MOST,
                 code="IllegalParam.Bandwidth",
             ),
-            Param("GeographicRegionAId", required=True),
-            Param("GeographicRegionBId", required=True),
+            *(Param(area, required=True) for area in _AREAS),
             *_ORDER_TIME,
         ),
         errors=("IllegalParam.Bandwidth",),
