@@ -35,8 +35,9 @@ class Group:
 
         Zero leaves a bound out.
         """
-        with contextlib.suppress(OSError):  # it has processes of its own, or lacks one
-            (self.path.parent / "cgroup.subtree_control").write_text("+memory +cpu")
+        for controller in ("memory", "cpu"):
+            with contextlib.suppress(OSError):  # our group has processes, or no such controller
+                (self.path.parent / "cgroup.subtree_control").write_text(f"+{controller}")
         try:
             self.path.mkdir(mode=0o755, exist_ok=True)
             with self._open_entry():
