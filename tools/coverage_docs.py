@@ -43,7 +43,8 @@ any other action is refused (`InvalidAction.NotFound`).
 - **Answers and errors are JSON**, whatever `Format` asks for. Codes are the vendor's where it has
   one, messages ours.
 - **Security tokens** are refused: none are given out.
-- A call's time may be 15 minutes off; its nonce counts once, also across restarts.
+- A call's time may be 15 minutes off; its nonce counts once, also across restarts (of a call
+  that only reads, not across a power failure).
 """
 
 
