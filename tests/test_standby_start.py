@@ -19,6 +19,7 @@ from landbridge.migration.follow import Follower
 from landbridge.migration.standby import reconfigure, start_standby, undo_standby
 from landbridge.migration.states import Replication
 from landbridge.migration.steps import undo_start
+from landbridge.postgres import careful
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.conninfo import Conninfo
 
@@ -132,7 +133,7 @@ def test_undo_that_dies_leaves_nothing_to_start_and_is_repeated(
         raise Died
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "rmtree", die)
+        patch.setattr(careful, "erase", die)
         with pytest.raises(Died):
             undo_start(task)
     assert (cluster.data / "PG_VERSION").exists() and not (cluster.data / CONTROL).exists()

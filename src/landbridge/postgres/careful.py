@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,12 @@ def replaced(path: Path, mode: int) -> Iterator[int]:
         os.fchmod(file, mode)
         yield file
         os.replace(scratch, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def erase(path: Path) -> None:
+    """Remove a tree however deep it is, links themselves; what cannot be removed stays."""
+    program = shutil.which("rm") or "/bin/rm"
+    subprocess.run([program, "-rf", "--", path], check=False, capture_output=True)
 
 
 def _open(

@@ -17,8 +17,6 @@ nothing is trusted: no link is followed there, and no file is read that does not
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -105,8 +103,7 @@ class Homes:
 
 def _erase(path: Path) -> None:
     """Remove a tree however deep it is, with whatever is in it."""
-    program = shutil.which("rm") or "/bin/rm"
-    subprocess.run([program, "-rf", "--", path], check=False, capture_output=True)
+    careful.erase(path)
     if path.exists() or path.is_symlink():
         raise ServerFailed(f"{path} could not be removed", id="server.not_removed")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from typing import Any
 
 import psycopg
@@ -11,7 +10,9 @@ from psycopg import sql
 
 from ...migration.copying import CopyJob
 from ...migration.task import Task
+from ...postgres import careful
 from ...postgres.cluster import BOOTSTRAP_SUPERUSER
+from ...postgres.positions import in_recovery
 from ..instances import roles
 from ..instances.homes import connect
 
@@ -42,7 +43,10 @@ def was_promoted(task: Task) -> bool:
     Somebody with a shell in the destination promoted it; it is not removed then.
     """
     cluster = task.cluster()
-    return CopyJob(task).stands() and cluster.left_recovery() and cluster.process() is not None
+    if not CopyJob(task).stands() or cluster.process() is None:
+        return False
+    with connect(cluster) as conn:
+        return not in_recovery(conn)
 
 
 def _ensure_superuser(conn: psycopg.Connection[Any]) -> None:
@@ -66,4 +70,4 @@ def _remove_aside(task: Task) -> None:
     """The empty cluster that stood there before counts towards the instance's storage."""
     aside = CopyJob(task).aside
     for folder in (aside, aside.with_name(f"{aside.name}.landbridge")):
-        shutil.rmtree(folder, ignore_errors=True)
+        careful.erase(folder)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping
 
 from ...errors import LandbridgeError, ServerFailed
+from ...postgres import careful
 from ...postgres.cluster import Cluster
 from ...postgres.hotstandby import hot_standby_parameters
 from ...postgres.ports import taken_address
@@ -125,12 +125,11 @@ def undo_standby(task: Task) -> None:
     if cluster.data.exists() and not is_partial(cluster.data):
         # What is left when we die in the midst shall neither start nor pass for promoted.
         Destination(cluster.data, task.id, task.folder / "copy", task.request.os_account).unseal()
-    for folder in (
-        cluster.data,
-        cluster.side,
-        *([] if cluster.is_guarded else [cluster.socket_dir]),
-    ):
-        shutil.rmtree(folder, ignore_errors=True)
+    folders = [cluster.data, cluster.side]
+    if not cluster.is_guarded:
+        folders.append(cluster.socket_dir)
+    for folder in folders:
+        careful.erase(folder)
     if cluster.data.exists():
         raise LandbridgeError(f"{cluster.data} could not be removed", id="start.not_removed")
 
