@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from ...errors import UsageError
 from ..options import OUTPUT, JsonFlag
 from ..output import Mode, Output
+
+CONSOLE = "Console"
 
 
 class DemoFence(StrEnum):
@@ -65,6 +68,33 @@ def demo(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
+    console: Annotated[
+        bool,
+        typer.Option(
+            "--console",
+            metavar="",
+            help="Two accounts in two regions and a web console instead: the rest is yours.",
+            rich_help_panel=CONSOLE,
+        ),
+    ] = False,
+    guided: Annotated[
+        bool,
+        typer.Option(
+            "--guided",
+            metavar="",
+            help="With --console: the clicks are made for you, at a person's pace.",
+            rich_help_panel=CONSOLE,
+        ),
+    ] = False,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen",
+            metavar="ADDRESS:PORT",
+            help="With --console: where the console is; port 0 takes a free one.",
+            rich_help_panel=CONSOLE,
+        ),
+    ] = "127.0.0.1:8450",
     json: JsonFlag = False,
 ) -> int:
     """Move a real cluster under load, and prove it.
@@ -73,6 +103,13 @@ def demo(
     acknowledged row, and busy clients; migrates; then looks for every single row.
     Everything but the evidence is removed at the end. Ends 1 if anything is missing.
     """  # fmt: skip
+    if guided and not console:
+        raise UsageError("--guided goes with --console")
+    if console:
+        from .console.run import Wishes as Console
+        from .console.run import run
+
+        return run(Console(guided, listen, major, output), Output(Mode.of(json)))
     from .run import Demo, Wishes
 
     wishes = Wishes(major, scale, clients, rate, fence.value, output, keep)

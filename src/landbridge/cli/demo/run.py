@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from . import check, data
 from .children import Load, WriterProcess
 from .result import make_result
 from .servers import DBA, MIGRATOR, Servers, choose
+from .stages import stage
 from .summary import application_line, how_to_reach, summary
 
 if TYPE_CHECKING:
@@ -220,14 +220,5 @@ class Demo:
         self.writer.stop()
         self.load.stop()
 
-    @contextmanager
-    def _stage(self, what: str) -> Iterator[None]:
-        """Say what is going on, and how long it took."""
-        begin = time.monotonic()
-        if self.out.is_live:
-            with self.out.console.status(what):
-                yield
-        else:
-            yield
-        spent = units.duration(time.monotonic() - begin)
-        self.out.show(f"  [green]✔[/]  {what:<66} [dim]{spent:>8}[/]")
+    def _stage(self, what: str) -> AbstractContextManager[None]:
+        return stage(self.out, what)

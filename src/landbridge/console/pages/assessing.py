@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -85,13 +86,17 @@ def _net(visit: Visit) -> dict[str, Any]:
 
 
 def _blank(visit: Visit) -> Form:
-    name = Field("TaskName", "Migration Task Name", placeholder="Generated",
-                 help="A name is generated if this is left empty.")  # fmt: skip
+    name = Field("TaskName", "Migration Task Name", default=f"into-{visit['id'][-6:]}-{_today()}",
+                 help="Generated; it need not be modified.")  # fmt: skip
     return Form(
         (name, *_WHERE),
         codes={"InvalidSourceCategory": "SourceIpAddress"},
         values={n: v for n, v in visit.query.items() if n in ("SourceIpAddress", "SourcePort")},
     )
+
+
+def _today() -> str:
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M")
 
 
 def _create(visit: Visit) -> Response:

@@ -93,7 +93,7 @@ def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
             if not line["HasBandwidth"]:
                 yield (
                     f"The connection {line['RegionId']} – {line['PeerRegionId']} has no bandwidth",
-                    url("cen", cen["CenId"], "lines"),
+                    url("cen", cen["CenId"], "connections"),
                     "Allocate bandwidth",
                 )
 

@@ -63,7 +63,8 @@ def _create_blank(visit: Visit) -> tuple[Form, list[dict[str, Any]]]:
                   help="It settles source type, source IP/DNS, source port and username."),
             Field("SourcePassword", "Password of the username", Kind.PASSWORD, required=True,
                   help="The assessment's was forgotten when it ended."),
-            Field("TaskName", "Task name", placeholder="Generated"),
+            Field("TaskName", "Task name", placeholder="As the assessment's",
+                  help="If it is left empty, the migration is called like its assessment."),
         ),
         codes={"OperationDenied.AssessmentNotPassed": "assessment"},
     ), passed  # fmt: skip
@@ -93,12 +94,14 @@ def _create(visit: Visit) -> Response:
         form.errors["assessment"] = "Choose an assessment that was successful."
         return _create_form(visit, form, 422)
     names = ("SourceIpAddress", "SourcePort", "SourceAccount", "SourceCategory")
+    facts = {"TaskName": chosen["TaskName"]} | {n: v for n, v in form.arguments().items() if v}
+    facts.pop("assessment")
     try:
         made = visit.call(
             "rds.CreateCloudMigrationTask",
             DBInstanceName=visit["id"],
             **{name: chosen[name] for name in names},
-            **form.arguments("SourcePassword", "TaskName"),
+            **facts,
         )
     except CloudError as problem:
         return _create_form(visit, form, form.refuse(problem))

@@ -18,7 +18,6 @@ _Row = dict[str, Any]
 #: Seconds between two looks; a packet that is sent may wait for two of them.
 _LOOK, _TRY = 2.0, 3.0
 _ID = "DBInstanceId"
-_LAST = ("whitelist", "port")
 
 
 @dataclass
@@ -27,6 +26,8 @@ class Step:
 
     id: str
     words: str
+    part: str = "end"
+    """end, attachment, line or whitelist."""
     state: str = "beyond"
     """passed, stopped, or beyond what stopped it."""
 
@@ -71,7 +72,7 @@ def _show(visit: Visit) -> Response:
         "tried": tried,
         "problem": problem,
         "way": way,
-        "marks": {step.id: step.state for step in way},
+        "marks": _marks(way, tried),
         "choose": lambda id: _chosen(visit, id),
         "live": _TRY if tried else _LOOK,
     }
@@ -84,7 +85,7 @@ def _chosen(visit: Visit, id: str) -> str:
     """Where a click on an instance or a VPC leads: the source first, then the destination."""
     source, there = visit.query.get("from", ""), visit.query.get("to", "")
     asked = {"from": source, "to": id} if source and not there and source != id else {"from": id}
-    return url("cen", visit["id"], "topology", **asked) + "#way"
+    return url("cen", visit["id"], "topology", **asked)
 
 
 def _question(
@@ -131,27 +132,41 @@ def _way(seen: _Row, instances: list[_Row], tried: _Row) -> list[Step]:
         if ends[0] and ends[1] and ends[0]["TransitRouterId"] != ends[1]["TransitRouterId"]:
             steps.append(_line(seen, ends[0], ends[1]))
         steps.append(_joint(there, ends[1]))
-    steps.append(Step(tried["DestinationId"], _named(tried["DestinationId"], there, instances)))
-    stop = _stop(steps, tried, attached)
+    last = tried["DestinationId"]
+    if last != there:
+        steps.append(Step(f"whitelist-{last}", f"whitelist of {last}", "whitelist"))
+    steps.append(Step(last, _named(last, there, instances)))
+    stop = _stop(steps, tried)
     for n, step in enumerate(steps):
         step.state = "passed" if n < stop else "stopped" if n == stop else "beyond"
     return steps
 
 
-def _stop(steps: list[Step], tried: _Row, attached: dict[str, _Row]) -> int:
+def _stop(steps: list[Step], tried: _Row) -> int:
     """Which step the packet does not get past; one more than there are if it passes."""
-    hop = tried["Hop"]
+    hop, reason = tried["Hop"], tried["Reason"]
     if hop == "none":
         return len(steps)
     if hop == "instance":
-        return 0
-    if hop in _LAST:
+        return 0 if reason.startswith(steps[0].id) else len(steps) - 1
+    if hop in ("line", "bandwidth", "whitelist"):
+        part = "whitelist" if hop == "whitelist" else "line"
+        return next((n for n, step in enumerate(steps) if step.part == part), len(steps) - 1)
+    joints = [n for n, step in enumerate(steps) if step.part == "attachment"]
+    if hop == "port" or not joints:
         return len(steps) - 1
-    if hop in ("line", "bandwidth"):
-        return min(2, len(steps) - 1)
-    if tried["SourceVpcId"] not in attached:
-        return min(1, len(steps) - 1)
-    return max(len(steps) - 2, 0)
+    named = [n for n in joints if steps[n].words.partition(" ")[0] in reason]
+    return (named or joints)[0]
+
+
+def _marks(way: list[Step], tried: _Row | None) -> dict[str, str]:
+    """What is marked in the picture, and how; an end that is not in it by its VPC."""
+    if tried is None:
+        return {}
+    last = max(way[-2:], key=lambda step: step.state == "stopped")
+    found = {step.id: step.state for step in way}
+    found[tried["DestinationId"]] = last.state
+    return {tried["DestinationVpcId"]: last.state, tried["SourceVpcId"]: way[0].state, **found}
 
 
 def _named(id: str, vpc: str, instances: list[_Row]) -> str:
@@ -163,10 +178,9 @@ def _named(id: str, vpc: str, instances: list[_Row]) -> str:
 
 def _joint(vpc: str, row: _Row | None) -> Step:
     if row is None:
-        return Step(f"none-{vpc}", f"{vpc} is not connected to this CEN instance")
-    return Step(
-        row["TransitRouterAttachmentId"], f"attachment of {vpc} to {row['TransitRouterId']}"
-    )
+        return Step(f"none-{vpc}", f"{vpc} is not connected to this CEN instance", "attachment")
+    words = f"{vpc} attached to {row['TransitRouterId']}"
+    return Step(row["TransitRouterAttachmentId"], words, "attachment")
 
 
 def _line(seen: _Row, here: _Row, there: _Row) -> Step:
@@ -175,10 +189,10 @@ def _line(seen: _Row, here: _Row, there: _Row) -> Step:
     for row in seen["Lines"]:
         if {row["TransitRouterId"], row["PeerTransitRouterId"]} == ends:
             words = f"{row['Bandwidth']} Mbit/s from {places[0]} to {places[1]}"
-            return Step(row["TransitRouterAttachmentId"], words)
+            return Step(row["TransitRouterAttachmentId"], words, "line")
     order = list(regions.regions())
     id = "|".join(sorted((here["RegionId"], there["RegionId"]), key=order.index))
-    return Step(id, f"from {places[0]} to {places[1]}, without a connection")
+    return Step(id, f"from {places[0]} to {places[1]}, without a connection", "line")
 
 
 PAGES = (Page("/cen/{id}/topology", _show),)
