@@ -173,9 +173,10 @@ class Person:
     def look(self, name: str, *, wide_only: bool = False) -> None:
         """The page is accessible, in light and dark, and fits; pictures of it are kept."""
         PICTURES.mkdir(exist_ok=True)
-        for scheme in ("dark", "light"):
-            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert not _violations(self.page), f"{name}, {scheme}"
+        self.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        assert not _violations(self.page, "color-contrast"), f"{name}, dark"
+        self.page.emulate_media(color_scheme="light")
+        assert not _violations(self.page), name
         for size in (WIDE,) if wide_only else (NARROW, WIDE):
             self.page.set_viewport_size(size)  # type: ignore[arg-type]
             wide = self.page.evaluate("document.documentElement.scrollWidth")
@@ -183,16 +184,17 @@ class Person:
             self.page.screenshot(path=PICTURES / f"{name}-{size['width']}.png", full_page=True)
 
 
-def _violations(page: Page) -> list[str]:
-    """What axe-core finds, in words."""
+def _violations(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds by these rules, or by all, in words."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
-    return [f"{v['id']}: {[n['html'][:200] for n in v['nodes']]}" for v in found]
+    only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
+    found = Axe().run(page, options={"resultTypes": ["violations"], **only}).response
+    return [f"{v['id']}: {[n['html'][:200] for n in v['nodes']]}" for v in found["violations"]]
 
 
 @pytest.fixture(scope="module")
-def _chromium() -> Iterator[Browser]:
+def chromium() -> Iterator[Browser]:
     program = next((path for path in _CHROMIUM if Path(path).exists()), None)
     if program is None:
         pytest.skip("no chromium; as root: apt-get install chromium fonts-dejavu-core")
@@ -209,22 +211,26 @@ class _Browsers:
     service: Running
     chromium: Browser
     people: list[Person] = field(default_factory=list)
-    contexts: list[BrowserContext] = field(default_factory=list)
 
     def person(self, user: str) -> Person:
         """Somebody of a new account, at the home page."""
         surfer, who = Surfer(self.service.endpoint), member(self.service, user)
         assert surfer.sign_in(who).status == 303
-        context = self.chromium.new_context(viewport=WIDE)  # type: ignore[arg-type]
-        self.contexts.append(context)
-        context.add_cookies(
-            [{"name": n, "value": v, "url": self.service.url} for n, v in surfer.cookies.items()]
-        )
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        context.set_default_timeout(15_000)
-        troubles = _watched(context, self.service.endpoint)
-        self.people.append(Person(who, self.service.url, context.new_page(), troubles))
+        self.people.append(with_browser(self.chromium, surfer, who))
         return self.people[-1]
+
+
+def with_browser(chromium: Browser, surfer: Surfer, who: Member) -> Person:
+    """Somebody with a browser of their own, signed in as `surfer` is."""
+    url = f"http://{surfer.endpoint}"
+    context = chromium.new_context(viewport=WIDE)  # type: ignore[arg-type]
+    context.add_cookies(
+        [{"name": name, "value": value, "url": url} for name, value in surfer.cookies.items()]
+    )
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(15_000)
+    troubles = _watched(context, surfer.endpoint)
+    return Person(who, url, context.new_page(), troubles)
 
 
 def _watched(context: BrowserContext, endpoint: str) -> list[str]:
@@ -248,12 +254,12 @@ def _watched(context: BrowserContext, endpoint: str) -> list[str]:
 
 
 @pytest.fixture
-def browsers(service: Running, _chromium: Browser) -> Iterator[_Browsers]:
+def browsers(service: Running, chromium: Browser) -> Iterator[_Browsers]:
     """Makes people with browsers; nothing may go wrong in any of them."""
-    made = _Browsers(service, _chromium)
+    made = _Browsers(service, chromium)
     yield made
-    for context in made.contexts:
-        context.close()
+    for person in made.people:
+        person.page.context.close()
     assert [trouble for person in made.people for trouble in person.troubles] == []
 
 

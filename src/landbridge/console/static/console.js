@@ -40,7 +40,9 @@
     if (!answer.ok || !found) { location.href = address; return; }
     Idiomorph.morph(form, found.outerHTML, { morphStyle: "outerHTML" });
     if (!part) history.replaceState(null, "", address);
-    prepare(document.getElementById(form.id));
+    const renewed = document.getElementById(form.id);
+    htmx.process(renewed);
+    prepare(renewed);
   };
 
   // The rule of a field, checked as one types; the browser's own bubbles stay away.
