@@ -27,6 +27,7 @@
 
   // A field on which the choices of others depend: the form is asked for again, with what was
   // chosen so far in the address. Forms that only ask are sent.
+  let turn = 0;
   const again = async (form) => {
     if (form.method === "get") { form.requestSubmit(); return; }
     const given = new URLSearchParams(new FormData(form));
@@ -34,11 +35,13 @@
     form.querySelectorAll("input[type=password]").forEach((each) => given.delete(each.name));
     const address = `${form.action.split("?")[0]}?${given}`;
     const part = form.closest("dialog");
+    const mine = turn += 1;
     const answer = await fetch(address, { headers: part ? { "HX-Request": "true" } : {} });
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (mine !== turn) return;  // something else was chosen meanwhile
     const found = fresh.querySelector(`form#${form.id}`);
     if (!answer.ok || !found) { location.href = address; return; }
-    Idiomorph.morph(form, found.outerHTML, { morphStyle: "outerHTML" });
+    Idiomorph.morph(form, found.outerHTML, { morphStyle: "outerHTML", ignoreActiveValue: true });
     if (!part) history.replaceState(null, "", address);
     const renewed = document.getElementById(form.id);
     htmx.process(renewed);
