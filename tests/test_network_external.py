@@ -13,7 +13,7 @@ from landbridge.network.bucket import Bucket
 from landbridge.network.external import ExternalDriver, measure
 from landbridge.network.fabric import Bandwidth, Fabric, Isolation, Outcome
 from landbridge.network.forward import Forwarder
-from landbridge.network.things import Line, Vpc
+from landbridge.network.things import Attachment, Instance, Vpc, Vswitch
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.facts import line
 from test_network_pgwire import reloaded, to
@@ -31,19 +31,37 @@ class Throttle:
         self._bucket.take(count)
 
 
-def test_building_is_refused_and_removing_finds_nothing() -> None:
+def test_nothing_is_built_and_a_place_is_an_address_of_this_host() -> None:
     driver: Fabric = ExternalDriver()
     found = driver.capabilities()
     assert (found.isolation, found.bandwidth) == (Isolation.NONE, Bandwidth.NONE)
+    block = IPv4Network("127.7.0.0/16")
+    driver.ensure_vpc(Vpc("vpc-a", "1", "cn-beijing", block))
+    driver.ensure_vswitch(Vswitch("vsw-a", "vpc-a", "cn-beijing-h", block))
+    here = Instance("pgm-a", "vsw-a", IPv4Address("127.7.0.1"))
+    assert driver.ensure_endpoint(here).listen == "127.7.0.1"
     with pytest.raises(NetworkRefused) as refused:
-        driver.ensure_vpc(Vpc("vpc-a", "1", "cn-beijing", IPv4Network("10.10.0.0/16")))
-    assert refused.value.id == "network.external"
-    assert refused.value.remedy
-    with pytest.raises(NetworkRefused):
-        driver.ensure_line(Line("line-1", "tr-1", "tr-2", 10_000_000))
-    driver.drop_vpc("vpc-a")
-    assert driver.observe() == driver.gc([]) == []
-    assert driver.status()
+        driver.ensure_endpoint(Instance("pgm-b", "vsw-a", IPv4Address("192.0.2.1")))
+    assert (refused.value.id, bool(refused.value.remedy)) == ("network.not_here", True)
+    with pytest.raises(NetworkRefused) as unmetered:
+        driver.meter("line-1")
+    assert unmetered.value.id == "network.external"
+    assert {it.id for it in driver.observe()} == {"vpc-a", "vsw-a", "pgm-a"}
+    assert {it.id for it in driver.gc(["vpc-a", "vsw-a"])} == {"pgm-a"}
+
+
+def test_what_nobody_attached_is_not_reached_from_another_vpc() -> None:
+    driver = ExternalDriver()
+    for n in (1, 2):
+        block = IPv4Network(f"127.{n}.0.0/16")
+        driver.ensure_vpc(Vpc(f"vpc-{n}", str(n), "cn-beijing", block))
+        driver.ensure_vswitch(Vswitch(f"vsw-{n}", f"vpc-{n}", "cn-beijing-h", block))
+        driver.ensure_endpoint(Instance(f"pgm-{n}", f"vsw-{n}", block[1], 1))
+    there = IPv4Address("127.2.0.1")
+    assert driver.probe("pgm-1", there, 1, 2).outcome is Outcome.UNREACHABLE
+    for n in (1, 2):
+        driver.ensure_attachment(Attachment(f"tr-attach-{n}", "tr-1", f"vpc-{n}"))
+    assert driver.probe("pgm-1", there, 1, 2).outcome is Outcome.REFUSED
 
 
 def test_line_to_a_server_is_measured_as_it_is(servers: Servers, tmp_path: Path) -> None:
