@@ -192,11 +192,14 @@ class Stage:
             )  # fmt: skip
             conn.execute(f"GRANT SELECT, INSERT ON ledger TO {_APPLICATION}")
         self._ports = ports
+        passwords = self.folder / "application.pgpass"
+        passwords.touch(0o600)
+        passwords.write_text(f"127.0.0.1:*:{DATABASE}:{_APPLICATION}:{self._password}\n")
         self._writer = WriterProcess(
             Conninfo.parse(
                 f"host=127.0.0.1,127.0.0.1 port={ports[0]},{ports[1]} dbname={DATABASE}"
-                f" user={_APPLICATION} target_session_attrs=read-write",
-            ).with_password(Secret(self._password)),
+                f" user={_APPLICATION} target_session_attrs=read-write passfile={passwords}",
+            ),
             self.folder, 200,
         )  # fmt: skip
         self._writer.start()
