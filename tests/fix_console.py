@@ -205,16 +205,17 @@ def chromium() -> Iterator[Browser]:
 
 
 @dataclass
-class _Browsers:
+class Browsers:
     """Browsers of the people of one test."""
 
     service: Running
     chromium: Browser
     people: list[Person] = field(default_factory=list)
 
-    def person(self, user: str) -> Person:
+    def person(self, user: str, service: Running | None = None) -> Person:
         """Somebody of a new account, at the home page."""
-        surfer, who = Surfer(self.service.endpoint), member(self.service, user)
+        service = service or self.service
+        surfer, who = Surfer(service.endpoint), member(service, user)
         assert surfer.sign_in(who).status == 303
         self.people.append(with_browser(self.chromium, surfer, who))
         return self.people[-1]
@@ -254,9 +255,9 @@ def _watched(context: BrowserContext, endpoint: str) -> list[str]:
 
 
 @pytest.fixture
-def browsers(service: Running, chromium: Browser) -> Iterator[_Browsers]:
+def browsers(service: Running, chromium: Browser) -> Iterator[Browsers]:
     """Makes people with browsers; nothing may go wrong in any of them."""
-    made = _Browsers(service, chromium)
+    made = Browsers(service, chromium)
     yield made
     for person in made.people:
         person.page.context.close()
@@ -264,12 +265,12 @@ def browsers(service: Running, chromium: Browser) -> Iterator[_Browsers]:
 
 
 @pytest.fixture
-def ann(browsers: _Browsers) -> Person:
+def ann(browsers: Browsers) -> Person:
     """Somebody of account A, signed in."""
     return browsers.person("ann")
 
 
 @pytest.fixture
-def bob(browsers: _Browsers) -> Person:
+def bob(browsers: Browsers) -> Person:
     """Somebody of account B, signed in, with a browser of their own."""
     return browsers.person("bob")

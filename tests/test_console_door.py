@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
-from fix_api import Running
-from fix_console import PASSWORD, Member, Person, Surfer, member
+from fix_api import Running, Serve
+from fix_console import PASSWORD, Browsers, Member, Person, Surfer, member
 from landbridge.api.action import Product
 from landbridge.cloud import Cloud
 from landbridge.cloud.accounts import Account
 from landbridge.cloud.logins import LASTS, Login
+from landbridge.console.live import MOST_OF_ONE
 from landbridge.store import utcnow
 
 COOKIE = "landbridge-login"
@@ -194,7 +197,7 @@ def test_forms_that_no_page_sends_are_refused(inside: Surfer) -> None:
     for name in ("a\0b", "\0", "<script>alert(1)</script>", "é" * 200, "%ff"):
         reply = inside.send("/console/cen/create", {"Name": name})
         assert reply.status == 422 and "<script>alert" not in reply.text, name
-    assert inside.get("/console/cen/%00").status == 404
+    assert inside.get("/console/cen/%00").status in (400, 404)
     assert inside.get("/console/cen/..%2f..%2fetc%2fpasswd").status == 404
     assert inside.get("/console/%ff%fe").status == 404
 
@@ -229,6 +232,46 @@ def test_an_open_page_leaves_when_its_login_ends(ann: Person, service: Running) 
     cloud.close()
     ann.page.wait_for_url("**/console/sign-in?*")
     ann.look("sign-in")
+
+
+def test_an_open_page_outlives_its_service(
+    browsers: Browsers, serve: Serve, tmp_path: Path
+) -> None:
+    first = serve(tmp_path)
+    ann = browsers.person("ann", first)
+    ann.go("cen")
+    ann.sees("No CEN instance yet")
+    first.kill()
+    ann.page.wait_for_selector("body.away")
+    serve(tmp_path, "--listen", first.endpoint)
+    ann.member.tenant.call(Product.CBN, "CreateCen", Name="made-meanwhile")
+    ann.sees("made-meanwhile", 30)
+    assert not ann.page.locator("body.away").count()
+    assert all("net::ERR" in trouble for trouble in ann.troubles), ann.troubles
+    ann.page.close()
+    ann.troubles.clear()
+
+
+def test_pages_beyond_what_one_account_may_keep_open_are_still_read(
+    inside: Surfer, service: Running
+) -> None:
+    streams = []
+    try:
+        for _ in range(MOST_OF_ONE + 1):
+            one = HTTPConnection(service.endpoint, timeout=20)
+            worn = {"Cookie": f"{COOKIE}={inside.cookies[COOKIE]}", "Accept": "text/event-stream"}
+            one.request("GET", "/console/cen", headers=worn)
+            streams.append((one, one.getresponse()))
+        statuses = [answer.status for _, answer in streams]
+        assert statuses == [200] * MOST_OF_ONE + [503]
+        assert inside.get("/console/cen").status == 200
+        bob = Surfer(service.endpoint)
+        bob.sign_in(member(service, "bob"))
+        assert bob.get("/console/cen").status == 200
+    finally:
+        for one, answer in streams:
+            answer.close()
+            one.close()
 
 
 def test_the_door_works_by_keyboard_alone(ann: Person) -> None:

@@ -135,7 +135,7 @@ def _page(page: Page, service: Service, door: Door, streams: Streams) -> _Endpoi
             return _answer(handler, visit)
 
         visit.is_live, visit.said = True, ""
-        return streams.open(look, 1.0)
+        return streams.open(who.uid, look, 1.0)
 
     return endpoint
 

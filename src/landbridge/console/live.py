@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from hashlib import sha256
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-#: The most pages that are kept up to date at once; more read their state when they are loaded.
-MOST = 200
+#: The most pages that are kept up to date at once, in all and of one account; more read their
+#: state when they are loaded.
+MOST, MOST_OF_ONE = 200, 40
 #: Seconds after which a line that says nothing shows that the connection lives.
 _SILENCE = 15.0
 
@@ -20,24 +22,27 @@ class Streams:
 
     def __init__(self, ending: Callable[[], bool]) -> None:
         self._ending = ending
-        self._open = 0
+        self._open: Counter[int] = Counter()
+        """How many are open, by account."""
 
-    def open(self, look: Callable[[], Response], interval: float) -> Response:
+    def open(self, account: int, look: Callable[[], Response], interval: float) -> Response:
         """A stream of what `look` answers, every `interval` seconds, when it is something new.
 
         It ends when the service does, when `look` answers anything but a page, or when the
         page is no longer live.
         """
-        if self._open >= MOST:
+        if self._open.total() >= MOST or self._open[account] >= MOST_OF_ONE:
             return Response(status_code=503, headers={"Retry-After": "30"})
         return StreamingResponse(
-            self._events(look, interval),
+            self._events(account, look, interval),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
-    async def _events(self, look: Callable[[], Response], interval: float) -> AsyncIterator[str]:
-        self._open += 1
+    async def _events(
+        self, account: int, look: Callable[[], Response], interval: float
+    ) -> AsyncIterator[str]:
+        self._open[account] += 1
         try:
             last, silent = b"", 0.0
             while not self._ending():
@@ -59,7 +64,7 @@ class Streams:
                 silent += interval
                 await asyncio.sleep(interval)
         finally:
-            self._open -= 1
+            self._open[account] -= 1
 
 
 def _event(name: str, text: str) -> str:

@@ -72,7 +72,7 @@ def _show(visit: Visit) -> Response:
         "tried": tried,
         "problem": problem,
         "way": way,
-        "marks": _marks(way, tried),
+        "marks": _marks(way, tried, visit.query.get("from", "")),
         "choose": lambda id: _chosen(visit, id),
         "live": _TRY if tried else _LOOK,
     }
@@ -159,10 +159,10 @@ def _stop(steps: list[Step], tried: _Row) -> int:
     return (named or joints)[0]
 
 
-def _marks(way: list[Step], tried: _Row | None) -> dict[str, str]:
+def _marks(way: list[Step], tried: _Row | None, source: str) -> dict[str, str]:
     """What is marked in the picture, and how; an end that is not in it by its VPC."""
     if tried is None:
-        return {}
+        return {source: "chosen"}
     last = max(way[-2:], key=lambda step: step.state == "stopped")
     found = {step.id: step.state for step in way}
     found[tried["DestinationId"]] = last.state

@@ -138,7 +138,16 @@
     });
     stream.addEventListener("still", () => { stream.close(); stream = null; });
     stream.addEventListener("gone", () => { stream.close(); location.reload(); });
-    stream.onerror = () => document.body.classList.add("away");
+    stream.onerror = () => {
+      document.body.classList.add("away");
+      if (stream?.readyState === EventSource.CLOSED) lost();
+    };
+  };
+  // The browser has given up: the login has ended, or too many pages are open.
+  const lost = async () => {
+    const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
+    if (answer?.type === "opaqueredirect") location.reload();
+    else setTimeout(follow, 10000);
   };
   document.addEventListener("visibilitychange", follow);
   document.addEventListener("DOMContentLoaded", () => { prepare(document); follow(); });
