@@ -181,6 +181,20 @@ def test_one_task_at_a_time_for_a_destination_and_for_a_source(world: World) -> 
     refused("OperationDenied.SourceInMigration", lambda: world.migrate(far))
 
 
+def test_a_private_address_is_another_host_in_another_account(world: World) -> None:
+    elsewhere = world.place(address="192.168.7.7")
+    world.assess(elsewhere)
+    world.migrate(elsewhere)
+    other = world.instance(world.ben, "10.30")
+    world.target, first = other, world.target
+    world.assess(elsewhere)
+    refused("OperationDenied.SourceInMigration", lambda: world.migrate(elsewhere))
+    world.ben = accounts.create(world.session, "carl")
+    world.target = world.instance(world.ben, "10.20")
+    world.assess(elsewhere)
+    assert world.migrate(elsewhere).instance_id != first.id
+
+
 def test_a_destination_that_was_filled_after_its_assessment_is_refused(world: World) -> None:
     world.assess()
     relation = world.data / "base" / "5" / "16384"

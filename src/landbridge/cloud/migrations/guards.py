@@ -5,7 +5,7 @@ A source that is not ours is only watched: see `migration.follow.disturbance`.
 
 from __future__ import annotations
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session, object_session
 
 from ..errors import CloudError
@@ -33,22 +33,27 @@ def refuse_while_source(instance: Owned, what: str) -> None:
 
 
 def refuse_second(
-    session: Session, destination: str, source_id: str | None, address: str, port: int
+    session: Session, destination: Owned, source_id: str | None, address: str, port: int
 ) -> None:
     """CloudError OperationDenied.SourceInMigration where either side is in use already.
 
-    A source that is not ours counts as the same if it has the same address and port.
+    A source that is not ours counts as the same if it has the same address and port in the same
+    account: another account's private address is another host.
     """
     same = Migration.source_id == source_id
     if source_id is None:
-        same = (Migration.address == address) & (Migration.port == port)
+        same = and_(
+            Migration.owner_uid == destination.owner_uid,
+            Migration.address == address,
+            Migration.port == port,
+        )
     found = session.scalar(select(Migration).where(Migration.is_active, same))
     if found is not None:
         raise CloudError(
             "OperationDenied.SourceInMigration",
             "data are migrated from this source already; a source has one migration at a time",
         )
-    chained = or_(Migration.source_id == destination, Migration.instance_id == source_id)
+    chained = or_(Migration.source_id == destination.id, Migration.instance_id == source_id)
     if session.scalar(select(Migration).where(Migration.is_active, chained)) is not None:
         raise CloudError(
             "OperationDenied.SourceInMigration",

@@ -60,7 +60,7 @@ def create(
     passed = assessments.successful(session, account, instance, source)
     there = locate(session, instance, source.address, source.port)
     source_id = there.id if there else None
-    guards.refuse_second(session, instance.id, source_id, source.address, source.port)
+    guards.refuse_second(session, instance, source_id, source.address, source.port)
     if others := rules.contents(data):
         raise CloudError(
             "OperationDenied.DestinationNotEmpty",
