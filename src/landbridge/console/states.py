@@ -19,15 +19,16 @@ class Tone(Enum):
 
 _TONES = {
     Tone.GOOD: ("Active", "Available", "Attached", "InUse", "Running", "Successful", "Success",
-                "Normal", "Finished", "ReadyToSwitch", "ok", "pass"),
+                "Normal", "Finished", "ReadyToSwitch", "ok", "pass", "done"),
     Tone.WARN: ("Idle", "Stopped", "LockByDiskQuota", "Inactive", "Cancelled", "warning",
-                "refused", "timeout", "not-whitelisted", "unreachable"),
+                "refused", "timeout", "not-whitelisted", "unreachable", "undone",
+                "interrupted"),
     Tone.BAD: ("Failed", "FinancialLocked", "Expired", "error"),
 }  # fmt: skip
 _BY_WORD = {word.lower(): tone for tone, words in _TONES.items() for word in words}
 
 
-_WORDS = {"ReadyToSwitch": "Ready to switch"}
+_WORDS = {"ReadyToSwitch": "Ready to switch", "unfinished": "under way"}
 
 
 def words(status: str) -> str:

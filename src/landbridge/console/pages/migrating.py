@@ -141,19 +141,17 @@ def _show(visit: Visit) -> Response:
         figures=task["Live"],
         phases=PHASES,
         over=OVER,
-        **_log(task.get("Detail") or ""),
+        checks=_checks(task.get("Detail") or ""),
         evidence=evidence and evidence["Evidence"],
         curves=_curves(points),
     )
 
 
-def _log(detail: str) -> dict[str, Any]:
-    """What happened, newest first, and the lines of the checks before it."""
-    lines = detail.splitlines()
-    events = [line.split(" --- ", 1) for line in lines if " --- " in line]
-    checks = [line for line in lines if " --- " not in line]
-    begin = checks.index("[Start RDS instance]") if "[Start RDS instance]" in checks else None
-    return {"events": events[::-1], "checks": checks[:begin]}
+def _checks(detail: str) -> list[str]:
+    """The lines of the checks that a migration began with."""
+    lines = [line for line in detail.splitlines() if " --- " not in line]
+    begin = lines.index("[Start RDS instance]") if "[Start RDS instance]" in lines else None
+    return lines[:begin]
 
 
 def _curves(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
