@@ -19,10 +19,18 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from fix_api import Running, Tenant
 from landbridge.cloud import Cloud, Secret, accounts, users
+from landbridge.postgres.process import wait_until
 
 PASSWORD = "Ferry-over-the-Rhine-7"
 PICTURES = Path(__file__).parent.parent / ".pictures"
@@ -161,10 +169,15 @@ class Person:
 
     def press(self, name: str) -> None:
         """Press the button or follow the link of this name; in the dialog, if one is open."""
-        inside = self.page.locator("dialog[open]")
-        where = inside if inside.count() else self.page.locator("main")
-        button, link = (where.get_by_role(r, name=name, exact=True) for r in ("button", "link"))
-        button.or_(link).first.click()
+
+        def named() -> Locator:
+            inside = self.page.locator("dialog[open]")
+            where = inside if inside.count() else self.page.locator("main")
+            button, link = (where.get_by_role(r, name=name, exact=True) for r in ("button", "link"))
+            return button.or_(link).first
+
+        assert wait_until(lambda: named().count() > 0, 15, 0.05), f"there is no {name}"
+        named().click()
 
     def sees(self, text: str, seconds: float = 15) -> None:
         """Wait until this is to be read."""

@@ -234,6 +234,7 @@ def test_an_open_page_leaves_when_its_login_ends(ann: Person, service: Running) 
     ann.look("sign-in")
 
 
+@pytest.mark.slow
 def test_an_open_page_outlives_its_service(
     browsers: Browsers, serve: Serve, tmp_path: Path
 ) -> None:

@@ -144,6 +144,35 @@ def _everything_is_taken_down(ann: Person, bob: Person, cen: str, theirs: str) -
     ann.sees(f"The grant to {cen} was revoked.")
 
 
+def test_a_cen_is_made_renamed_and_deleted_by_keyboard_alone(ann: Person) -> None:
+    ann.go("cen")
+    keys = ann.page.keyboard
+    ann.page.locator("main").get_by_role("link", name="Create CEN Instance").first.focus()
+    keys.press("Enter")
+    ann.page.locator("dialog[open]").wait_for()
+    keys.type("1st")  # the first field has the focus
+    assert ann.page.locator("#field-Name-hint.bad").count()  # the rule, as one types
+    keys.press("Enter")
+    ann.sees("The name must begin with a letter.")
+    keys.press("Control+a")
+    keys.type("first")
+    keys.press("Enter")
+    ann.page.wait_for_url("**/cen/cen-*")
+    id = ann.page.url.rpartition("/")[2]
+    ann.sees("Active")
+    ann.page.get_by_role("link", name="Delete").focus()
+    keys.press("Enter")
+    ann.page.locator("dialog[open]").wait_for()
+    keys.press("Escape")
+    assert ann.page.evaluate("document.activeElement.textContent") == "Delete"
+    keys.press("Enter")
+    ann.page.locator("dialog[open] #field-confirm").wait_for()
+    keys.type(id)
+    keys.press("Enter")
+    ann.page.wait_for_url("**/console/cen")
+    ann.page.locator("tr", has_text=id).wait_for(state="detached", timeout=SOON * 1000)
+
+
 @pytest.fixture
 def ann_user(service: Running) -> Member:
     return member(service, "ann")

@@ -79,9 +79,25 @@
     const box = dialog();
     box.innerHTML = await answer.text();
     htmx.process(box);
+    show(box);
+  };
+  const show = (box) => {
     prepare(box);
+    box.setAttribute("aria-label", box.querySelector("h2")?.textContent ?? "");
     if (!box.open) box.showModal();
-    box.querySelector("[aria-invalid=true], input:not([type=hidden]), select, textarea, button")?.focus();
+    const fields = "form :is(input:not([type=hidden]), select, textarea, button)";
+    (box.querySelector("[aria-invalid=true]") ?? box.querySelector(fields) ?? box.querySelector("button"))?.focus();
+  };
+  // Browsers give the clipboard away over TLS and on the machine itself only.
+  const copy = async (text) => {
+    if (navigator.clipboard) { await navigator.clipboard.writeText(text); return; }
+    const area = document.createElement("textarea");
+    area.value = text;
+    (dialog().open ? dialog() : document.body).append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) throw new Error("not copied");
   };
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-dialog]");
@@ -93,13 +109,12 @@
     const copier = event.target.closest("[data-copy]");
     if (copier) {
       const text = copier.dataset.copy || document.getElementById(copier.dataset.copyFrom).textContent;
-      navigator.clipboard.writeText(text).then(() => { copier.textContent = "Copied"; say("Copied"); });
+      copy(text).then(() => { copier.textContent = "Copied"; say("Copied"); }).catch(() => say("Not copied"));
     }
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    prepare(event.target);
-    if (event.target === dialog() && !dialog().open) dialog().showModal();
-    event.target.querySelector("[aria-invalid=true]")?.focus();
+    if (event.target === dialog()) show(dialog());
+    else prepare(event.target);
   });
   document.addEventListener("htmx:configRequest", (event) => {
     event.detail.headers["X-Form-Token"] = document.body.dataset.formToken ?? "";
