@@ -17,7 +17,7 @@ from typing import Any
 from ..cloud import regions
 
 _Row = dict[str, Any]
-_MARGIN, _WIDTH, _EDGE, _LANES, _GAP = 16, 330, 14, 34, 210
+_MARGIN, _WIDTH, _EDGE, _LANES, _GAP = 16, 322, 14, 34, 176
 _TITLE, _HEAD, _INSTANCE, _SPACE = 34, 66, 46, 16
 _ROUTER, _TRACK = 62, 58
 

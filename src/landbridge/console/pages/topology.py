@@ -15,8 +15,9 @@ from ..visit import Visit, missing, url
 from . import cen
 
 _Row = dict[str, Any]
-#: Seconds between two looks; a packet that is sent may wait for two of them.
-_LOOK, _TRY = 2.0, 3.0
+#: Seconds between two looks; while a packet is stopped, and while it passes: each is seen in the
+#: log of the server that it is sent to.
+_LOOK, _TRY, _TRY_AGAIN = 2.0, 5.0, 10.0
 _ID = "DBInstanceId"
 
 
@@ -74,7 +75,7 @@ def _show(visit: Visit) -> Response:
         "way": way,
         "marks": _marks(way, tried, visit.query.get("from", "")),
         "choose": lambda id: _chosen(visit, id),
-        "live": _TRY if tried else _LOOK,
+        "live": _LOOK if tried is None else _TRY_AGAIN if tried["Passes"] else _TRY,
     }
     if seen["IsOwn"]:
         return cen.tab_page(visit, "topology.html", "topology", **facts)
