@@ -41,7 +41,7 @@ def test_a_key_is_made_shown_once_and_disabled(ann: Person) -> None:
     ann.page.locator("tr", has_text=id).get_by_role("link", name="Disable").click()
     ann.fill(confirm="LBAK")
     ann.press("Disable")
-    ann.sees(f"Type {id}; nothing was changed.")
+    ann.sees(f"Type {id} to go on; nothing was changed.")
     ann.fill(confirm=id)
     ann.press("Disable")
     ann.sees(f"{id} is disabled.")

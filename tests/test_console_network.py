@@ -130,7 +130,7 @@ def _everything_is_taken_down(ann: Person, bob: Person, cen: str, theirs: str) -
     ann.press("Detach")
     ann.fill(confirm="vpc-another")
     ann.press("Detach")
-    ann.sees(f"Type {theirs}; nothing was changed.")
+    ann.sees(f"Type {theirs} to go on; nothing was changed.")
     ann.fill(confirm=theirs)
     ann.press("Detach")
     ann.page.wait_for_url(f"**/vpc/{theirs}")

@@ -11,7 +11,7 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from .asking import Asked, confirming, is_confirmed
+from .asking import Asked, confirm, is_confirmed
 
 #: (last part of the address, label)
 _TABS = (("", "Account"), ("users", "Users"), ("trail", "Audit trail"), ("costs", "Costs"))
@@ -70,11 +70,11 @@ def _disable_form(visit: Visit, form: Form | None = None, status: int = 200) -> 
     own = " You are signed in with it, and will be signed out." * (visit.who.access_key_id == key)
     intro = f"Programs that use it are refused from now on; it cannot be enabled again.{own}"
     asked = _asked("Disable AccessKey", "Disable", intro=intro, danger=True)
-    return asked.page(visit, form or confirming(key), status)
+    return asked.page(visit, form or confirm("disable", key), status)
 
 
 def _disable_key(visit: Visit) -> Response:
-    form = confirming(visit["key"]).filled(visit.form)
+    form = confirm("disable", visit["key"]).filled(visit.form)
     if not is_confirmed(form, visit["key"]):
         return _disable_form(visit, form, 422)
     try:
@@ -129,11 +129,11 @@ def _switch(visit: Visit) -> Response:
 def _remove_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     intro = "What they have open is signed out. What they did stays in the audit trail."
     page = _asked("Delete User", "Delete", "users", intro, danger=True)
-    return page.page(visit, form or confirming(visit["user"]), status)
+    return page.page(visit, form or confirm("delete", visit["user"]), status)
 
 
 def _remove_user(visit: Visit) -> Response:
-    form = confirming(visit["user"]).filled(visit.form)
+    form = confirm("delete", visit["user"]).filled(visit.form)
     if not is_confirmed(form, visit["user"]):
         return _remove_form(visit, form, 422)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,18 +46,22 @@ class Asked:
         )
 
 
-def confirming(name: str, *fields: Field) -> Form:
-    """A form that wants a name typed."""
-    rule = f"Exactly {name}."
-    return Form(
-        (*fields, Field(_CONFIRM, f"Type {name} to go on", required=True,
-                        pattern=re.escape(name).replace(r"\-", "-"), rule=rule))
-    )  # fmt: skip
+def confirm(what: str, name: str) -> Form:
+    """A form that asks to type a name before something is destroyed."""
+    rule = f"Exactly: {name}"
+    field = Field(
+        _CONFIRM, f"Type {name} to {what} it", required=True, pattern=_exactly(name), rule=rule
+    )
+    return Form((field,))
 
 
 def is_confirmed(form: Form, name: str) -> bool:
     """Whether the name was typed; otherwise the form says so."""
     if form.value(_CONFIRM).strip() == name:
         return True
-    form.errors[_CONFIRM] = f"Type {name}; nothing was changed."
+    form.errors[_CONFIRM] = f"Type {name} to go on; nothing was changed."
     return False
+
+
+def _exactly(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else f"\\u{{{ord(c):x}}}" for c in name)

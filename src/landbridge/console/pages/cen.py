@@ -10,7 +10,7 @@ from ...cloud import CloudError
 from ..forms import Form
 from ..page import Page
 from ..visit import Visit, url
-from .asking import Asked, Crumbs, confirming, is_confirmed
+from .asking import Asked, Crumbs, confirm, is_confirmed
 from .cens import CODES, NAMED
 
 #: (last part of the address, label)
@@ -142,11 +142,11 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
         " connections and bandwidth plans first. What others granted to it is void."
     )
     page = asked(visit, "Delete CEN Instance", "Delete", intro=intro, danger=True)
-    return page.page(visit, form or confirming(visit["id"]), status)
+    return page.page(visit, form or confirm("delete", visit["id"]), status)
 
 
 def _delete(visit: Visit) -> Response:
-    form = confirming(visit["id"]).filled(visit.form)
+    form = confirm("delete", visit["id"]).filled(visit.form)
     if not is_confirmed(form, visit["id"]):
         return _delete_form(visit, form, 422)
     try:

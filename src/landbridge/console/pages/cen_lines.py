@@ -12,7 +12,7 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from . import cen, cen_plans, topology
-from .asking import confirming, is_confirmed
+from .asking import confirm, is_confirmed
 
 _Row = dict[str, Any]
 _TAB = "connections"
@@ -224,11 +224,11 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
         " and the source keeps its WAL until they are joined again."
     )
     asked = cen.asked(visit, "Delete Inter-region Connection", "Delete", _TAB, intro, danger=True)
-    return asked.page(visit, form or confirming(visit["line"]), status)
+    return asked.page(visit, form or confirm("delete", visit["line"]), status)
 
 
 def _delete(visit: Visit) -> Response:
-    form = confirming(visit["line"]).filled(visit.form)
+    form = confirm("delete", visit["line"]).filled(visit.form)
     if not is_confirmed(form, visit["line"]):
         return _delete_form(visit, form, 422)
     try:

@@ -13,7 +13,7 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from . import cen
-from .asking import confirming, is_confirmed
+from .asking import confirm, is_confirmed
 
 _Row = dict[str, Any]
 _SAME, _CROSS = "same", "cross"
@@ -263,12 +263,12 @@ def _detach_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
             asked.heading, asked.button, url("vpc", vpc, "authorization"),
             [(url("vpc"), "VPCs"), (url("vpc", vpc), vpc)], intro, danger=True,
         )  # fmt: skip
-    return asked.page(visit, form or confirming(vpc), status)
+    return asked.page(visit, form or confirm("detach", vpc), status)
 
 
 def _detach(visit: Visit) -> Response:
     row = _attachment(visit)
-    form = confirming(row["VpcId"]).filled(visit.form)
+    form = confirm("detach", row["VpcId"]).filled(visit.form)
     if not is_confirmed(form, row["VpcId"]):
         return _detach_form(visit, form, 422)
     try:

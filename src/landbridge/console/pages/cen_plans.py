@@ -13,7 +13,7 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from . import cen
-from .asking import confirming, is_confirmed
+from .asking import confirm, is_confirmed
 from .cens import NAME_RULE
 
 _Row = dict[str, Any]
@@ -209,13 +209,13 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
     plan = _one(visit)
     intro = "What was paid stays paid. Inter-region connections that use it are deleted first."
     asked = cen.asked(visit, "Delete Bandwidth Plan", "Delete", _TAB, intro, danger=True)
-    return asked.page(visit, form or confirming(plan["CenBandwidthPackageId"]), status)
+    return asked.page(visit, form or confirm("delete", plan["CenBandwidthPackageId"]), status)
 
 
 def _delete(visit: Visit) -> Response:
     plan = _one(visit)
     id = plan["CenBandwidthPackageId"]
-    form = confirming(id).filled(visit.form)
+    form = confirm("delete", id).filled(visit.form)
     if not is_confirmed(form, id):
         return _delete_form(visit, form, 422)
     try:

@@ -11,6 +11,7 @@ from ...cloud import CloudError
 from ..forms import Field, Form
 from ..page import Page
 from ..visit import Visit, url
+from .asking import confirm, is_confirmed
 
 Show = Callable[[Visit, Form, int], Response]
 #: (last part of the address, label), in the order of the console's navigation pane.
@@ -54,7 +55,7 @@ def dialog(
     danger: bool = False, status: int = 200,
 ) -> Response:  # fmt: skip
     """A form about an instance."""
-    id = visit["id"]
+    id = attribute(visit)["DBInstanceId"]
     return visit.page(
         "form.html",
         status=status,
@@ -66,26 +67,6 @@ def dialog(
         danger=danger,
         back=url("rds", id, *([tab] if tab else [])),
     )
-
-
-def confirm(what: str, name: str) -> Form:
-    """A form that asks to type a name before something is destroyed."""
-    return Form((
-        Field("confirm", f"Type {name} to {what} it", required=True, pattern=_exactly(name),
-              rule=f"Exactly: {name}"),
-    ))  # fmt: skip
-
-
-def is_confirmed(form: Form, name: str) -> bool:
-    """Whether the name was typed; otherwise the form says so."""
-    if form.value("confirm").strip() == name:
-        return True
-    form.errors["confirm"] = f"Type {name} to go on; nothing was changed."
-    return False
-
-
-def _exactly(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else f"\\u{{{ord(c):x}}}" for c in name)
 
 
 def _basics(visit: Visit) -> Response:

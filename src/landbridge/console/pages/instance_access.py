@@ -10,7 +10,8 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from .instance import confirm, dialog, is_confirmed, tab_page
+from .asking import confirm, is_confirmed
+from .instance import dialog, tab_page
 
 _CLOSE = Field(
     "CloseSessions", "End open sessions that are not admitted any more", Kind.CHECK,

@@ -12,8 +12,9 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, options
 from ..page import Page
 from ..visit import Visit, url
+from .asking import confirm, is_confirmed
 from .assessing import migration_tabs
-from .instance import attribute, confirm, is_confirmed, tab_page
+from .instance import attribute, tab_page
 
 #: Stage of the API -> what its phase is called, in order.
 PHASES = {

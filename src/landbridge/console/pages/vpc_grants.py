@@ -11,7 +11,7 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from . import vpcs
-from .asking import confirming, is_confirmed
+from .asking import confirm, is_confirmed
 
 _TAB = "authorization"
 _OWNER, _SELF = "PayByCenOwner", "PayByResourceOwner"
@@ -82,11 +82,11 @@ def _revoke_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
         " a grant cannot be revoked: detach the VPC first, which ends a migration over it."
     )
     asked = vpcs.asked(visit, "Revoke Authorization", "Revoke", _TAB, intro, danger=True)
-    return asked.page(visit, form or confirming(visit["cen"]), status)
+    return asked.page(visit, form or confirm("revoke the grant to", visit["cen"]), status)
 
 
 def _revoke(visit: Visit) -> Response:
-    form = confirming(visit["cen"]).filled(visit.form)
+    form = confirm("revoke the grant to", visit["cen"]).filled(visit.form)
     if not is_confirmed(form, visit["cen"]):
         return _revoke_form(visit, form, 422)
     owner = next((r["CenOwnerId"] for r in _rules(visit) if r["CenId"] == visit["cen"]), 0)

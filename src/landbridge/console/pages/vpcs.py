@@ -10,7 +10,7 @@ from ...cloud import CloudError, regions
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from .asking import Asked, Crumbs, confirming, is_confirmed
+from .asking import Asked, Crumbs, confirm, is_confirmed
 
 _Row = dict[str, Any]
 #: (last part of the address, label)
@@ -206,12 +206,12 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
     vpc = found(visit)
     page = asked(visit, "Delete VPC", "Delete", danger=True,
                  intro="Its vSwitches go with it. Its instances are released before.")  # fmt: skip
-    return page.page(visit, form or confirming(vpc["VpcId"]), status)
+    return page.page(visit, form or confirm("delete", vpc["VpcId"]), status)
 
 
 def _delete(visit: Visit) -> Response:
     vpc = found(visit)
-    form = confirming(vpc["VpcId"]).filled(visit.form)
+    form = confirm("delete", vpc["VpcId"]).filled(visit.form)
     if not is_confirmed(form, vpc["VpcId"]):
         return _delete_form(visit, form, 422)
     try:
@@ -256,11 +256,11 @@ def _remove_vswitch_form(visit: Visit, form: Form | None = None, status: int = 2
     found(visit)
     page = asked(visit, "Delete vSwitch", "Delete", danger=True,
                  intro="Release the instances in it and detach it first.")  # fmt: skip
-    return page.page(visit, form or confirming(visit["vswitch"]), status)
+    return page.page(visit, form or confirm("delete", visit["vswitch"]), status)
 
 
 def _remove_vswitch(visit: Visit) -> Response:
-    form = confirming(visit["vswitch"]).filled(visit.form)
+    form = confirm("delete", visit["vswitch"]).filled(visit.form)
     if not is_confirmed(form, visit["vswitch"]):
         return _remove_vswitch_form(visit, form, 422)
     try:
