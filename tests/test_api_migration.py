@@ -57,6 +57,7 @@ def test_a_whole_migration_between_two_accounts(
 def _move(two: Two, newer: Generation, before: Generation) -> None:
     """From the first assessment to the end; what is refused on the way is told `before`."""
     a, b = two.a, two.b
+    _tried(two, {"connect.address": "ok", "connect.port": "ok", "connect.login": "error"})
     b.generation = before
     _, refused = two.assess()  # the whitelist of the source lacks the destination
     assert "Check database connectable: error(error:" in refused
@@ -69,6 +70,8 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
     id, passed = two.assess()
     assert passed.endswith("*Migrate check success*"), passed
     assert b.ours("DescribeAssessment", TaskId=id)["Status"] == "Successful"
+    _tried(two, {})
+    _tried(two, {"connect.login": "error"}, password="wrong")
 
     task = two.begin()
     assert b.status() == "ImportingFromOthers"
@@ -86,10 +89,15 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
     assert f"user={MOVER} password=********" in info["Conninfo"]
 
     began = _server_since(two)
+    ready = b.ours("DescribeSwitchoverReadiness", TaskId=task)
+    assert (ready["Ready"], ready["SourceRefusesWrites"], ready["Blockers"]) == (False, False, [])
+    assert ready["LagBytes"] == 0 and 157 < ready["PredictedOutage"]["Milliseconds"] < 5000
+    assert {"switchover.sessions", "switchover.lag"} <= {g["Id"] for g in ready["Guardrails"]}
     with pytest.raises(CallRefused) as unconfirmed:
         b.ours("SwitchOverMigration", TaskId=task, ConfirmWritesStopped="true")
     assert unconfirmed.value.id == "OperationDenied.ConfirmationMissing"
     two.close_source()
+    assert b.ours("DescribeSwitchoverReadiness", TaskId=task)["Ready"]
     b.rds("ActivateMigrationTargetInstance", dbinstance_name=b.id, switch_time_mode="0")
     done = two.until(lambda it: it.migrate_stage == "success")
     assert done.replication_state == "finish" and done.switch_time.endswith("Z")
@@ -105,8 +113,37 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
     evidence = b.ours("DescribeMigrationEvidence", TaskId=task)["Evidence"]
     assert evidence["task"]["state"] == "finished" and PASSWORD not in json.dumps(evidence)
     assert b.ours("DescribeMigrationSeries", TaskId=task, MaxPoints=5)["Points"]
+    _told(two, task)
     b.ours("CloseMigration", TaskId=task)
     assert not _listed(two)
+
+
+def _tried(two: Two, wanted: dict[str, str], password: str = PASSWORD) -> None:
+    """The way to the source from the destination's place: `wanted` levels, the rest is well."""
+    address, port = two.a.address()
+    answer = two.b.ours(
+        "TestSourceConnection", DBInstanceName=two.b.id, SourceIpAddress=address, SourcePort=port,
+        SourceAccount=MOVER, SourcePassword=password, SourceCategory="aliyunRDS",
+    )  # fmt: skip
+    levels = {each["Id"]: each["Level"] for each in answer["Findings"]}
+    assert answer["Passed"] == ("error" not in wanted.values()), answer
+    assert {id: level for id, level in levels.items() if id in wanted} == wanted
+    assert len(levels) + len(answer["Skipped"]) == 6
+    assert PASSWORD not in json.dumps(answer) and str(two.state) not in json.dumps(answer)
+
+
+def _told(two: Two, task: str) -> None:
+    """Steps, the switchover's moments and the news of a migration that has succeeded."""
+    told = two.b.ours("DescribeMigration", TaskId=task)
+    steps = {step["Name"]: step["Outcome"] for step in told["Steps"]}
+    assert steps.items() >= dict.fromkeys(("copy", "start", "fence", "promote"), "done").items()
+    moved = told["Switchover"]
+    assert all(phase["Milliseconds"] >= 0 for phase in moved["Phases"]), moved
+    assert moved["Phases"][3]["End"] == moved["PointOfNoReturn"]
+    assert moved["WriteOutageMilliseconds"] > 0 and moved["Diverged"] == []
+    assert (moved["WriteOutageFrom"], moved["Undone"]) == ("confirmed", False)
+    assert told["Events"][0]["Level"] == "info"
+    assert str(two.state) not in json.dumps(told["Events"]) + json.dumps(moved)
 
 
 def _server_since(two: Two) -> object:

@@ -12,6 +12,7 @@ from .gather import gather
 from .html import render_html
 from .model import Finding, Fix, Level, Report
 from .terminal import render_terminal
+from .way import assess_way
 
 __all__ = [
     "DestinationPlan",
@@ -22,6 +23,7 @@ __all__ = [
     "Report",
     "apply_fixes",
     "assess",
+    "assess_way",
     "gather",
     "render_html",
     "render_terminal",

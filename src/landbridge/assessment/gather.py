@@ -14,7 +14,7 @@ from ..errors import ServerFailed
 from ..postgres.configcheck import refused_values
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import discover
-from ..postgres.facts.account import read_fence_rights
+from ..postgres.facts.account import read_account, read_fence_rights
 from ..postgres.facts.activity import WalSample
 from ..postgres.facts.connect import (
     Reached,
@@ -30,6 +30,7 @@ from ..postgres.facts.directory import free_space, look_at, system_identifier
 from ..postgres.facts.neighbours import Home, neighbours
 from ..postgres.facts.programs import Programs, read_programs
 from ..postgres.facts.read import open_asker, read_source
+from ..postgres.facts.server import read_server
 from ..postgres.facts.source import LIBRARY_SETTINGS, SourceFacts, split_list
 from ..postgres.osaccount import OsAccount
 from ..postgres.ports import taken_address
@@ -82,14 +83,44 @@ def gather(
     )
 
 
-def _reach(source: Conninfo) -> tuple[Reached, psycopg.Connection[Any] | None]:
+def gather_way(source: Conninfo, destination: DestinationPlan) -> Facts:
+    """No more than the way to the source, its server and our account. Raises as `gather`."""
+    source = resolved(source)
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    reached, conn = _reach(source, load=False)
+    found = None
+    if conn is not None:
+        with closing(conn):
+            try:
+                ask = open_asker(conn)
+                account = read_account(ask)
+                found = SourceFacts(read_server(ask), account, unseen=ask.unseen)
+            except psycopg.Error as problem:
+                reached = replace(reached, login=refused(source, 0.0, problem))
+    return Facts(
+        plan=destination,
+        user=source.user,
+        address=f"{source.host}:{source.port}",
+        started=started,
+        reached=reached,
+        destination=DestinationFacts(
+            look_at(destination.data, OsAccount.numbered(destination.os_account))
+        ),
+        source=found,
+    )
+
+
+def _reach(
+    source: Conninfo, *, load: bool = True
+) -> tuple[Reached, psycopg.Connection[Any] | None]:
+    """How far we get; with `load` also what the line carries."""
     address, port, ours, theirs = try_address(source)
     if port is None or not port.ok:
         return Reached(address, port, seen_as=ours, numeric=theirs), None
     login, conn = try_login(source)
     replication = try_replication(source)
     seen = address_in(login.message) or address_in(replication.message) or ours
-    line, unmeasured = try_line(source) if conn is not None else (None, "")
+    line, unmeasured = try_line(source) if conn is not None and load else (None, "")
     return Reached(address, port, login, replication, seen, theirs, line, unmeasured), conn
 
 

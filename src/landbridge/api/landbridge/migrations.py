@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...cloud import CloudError
-from ...cloud.migrations import migrations, mover
+from ...cloud.migrations import migrations, mover, timeline
 from ...cloud.migrations.progress import Progress, status
 from ...cloud.migrations.series import Series
 from ...cloud.migrations.tables import Migration
@@ -16,13 +16,13 @@ from .assessments import ID, NOT_FOUND
 BAD_STATE = "IncorrectDBInstanceState"
 
 
-def _found(call: Call) -> tuple[Migration, Progress]:
+def found(call: Call) -> tuple[Migration, Progress]:
     row = migrations.find(call.session, call.account, call["TaskId"])
     return row, Progress.of(mover.tasks_of(call.cloud), row)
 
 
 def _describe(call: Call) -> dict[str, Any]:
-    row, progress = _found(call)
+    row, progress = found(call)
     return {
         "TaskId": int(row.id),
         "TaskName": row.name,
@@ -40,11 +40,14 @@ def _describe(call: Call) -> dict[str, Any]:
         "Modified": second(row.modified_at),
         "Live": progress.live,
         "Confirmations": migrations.CONFIRMATIONS,
+        "Steps": timeline.told_steps(progress),
+        "Switchover": timeline.switchover(progress),
+        "Events": timeline.news(progress),
     }
 
 
 def _switch(call: Call) -> dict[str, Any]:
-    row, progress = _found(call)
+    row, progress = found(call)
     if missing := [name for name in migrations.CONFIRMATIONS if not call[name]]:
         said = "; ".join(f"{name}: {migrations.CONFIRMATIONS[name]}" for name in missing)
         raise CloudError("OperationDenied.ConfirmationMissing", f"not confirmed: {said}")
@@ -53,31 +56,31 @@ def _switch(call: Call) -> dict[str, Any]:
 
 
 def _cancel(call: Call) -> dict[str, Any]:
-    row, progress = _found(call)
+    row, progress = found(call)
     migrations.cancel(row, progress)
     return {"TaskId": int(row.id)}
 
 
 def _close(call: Call) -> dict[str, Any]:
-    row, _ = _found(call)
+    row, _ = found(call)
     migrations.close(row)
     return {"TaskId": int(row.id)}
 
 
 def _delete(call: Call) -> dict[str, Any]:
-    row, _ = _found(call)
+    row, _ = found(call)
     migrations.delete(call.session, row)
     return {"TaskId": int(row.id)}
 
 
 def _series(call: Call) -> dict[str, Any]:
-    _, progress = _found(call)
+    _, progress = found(call)
     points = Series(progress.record.folder).read(call["MaxPoints"]) if progress.record else []
     return {"Points": points}
 
 
 def _evidence(call: Call) -> dict[str, Any]:
-    _, progress = _found(call)
+    _, progress = found(call)
     if (evidence := progress.evidence()) is None:
         raise CloudError(BAD_STATE, "the evidence is written when the migration is over")
     return {"Evidence": evidence}

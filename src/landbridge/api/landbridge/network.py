@@ -183,6 +183,7 @@ ACTIONS = (
             Param("DestinationId", required=True),
             Param("Port", Kind.INTEGER, least=1, most=65535),
         ),
+        asks=True,
         errors=(DBInstance.not_found, Vpc.not_found),
         differences="SourceId and DestinationId are instances or VPCs; one is the account's own,"
         " the other is, too, or shares a CEN with it. Only from an own instance a packet is sent.",
@@ -197,6 +198,7 @@ ACTIONS = (
             Param("TransitRouterAttachmentId"),
             Param("MaxPoints", Kind.INTEGER, default=60, least=1, most=180),
         ),
+        asks=True,
         errors=(Connection.not_found,),
         differences="A figure every ten seconds, and whenever it is asked, at most each second;"
         " null before the second one. Series: milliseconds since 1970, bit/s to and from the peer."

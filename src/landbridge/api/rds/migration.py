@@ -20,15 +20,15 @@ from .common import BAD_STATE, NOT_FOUND
 HIDDEN = "********"
 
 _NAME = Param("DBInstanceName", required=True)
-_SOURCE = (
+SOURCE = (
     _NAME,
     Param("SourceIpAddress", required=True),
     Param("SourcePort", Kind.INTEGER, required=True, least=1, most=65535),
     Param("SourceAccount", required=True),
     Param("SourcePassword", Kind.SECRET, required=True),
     Param("SourceCategory", required=True),
-    Param("TaskName"),
 )
+_ORDER = (*SOURCE, Param("TaskName"))
 _SEARCH = (
     _NAME,
     Param("TaskId", Kind.INTEGER),
@@ -40,7 +40,7 @@ _SEARCH = (
 )
 
 
-def _source(call: Call) -> Source:
+def source(call: Call) -> Source:
     return Source.checked(
         call["SourceCategory"],
         call["SourceIpAddress"],
@@ -56,7 +56,7 @@ def _create_assessment(call: Call) -> dict[str, Any]:
         call.cloud.vault,
         call.account,
         call["DBInstanceName"],
-        _source(call),
+        source(call),
         call["TaskName"],
     )
     return _ordered(row)
@@ -69,7 +69,7 @@ def _create_migration(call: Call) -> dict[str, Any]:
         call.cloud.vault,
         call.account,
         name,
-        _source(call),
+        source(call),
         Homes.of(call.cloud).home(name) / "data",
         call["TaskName"],
     )
@@ -169,7 +169,7 @@ ACTIONS = (
         "CreateCloudMigrationPrecheckTask",
         "Assess whether a migration into an instance will work.",
         _create_assessment,
-        _SOURCE,
+        _ORDER,
         writes=True,
         resource="DBInstanceName",
         errors=(*_REFUSED, quotas.ASSESSMENTS.code),
@@ -190,7 +190,7 @@ ACTIONS = (
         "CreateCloudMigrationTask",
         "Begin to migrate a source into an instance.",
         _create_migration,
-        _SOURCE,
+        _ORDER,
         writes=True,
         resource="DBInstanceName",
         errors=(

@@ -7,7 +7,9 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -17,6 +19,7 @@ from sqlalchemy.orm import Session
 from ...errors import LandbridgeError, ServerFailed
 from ...network.fabric import Bandwidth, Endpoint, Fabric, Outcome
 from ...postgres.cluster import Cluster
+from ...postgres.conninfo import Secret
 from ...postgres.osaccount import OsAccount, clean_environment
 from ...servers import ending, room, shut_in
 from ...servers.identity import is_own, own_account
@@ -68,15 +71,26 @@ class Errand:
                     id="instance.no_directory",
                 )
 
-    def run(self, verb: Verb, row: Assessment | Migration) -> dict[str, Any]:
+    def run(
+        self,
+        verb: Verb,
+        row: Assessment | Migration,
+        *,
+        password: Secret | None = None,
+        within: float | None = None,
+    ) -> dict[str, Any]:
         """Do it, and return its answer.
 
-        Raises NotReached, NetworkFailed, and LandbridgeError with what went wrong there.
+        `password`: of the source's account, instead of the one that is kept. After `within`
+        seconds it is broken off. Raises NotReached, NetworkFailed, and LandbridgeError with what
+        went wrong there: place.failed where nothing is known of it, as if broken off.
         """
         fabric = self._connect()
         with self._cloud.database.read() as session:
             job = self._job(session, fabric, verb, row)
-        answer = self._send(fabric, row.instance_id, job)
+        if password is not None:
+            job = replace(job, password=password.reveal())
+        answer = self._send(fabric, row.instance_id, job, within)
         if (error := answer.get("error")) is not None:
             message = error.pop("message")
             raise LandbridgeError(message, **error)
@@ -88,7 +102,7 @@ class Errand:
         instance = session.get_one(DBInstance, row.instance_id)
         home = self._homes.home(instance.id)
         task = row.task if isinstance(row, Migration) and row.task else ""
-        if verb is Verb.RESUME:
+        if verb in (Verb.RESUME, Verb.LOOK):
             return Job(verb.value, str(self._cloud.folder), str(home / "data"), instance.major,
                        task=task)  # fmt: skip
         goal = wanted.read(session, self._cloud.vault, instance)
@@ -159,7 +173,10 @@ class Errand:
         instance = session.get(DBInstance, id) if id else None
         return (session.get_one(Vpc, instance.vpc_id).cidr,) if instance else None
 
-    def _send(self, fabric: Fabric, instance: str, job: Job) -> dict[str, Any]:
+    def _send(
+        self, fabric: Fabric, instance: str, job: Job, within: float | None
+    ) -> dict[str, Any]:
+        begun = time.monotonic()
         program = [sys.executable, "-P", "-m", "landbridge.cloud.migrations.place"]
         child = subprocess.Popen(
             fabric.command(instance, program), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -173,7 +190,8 @@ class Errand:
                 break
             except subprocess.TimeoutExpired:
                 given = None
-            if self._stop.is_set() and job.verb == Verb.ASSESS.value:
+            is_late = within is not None and time.monotonic() - begun > within
+            if is_late or (self._stop.is_set() and job.verb == Verb.ASSESS.value):
                 child.kill()
         try:
             answer: dict[str, Any] = json.loads(told)

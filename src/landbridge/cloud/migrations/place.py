@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import lock
-from ...assessment import DestinationPlan, apply_fixes, assess, gather
+from ...assessment import DestinationPlan, apply_fixes, assess, assess_way, gather
 from ...assessment.model import Report
 from ...errors import LandbridgeError, UsageError
 from ...migration import worker
@@ -27,7 +27,7 @@ from ...migration.plan import create_task, make_request
 from ...migration.task import Tasks
 from ...postgres.conninfo import Conninfo, Secret
 from ...postgres.distribution import find
-from . import rules
+from . import readiness, rules
 from .source import is_of_the_machine
 
 #: Roles of the service's own, which a source from elsewhere must not bring along.
@@ -36,6 +36,8 @@ RESERVED = ("alicloud_rds_admin", "aurora", "replicator", "monitor")
 
 #: Seconds to wait for another process that begins the same migration.
 _PATIENCE = 60.0
+#: Seconds for a login where somebody waits for the answer.
+_CONNECT = 3
 
 
 class Verb(Enum):
@@ -49,6 +51,10 @@ class Verb(Enum):
     """Start the worker of the migration `task` again."""
     FIX = "fix"
     """Apply the fixes of `report`; answers `applied`."""
+    TEST = "test"
+    """Try the way to the source and the account there; answers `report`."""
+    LOOK = "look"
+    """What a switchover of the migration `task` would meet; answers as `readiness.look`."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,13 @@ def do(job: Job) -> dict[str, Any]:
         case Verb.FIX:
             assert job.report is not None
             return {"applied": apply_fixes(Report.from_dict(job.report), job.conninfo())}
+        case Verb.TEST:
+            source = job.conninfo().with_(connect_timeout=_CONNECT)
+            return {
+                "report": assess_way(source, DestinationPlan(Path(job.data), job.port)).as_dict()
+            }
+        case Verb.LOOK:
+            return readiness.look(Tasks(Path(job.root)).get(job.task))
 
 
 def _assess(job: Job) -> Report:

@@ -126,13 +126,7 @@ def _refuses_writes(source: SourceSide, conn: Connection, id: str) -> bool:
     Raises SwitchoverUndone (`id`) when neither is so, or others are connected to a
     source that is not read-only.
     """
-    # What is set for one role or one database says nothing about the others.
-    row = conn.execute(
-        "SELECT count(*) FROM pg_settings WHERE name = ANY(%s) AND setting = 'on'"
-        " AND source NOT IN ('database', 'user', 'database user', 'client', 'session')",
-        [[READ_ONLY, VENDOR]],
-    ).fetchone()
-    if row != (0,):
+    if is_read_only(conn):
         return True
     if not _unverified_file(source.task).exists():
         raise SwitchoverUndone(
@@ -149,6 +143,17 @@ def _refuses_writes(source: SourceSide, conn: Connection, id: str) -> bool:
             remedy="Stop these too, or run the statements of the fence.",
         )
     return False
+
+
+def is_read_only(conn: Connection) -> bool:
+    """Whether new sessions of the whole server may not write, unless they override that."""
+    # What is set for one role or one database says nothing about the others.
+    row = conn.execute(
+        "SELECT count(*) FROM pg_settings WHERE name = ANY(%s) AND setting = 'on'"
+        " AND source NOT IN ('database', 'user', 'database user', 'client', 'session')",
+        [[READ_ONLY, VENDOR]],
+    ).fetchone()
+    return row != (0,)
 
 
 def _still_open(task: Task) -> SwitchoverUndone | None:

@@ -1,0 +1,128 @@
+"""When what happened in a migration: its steps, the moments of its switchover, its news."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...migration.evidence.steps import between, steps
+from ...migration.fence.result import SwitchoverResult
+from .progress import Progress, said
+
+#: Step of the record -> what a person reads. The rest are parts of finishing.
+_LABELS = {
+    "assess": "Check prerequisites",
+    "copy": "Copy everything",
+    "start": "Start the destination",
+    "drain": "Switch over",
+    "fence": "Fence the source, drain, prove",
+    "promote": "Promote the destination",
+    "release": "Release the source",
+    "finish": "Put the destination in order, write the evidence",
+}
+#: Between which moments of the switchover what is done, and what that is called.
+_PHASES = (
+    ("prepare", "begun", "closing", "Prepare the fence"),
+    ("close", "closing", "fenced", "See that the source refuses writes"),
+    ("drain", "fenced", "drained", "End sessions, let everything arrive, prove it"),
+    ("intent", "drained", "intent", "Write down that there is no way back"),
+    ("promote", "intent", "promoted", "Promote: the destination accepts writes"),
+    ("release", "promoted", "released", "Let the source rest, look for later commits"),
+)
+#: News that are told, the latest.
+_NEWS = 500
+
+
+def told_steps(progress: Progress) -> list[dict[str, Any]]:
+    """Every step in the order they began; one that was tried again is there again."""
+    return [
+        {
+            "Name": step["name"],
+            "Label": _LABELS.get(step["name"], step["name"].replace("_", " ").capitalize()),
+            "Begin": step["begin"],
+            "End": step["end"],
+            "Milliseconds": _milliseconds(step["begin"], step["end"]),
+            "Outcome": step["outcome"],
+        }
+        for step in steps(progress.entries)
+    ]
+
+
+def switchover(progress: Progress) -> dict[str, Any] | None:
+    """The latest switchover as far as it is; None before the first.
+
+    Milliseconds are None of what has not ended. `PointOfNoReturn` is the moment from which
+    nothing is put back.
+    """
+    moments = _moments(progress.entries)
+    if not moments:
+        return None
+    result = SwitchoverResult.load(progress.record) if progress.record else None
+    ended: dict[str, Any] = {}
+    if result is not None:
+        ended = {
+            "Proved": result.proved,
+            "SessionsTerminated": result.sessions_terminated,
+            "Diverged": result.diverged,
+            "SourceLeft": progress.teller.text(result.source_left),
+            "Reopen": [each["line"] for each in result.reopen if each["where"] == "sql"],
+        }
+    return {
+        "Phases": [
+            {
+                "Name": name,
+                "Label": label,
+                "Begin": moments.get(begin),
+                "End": moments.get(end),
+                "Milliseconds": _milliseconds(moments.get(begin), moments.get(end)),
+            }
+            for name, begin, end, label in _PHASES
+        ],
+        "Undone": "undone" in moments,
+        "PointOfNoReturn": moments.get("intent"),
+        "WriteOutageMilliseconds": moments.get("outage"),
+        "WriteOutageFrom": result.write_outage_from if result else None,
+        **ended,
+    }
+
+
+def news(progress: Progress) -> list[dict[str, Any]]:
+    """What happened, in words for the owner, oldest first."""
+    found = [
+        {"At": entry["at"], "Level": _level(entry), "Text": text}
+        for entry in progress.entries
+        if (text := said(entry, progress.teller))
+    ]
+    return found[-_NEWS:]
+
+
+def _level(entry: dict[str, Any]) -> str:
+    if entry["kind"] == "error":
+        return "warning" if entry.get("held") else "error"
+    return str(entry.get("level", "info"))
+
+
+def _moments(entries: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """The moments of the latest attempt, by name."""
+    found: dict[str, Any] = {}
+    for entry in entries:
+        if entry["kind"] != "step":
+            continue
+        match entry["name"], entry["phase"]:
+            case "fence", "begin":
+                found = {"begun": entry["at"]}
+            case "fence", "undone":
+                found["undone"] = entry["at"]
+            case "promote", "begin":
+                known = ("closing", "fenced", "drained")
+                found |= {name: entry[name] for name in known if name in entry}
+                found["intent"] = entry["at"]
+            case "promote", "end":
+                found |= {"promoted": entry["at"], "outage": entry["write_outage_ms"]}
+            case "release", "end":
+                found["released"] = entry["at"]
+    return found
+
+
+def _milliseconds(begin: str | None, end: str | None) -> float | None:
+    seconds = between(begin, end)
+    return None if seconds is None else round(seconds * 1000, 1)
