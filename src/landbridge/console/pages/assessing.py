@@ -142,11 +142,16 @@ def migration_tabs(id: str) -> list[tuple[str, str]]:
     ]
 
 
-def _report(visit: Visit) -> Response:
-    task = visit["task"]
-    row = visit.call("landbridge.DescribeAssessment", TaskId=task)
+def _assessment(visit: Visit) -> dict[str, Any]:
+    """The assessment that the address names."""
+    row = visit.call("landbridge.DescribeAssessment", TaskId=visit["task"])
     if row["DBInstanceName"] != visit["id"]:
         raise CloudError("InvalidTaskId.NotFound")
+    return row
+
+
+def _report(visit: Visit) -> Response:
+    row = _assessment(visit)
     report = row["Report"] or {"findings": [], "skipped": [], "counts": {}}
     levels = ("error", "warning", "info", "ok")
     findings = sorted(report["findings"], key=lambda f: levels.index(f["level"]))
@@ -174,7 +179,7 @@ _ADMIN = Form(
 
 
 def _fix_form(visit: Visit, form: Form = _ADMIN, status: int = 200) -> Response:
-    id, task = visit["id"], visit["task"]
+    id, task = visit["id"], str(_assessment(visit)["TaskId"])
     return visit.page(
         "form.html",
         status=status,

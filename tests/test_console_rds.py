@@ -1,0 +1,314 @@
+"""The console's pages of RDS instances, over a real one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from fix_api import Running
+from fix_console import Member, Surfer, member
+from fix_party import HZ, Party
+from landbridge.api.action import Product
+from landbridge.console.table import PAGES
+from landbridge.postgres.process import wait_until
+
+PASSWORD = "Wanderer-7_path"
+#: Names that could stand in an address besides those of things.
+_ODD = ("pgm-of-nobody", "%00", "..%2f..%2fetc", "1", "%f0%9f%90%98", "'\"><script>", "a" * 300)
+_ERROR = '<div class="error" id="field-{}-error">'
+
+
+@dataclass
+class Owner:
+    """Somebody signed in, and their instance."""
+
+    service: Running
+    member: Member
+    surfer: Surfer
+    vpc: str
+    cen: str
+    id: str
+
+    @property
+    def at(self) -> str:
+        return f"/console/rds/{self.id}"
+
+    def text(self, page: str = "") -> str:
+        reply = self.surfer.get(f"{self.at}{page}")
+        assert reply.status == 200, reply.text
+        return unescape(reply.text)
+
+    def send(self, page: str, **fields: str) -> Any:
+        return self.surfer.send(f"{self.at}{page}", fields)
+
+    def refused(self, field: str, page: str, **fields: str) -> str:
+        """What is said beside a field, of a form that is refused."""
+        reply = self.send(page, **fields)
+        assert reply.status == 422, (reply.status, reply.text)
+        assert _ERROR.format(field) in reply.text, reply.text
+        return unescape(reply.text.partition(_ERROR.format(field))[2].partition("<")[0])
+
+    def parameter(self, name: str) -> str:
+        """The row of a parameter."""
+        return self.text("/parameters").partition(f">{name}<")[2].partition("</tr>")[0]
+
+    def sessions(self, **more: str) -> list[dict[str, Any]]:
+        asked = {"DBInstanceId": self.id, **more}
+        found = self.member.tenant.call(Product.LANDBRIDGE, "DescribeSessions", **asked)
+        return [each for each in found["Sessions"] if not each["IsService"]]
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """A session over its public endpoint."""
+        port = re.search(
+            r"Public Port</dt><dd><span class=\"mono\">(\d+)", self.text("/connection")
+        )
+        assert port is not None
+        return psycopg.connect(
+            host="127.0.0.1", port=int(port[1]), user="mover", password=PASSWORD,
+            dbname="postgres", connect_timeout=5, autocommit=True,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def owner() -> Iterator[Owner]:
+    """An account with a VPC, a CEN and an instance, ordered by its form."""
+    state = Path(tempfile.mkdtemp(prefix="lb-rds-"))
+    state.chmod(0o755)  # the server's account passes through
+    service = Running(state)
+    try:
+        who = member(service, "ann")
+        surfer = Surfer(service.endpoint)
+        assert surfer.sign_in(who).status == 303
+        party = Party(who.tenant)
+        assert "An instance lives in a VPC" in surfer.get("/console/rds").text
+        cen, (vpc, mapping) = party.cen(), party.network(HZ, "10.1")
+        asked = surfer.get("/console/rds/create").text
+        version = re.search(r'<option value="([\d.]+)" selected', asked)
+        assert version is not None
+        form = {
+            "EngineVersion": version[1], "VSwitchId": mapping[0].v_switch_id,
+            "DBInstanceClass": "pg.n2.1c.1m", "DBInstanceStorageType": "cloud_essd",
+            "DBInstanceStorage": "20", "DBInstanceDescription": "shop <1>",
+        }  # fmt: skip
+        _refused_orders(surfer, form)
+        made = surfer.send("/console/rds/create", form)
+        assert made.status == 303, made.text
+        yield Owner(service, who, surfer, vpc, cen, made.location.rpartition("/")[2])
+    finally:
+        service.kill()
+        service.clean()
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _refused_orders(surfer: Surfer, form: dict[str, str]) -> None:
+    for field, wrong in (
+        ("VSwitchId", ""), ("VSwitchId", "vsw-of-nobody"), ("DBInstanceStorage", "7"),
+        ("DBInstanceStorage", "many"), ("DBInstanceDescription", "1"), ("EngineVersion", "9.6"),
+        ("DBInstanceClass", "pg.huge"), ("PrivateIpAddress", "192.168.0.1"),
+        ("PrivateIpAddress", "nowhere"), ("DBInstanceStorageType", "tape"),
+    ):  # fmt: skip
+        reply = surfer.send("/console/rds/create", {**form, field: wrong})
+        assert reply.status == 422 and _ERROR.format(field) in reply.text, (field, wrong)
+    assert "No instance yet. A migration needs two" in surfer.get("/console/rds").text
+
+
+def test_an_instance_is_ordered_and_shown(owner: Owner) -> None:
+    assert wait_until(lambda: 'good">Running' in owner.text(), 60)
+    listed = owner.surfer.get("/console/rds").text
+    assert owner.id in listed and "shop &lt;1&gt;" in listed and "shop <1>" not in listed
+    page = owner.text()
+    assert "1 core, 1 GB" in page and "of 20 GB used" in page and "Primary instance" in page
+    page = owner.text("/connection")
+    assert "VPC CIDR block: " in page and "10.1.0.0/16" in page and owner.vpc in page
+    owner.refused("DBInstanceDescription", "/rename", DBInstanceDescription="1")
+    assert owner.send("/rename", DBInstanceDescription="shop").status == 303
+    assert "<h1>shop</h1>" in owner.text()
+
+
+def test_whitelists_and_accounts_are_made_and_changed(owner: Owner) -> None:
+    said = owner.refused(
+        "SecurityIps", "/whitelist/edit", DBInstanceIPArrayName="office", SecurityIps="10.0.0.300"
+    )
+    assert "10.0.0.300" in said
+    owner.refused(
+        "DBInstanceIPArrayName",
+        "/whitelist/edit",
+        DBInstanceIPArrayName="O",
+        SecurityIps="10.0.0.1",
+    )
+    owner.refused("SecurityIps", "/whitelist/edit", DBInstanceIPArrayName="office", SecurityIps="")
+    made = owner.send(
+        "/whitelist/edit", DBInstanceIPArrayName="office", SecurityIps="10.1.0.0/16\n 10.2.0.1"
+    )
+    assert made.status == 303
+    assert "10.1.0.0/16, 10.2.0.1" in owner.text("/whitelist")
+    assert "10.1.0.0/16\n10.2.0.1</textarea>" in owner.text("/whitelist/edit?group=office")
+    owner.send("/whitelist/edit", DBInstanceIPArrayName="office", SecurityIps="10.1.0.0/16")
+    assert "10.2.0.1" not in owner.text("/whitelist")
+
+    form = {"AccountName": "mover", "AccountType": "Super", "AccountPassword": PASSWORD,
+            "again": PASSWORD, "AccountDescription": ""}  # fmt: skip
+    for field, wrong in (
+        ("AccountName", "Mover"), ("AccountName", "pg_mover"), ("AccountPassword", "short"),
+        ("again", "Another-8"), ("AccountDescription", "1"), ("AccountType", "God"),
+    ):  # fmt: skip
+        said = owner.refused(field, "/accounts/create", **{**form, field: wrong, "again": wrong}
+                             if field == "AccountPassword" else {**form, field: wrong})  # fmt: skip
+        assert PASSWORD not in said
+    refused = owner.send("/accounts/create", **{**form, "again": "Another-8"})
+    assert PASSWORD not in refused.text and "Another-8" not in refused.text
+    assert owner.send("/accounts/create", **form).status == 303
+    assert wait_until(lambda: 'good">Active' in owner.text("/accounts"), 30)
+    page = owner.text("/accounts")
+    assert "Privileged Account" in page and "CREATEROLE, CREATEDB, REPLICATION" in page
+    owner.refused("AccountName", "/accounts/create", **form)  # there is one
+    owner.refused("AccountPassword", "/accounts/mover/password", AccountPassword="x", again="x")
+    reset = owner.send("/accounts/mover/password", AccountPassword=PASSWORD, again=PASSWORD)
+    assert reset.status == 303
+    owner.refused("confirm", "/accounts/mover/delete", confirm="move")
+
+
+def test_parameters_have_their_bounds(owner: Owner) -> None:
+    page = owner.text("/parameters")
+    assert page.index("rds_force_trans_ro_non_sup") < page.index("autovacuum")
+    form = owner.text("/parameters/log_min_duration_statement")
+    assert 'min="-1" max="2147483647"' in form and 'value="-1"' in form
+    at = "/parameters/log_min_duration_statement"
+    for wrong in ("-2", "2147483648", "much", ""):
+        owner.refused("value", at, value=wrong)
+    assert owner.send(at, value="250").status == 303
+    assert wait_until(lambda: "<b>250</b>" in owner.parameter("log_min_duration_statement"), 10)
+    assert owner.send(at, value="-1").status == 303
+
+    form = owner.text("/parameters/log_statement")
+    assert form.count('type="radio"') == 4
+    owner.refused("value", "/parameters/log_statement", value="some")
+    form = owner.text("/parameters/max_prepared_transactions")
+    assert "It takes effect with the next restart." in form and 'name="restart"' in form
+    assert owner.send("/parameters/max_prepared_transactions", value="7").status == 303
+    row = owner.parameter("max_prepared_transactions")
+    assert "needs a restart" in row and re.search(r'restart" class="mono">7', row), row
+    assert owner.surfer.get(f"{owner.at}/parameters/fsync").status == 400
+
+
+def test_sessions_are_seen_and_terminated_and_the_log_tells(owner: Owner) -> None:
+    assert owner.send("/connection").status == 303
+    page = owner.text("/connection")
+    address = re.search(r'Internal Endpoint</dt><dd><span class="mono">([\d.]+)', page)
+    assert address is not None
+    owner.send("/whitelist/edit", DBInstanceIPArrayName="me", SecurityIps=address[1])
+    assert wait_until(lambda: "Public Port" in owner.text("/connection"), 20)
+    found: list[psycopg.Connection[Any]] = []
+
+    def is_in() -> bool:
+        try:
+            found.append(owner.connect())
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    assert wait_until(is_in, 20)
+    conn = found[0]
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        conn.execute('SELECT 1/0 AS "<i>lost</i>"')
+    page = owner.text("/sessions")
+    (row,) = owner.sessions()
+    assert str(row["ProcessId"]) in page and "mover" in page
+    begun = row["BackendStart"]
+    late = owner.send("/sessions", pid=str(row["ProcessId"]), begun="2020-01-01T00:00:00.000000Z")
+    assert late.status == 404  # the number is another session's now
+    conn.execute("SELECT 1")
+    assert owner.send("/sessions", pid=str(row["ProcessId"]), begun=begun).status == 303
+    with pytest.raises(psycopg.OperationalError):
+        conn.execute("SELECT 1")
+    assert wait_until(lambda: "No client is connected." in owner.text("/sessions"), 10)
+    assert owner.send("/sessions", pid="x", begun="y").status in (400, 404)
+
+    with owner.connect() as conn:
+        owner.text("/sessions/terminate")
+        assert owner.send("/sessions/terminate").status == 303
+        with pytest.raises(psycopg.OperationalError):
+            conn.execute("SELECT 1")
+    log = owner.surfer.get(f"{owner.at}/logs?hours=1").text
+    assert "division by zero" in log and "&lt;i&gt;lost" in log and "<i>lost" not in log
+    for odd in ("?hours=x&page=x", "?page=0", "?page=999999999999", "?hours=168&page=2"):
+        assert owner.surfer.get(f"{owner.at}/logs{odd}").status in (200, 400), odd
+    assert owner.send("/connection", release="127.0.0.1").status == 303
+
+
+def _addresses(owner: Owner) -> Iterator[str]:
+    """Every page there is, with the names of the owner's things in it."""
+    names = {"{user}": "ann", "{key}": owner.member.tenant.key_id, "{name}": "mover",
+             "{task}": "1", "{order}": "cancel"}  # fmt: skip
+    for page in PAGES:
+        first = page.path.strip("/").partition("/")[0]
+        id = {"rds": owner.id, "vpc": owner.vpc, "cen": owner.cen}.get(first, "1")
+        path = page.path.replace("{id}", id)
+        for name, text in names.items():
+            path = path.replace(name, text)
+        yield f"/console{re.sub(r'{[^}]*}', 'x', path)}"
+
+
+def test_no_page_of_another_account_is_found(owner: Owner) -> None:
+    """Neither shown nor changed, of all pages there are."""
+    bob = Surfer(owner.service.endpoint)
+    assert bob.sign_in(member(owner.service, "bob")).status == 303
+    mine = (owner.id, owner.vpc, owner.cen)
+    asked = [path for path in _addresses(owner) if any(id in path for id in mine)]
+    assert len(asked) > 40
+    before = owner.service.trail(owner.member.tenant)
+    for path in asked:
+        for reply in (bob.get(path), bob.send(path, {"confirm": path.split("/")[3]})):
+            assert reply.status in (400, 404, 405, 422), (path, reply.status)
+            assert "shop" not in reply.text and "10.1.1." not in reply.text, path
+    assert owner.service.trail(owner.member.tenant) == before
+    assert "<h1>shop" in owner.text() and "office" in owner.text("/whitelist")
+
+
+def test_whatever_is_sent_to_a_page_is_answered(owner: Owner) -> None:
+    """Odd names, missing and unknown fields, HEAD: never an error inside."""
+    bob = Surfer(owner.service.endpoint)
+    assert bob.sign_in(member(owner.service, "bob")).status == 303
+    odd = {"DBInstanceId": "x", "Name": "\x00", "confirm": "é" * 50, "step": "9", "page": "-1",
+           "RegionId": "nowhere", "1.ZoneId": "x", "value": "[]", "source": "<", "look": "1",
+           "assessment": "x", "test": "true", "SourcePort": "x", "pid": "x"}  # fmt: skip
+    query = "?RegionId=nowhere&step=99&page=x&group=%00&from=x&to=y&OrderTime=x&hours=-1&VpcId=1"
+    own = list(_addresses(owner))
+    for n, (page, path) in enumerate(zip(PAGES, own, strict=True)):
+        name = _ODD[n % len(_ODD)]
+        strange = f"/console{re.sub(r'{[^}]*}', name, page.path)}"
+        replies = {
+            "head": owner.surfer.ask("HEAD", path),
+            "query": owner.surfer.get(path + query),
+            "strange": bob.get(strange),
+            "empty": bob.send(strange, {}),
+            "odd": bob.send(strange, odd),
+        }
+        if "release" not in path and "terminate" not in path:
+            replies["own, odd"] = owner.surfer.send(path, odd)
+        for kind, reply in replies.items():
+            assert reply.status < 500, (kind, path, owner.service.log.read_text()[-3000:])
+            assert "InternalError" not in reply.text, (kind, path)
+            assert "<script>" not in reply.text.replace("<script>alert", ""), (kind, path)
+
+
+def test_what_cannot_be_undone_asks_for_the_name(owner: Owner) -> None:
+    for page in ("/restart", "/release"):
+        said = owner.refused("confirm", page, confirm="shop")
+        assert said == f"Type {owner.id} to go on; nothing was changed."
+    assert owner.send("/restart", confirm=owner.id).status == 303
+    assert wait_until(lambda: 'good">Running' in owner.text(), 60)
+    assert wait_until(lambda: "<b>7</b>" in owner.parameter("max_prepared_transactions"), 30)
+    assert owner.send("/release", confirm=owner.id).status == 303
+    listed = "/console/rds"
+    assert wait_until(lambda: owner.id not in owner.surfer.get(listed).text, 60)
+    assert owner.surfer.get(owner.at).status == 404
