@@ -59,7 +59,7 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
     a, b = two.a, two.b
     _tried(two, {"connect.address": "ok", "connect.port": "ok", "connect.login": "error"})
     b.generation = before
-    _, refused = two.assess()  # the whitelist of the source lacks the destination
+    first, refused = two.assess()  # the whitelist of the source lacks the destination
     assert "Check database connectable: error(error:" in refused
     assert PASSWORD not in refused and refused.endswith("*Migrate check failure*")
     b.refused("OperationDenied.AssessmentNotPassed", "CreateCloudMigrationTask", **two.whence())
@@ -70,6 +70,10 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
     id, passed = two.assess()
     assert passed.endswith("*Migrate check success*"), passed
     assert b.ours("DescribeAssessment", TaskId=id)["Status"] == "Successful"
+    b.ours("RecheckAssessment", TaskId=first, SourcePassword=PASSWORD)
+    assert b.status() == "INS_MAINTAINING"
+    b.until("Running")
+    assert b.ours("DescribeAssessment", TaskId=first)["Status"] == "Successful"
     _tried(two, {})
     _tried(two, {"connect.login": "error"}, password="wrong")
 

@@ -34,6 +34,12 @@ def _apply(call: Call) -> dict[str, Any]:
     return {"TaskId": int(row.id)}
 
 
+def _again(call: Call) -> dict[str, Any]:
+    row = assessments.find(call.session, call.account, call["TaskId"])
+    assessments.again(call.session, call.cloud.vault, row, call["SourcePassword"])
+    return {"TaskId": int(row.id)}
+
+
 def _delete(call: Call) -> dict[str, Any]:
     row = assessments.find(call.session, call.account, call["TaskId"])
     assessments.delete(call.session, row)
@@ -62,6 +68,25 @@ ACTIONS = (
         writes=True,
         resource="TaskId",
         errors=(NOT_FOUND, "IncorrectDBInstanceState"),
+    ),
+    Action(
+        Product.LANDBRIDGE,
+        "RecheckAssessment",
+        "Look at everything again, as after a finding was put right.",
+        _again,
+        (ID, Param("SourcePassword", Kind.SECRET, required=True)),
+        writes=True,
+        resource="TaskId",
+        errors=(
+            NOT_FOUND,
+            "IncorrectDBInstanceState",
+            "InvalidDBInstanceId.NotFound",
+            "IncorrectDBInstanceType",
+            "OperationDenied.LocalStorage",
+            "OperationDenied.ReadOnlyInstances",
+        ),
+        differences="All checks are made: what a first failure had hidden would be taken for well."
+        " The report before stays until then; the password is forgotten again.",
     ),
     Action(
         Product.LANDBRIDGE,

@@ -105,13 +105,37 @@ def successful(
     return latest
 
 
+def again(session: Session, vault: Vault, row: Assessment, password: Secret) -> None:
+    """Order that everything is looked at again; the report stays until then.
+
+    Not one check alone: what a first failure had hidden would be taken for well.
+    CloudError: IncorrectDBInstanceState, InvalidDBInstanceId.NotFound, and those of
+    `rules.check_destination`.
+    """
+    _require_idle(row)
+    instance = session.get(DBInstance, row.instance_id)
+    if instance is None or instance.owner_uid != row.owner_uid:
+        raise CloudError(DBInstance.not_found)
+    rules.check_destination(instance)
+    lifecycle.occupy(instance, Status.MAINTAINING)
+    there = locate(session, instance, row.address, row.port)
+    row.source_id = there.id if there else None
+    row.verdict = Verdict.RUNNING
+    row.password_id = vault.keep(session, password.reveal())
+    row.touch()
+
+
+def _require_idle(row: Assessment) -> None:
+    if row.verdict is Verdict.RUNNING or row.fix_account is not None:
+        raise CloudError("IncorrectDBInstanceState", f"assessment {row.id} is being worked on")
+
+
 def delete(session: Session, row: Assessment) -> None:
     """Forget an assessment that is over.
 
     CloudError: IncorrectDBInstanceState, DependencyViolation (a migration goes by it).
     """
-    if row.verdict is Verdict.RUNNING or row.fix_account is not None:
-        raise CloudError("IncorrectDBInstanceState", f"assessment {row.id} is being worked on")
+    _require_idle(row)
     refuse_if_used(session, row)
     session.delete(row)
 
@@ -144,8 +168,7 @@ def order_fixes(
 
     CloudError IncorrectDBInstanceState while it runs, or others are being applied.
     """
-    if row.report is None or row.fix_account is not None:
-        raise CloudError("IncorrectDBInstanceState", f"assessment {row.id} is being worked on")
+    _require_idle(row)
     row.fix_account = admin
     row.password_id = vault.keep(session, password.reveal())
     row.touch()
@@ -169,7 +192,7 @@ def fixed(session: Session, vault: Vault, id: str, applied: list[dict[str, Any]]
 
 def text(row: Assessment) -> str:
     """Its Detail; empty until it is over."""
-    if row.report is None:
+    if row.report is None or row.verdict is Verdict.RUNNING:
         return ""
     return detail.assessed(Report.from_dict(row.report), whence(row))
 
