@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import itertools
+import random
 import secrets
 import shutil
 import socket
@@ -36,11 +39,18 @@ QUICK: dict[str, str | int] = {
 }
 
 
+#: Below those that the kernel gives to outgoing connections (32768 and above): between the
+#: choice and the server's start nobody else gets it. Every process begins elsewhere.
+_PORTS = itertools.cycle(random.SystemRandom().sample(range(10_000, 32_000), 22_000))
+
+
 def free_port() -> int:
     """A port nobody listens on; other workers of this run get others."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the cycle does not end")
 
 
 def majors() -> list[int]:
