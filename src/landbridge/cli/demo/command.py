@@ -12,7 +12,34 @@ from ...errors import UsageError
 from ..options import OUTPUT, JsonFlag
 from ..output import Mode, Output
 
-CONSOLE = "Console"
+_CONSOLE = "Console"
+ConsoleFlag = Annotated[
+    bool,
+    typer.Option(
+        "--console",
+        metavar="",
+        help="Two accounts in two regions and a web console instead: the rest is yours.",
+        rich_help_panel=_CONSOLE,
+    ),
+]
+GuidedFlag = Annotated[
+    bool,
+    typer.Option(
+        "--guided",
+        metavar="",
+        help="With --console: the clicks are made for you, at a person's pace.",
+        rich_help_panel=_CONSOLE,
+    ),
+]
+ListenOption = Annotated[
+    str,
+    typer.Option(
+        "--listen",
+        metavar="ADDRESS:PORT",
+        help="With --console: where the console is; port 0 takes a free one.",
+        rich_help_panel=_CONSOLE,
+    ),
+]
 
 
 class DemoFence(StrEnum):
@@ -68,33 +95,9 @@ def demo(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
-    console: Annotated[
-        bool,
-        typer.Option(
-            "--console",
-            metavar="",
-            help="Two accounts in two regions and a web console instead: the rest is yours.",
-            rich_help_panel=CONSOLE,
-        ),
-    ] = False,
-    guided: Annotated[
-        bool,
-        typer.Option(
-            "--guided",
-            metavar="",
-            help="With --console: the clicks are made for you, at a person's pace.",
-            rich_help_panel=CONSOLE,
-        ),
-    ] = False,
-    listen: Annotated[
-        str,
-        typer.Option(
-            "--listen",
-            metavar="ADDRESS:PORT",
-            help="With --console: where the console is; port 0 takes a free one.",
-            rich_help_panel=CONSOLE,
-        ),
-    ] = "127.0.0.1:8450",
+    console: ConsoleFlag = False,
+    guided: GuidedFlag = False,
+    listen: ListenOption = "127.0.0.1:8450",
     json: JsonFlag = False,
 ) -> int:
     """Move a real cluster under load, and prove it.
