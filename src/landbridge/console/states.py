@@ -24,6 +24,7 @@ _TONES = {
                 "refused", "timeout", "not-whitelisted", "unreachable", "undone",
                 "interrupted"),
     Tone.BAD: ("Failed", "FinancialLocked", "Expired", "error"),
+    Tone.SOFT: ("info",),
 }  # fmt: skip
 _BY_WORD = {word.lower(): tone for tone, words in _TONES.items() for word in words}
 

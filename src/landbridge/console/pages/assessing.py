@@ -75,7 +75,7 @@ def _step(
         sources=_SOURCES,
         checklist=CHECKLIST,
         form=form or _blank(visit),
-        **{"missing": set(), "tested": None, **facts},
+        **{"missing": set(), "tested": None, "untested": None, **facts},
     )
 
 
@@ -111,7 +111,8 @@ def _create(visit: Visit) -> Response:
             return _step(visit, asked, form, tested=tested)
         visit.call("rds.CreateCloudMigrationPrecheckTask", **facts)
     except CloudError as problem:
-        return _step(visit, asked, form, form.refuse(problem))
+        untested = problem if "test" in visit.form else None
+        return _step(visit, asked, form, form.refuse(problem), untested=untested)
     return visit.go(url("rds", visit["id"], "migration"), "The feasibility assessment has begun.")
 
 

@@ -24,21 +24,34 @@ def _blank(task: dict[str, Any]) -> Form:
 
 def _form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     task = task_of(visit)
-    readiness, problem = None, None
-    try:
-        readiness = visit.call("landbridge.DescribeSwitchoverReadiness", TaskId=visit["task"])
-    except CloudError as refusal:
-        problem = refusal
     return visit.page(
         "switchover.html",
         status=status,
         task=task,
         id=visit["id"],
         form=form or _blank(task),
-        readiness=readiness,
-        problem=problem,
         back=url("rds", visit["id"], "migration", "tasks", visit["task"]),
+        **({} if visit.is_part else _measured(visit)),  # a dialog opens at once
     )
+
+
+def _measured(visit: Visit) -> dict[str, Any]:
+    """What the switchover would meet; asking takes some seconds at worst."""
+    try:
+        answer = visit.call("landbridge.DescribeSwitchoverReadiness", TaskId=visit["task"])
+    except CloudError as problem:
+        return {"readiness": None, "problem": problem}
+    return {"readiness": answer, "problem": None}
+
+
+def _readiness(visit: Visit) -> Response:
+    """The part of the dialog that is measured again and again."""
+    task_of(visit)
+    if not visit.is_part:
+        return visit.go(
+            url("rds", visit["id"], "migration", "tasks", visit["task"], "switchover")
+        )
+    return visit.page("readiness.html", **_measured(visit))
 
 
 def _switch(visit: Visit) -> Response:
@@ -58,4 +71,7 @@ def _switch(visit: Visit) -> Response:
     )
 
 
-PAGES = (Page("/rds/{id}/migration/tasks/{task}/switchover", _form, _switch),)
+PAGES = (
+    Page("/rds/{id}/migration/tasks/{task}/switchover", _form, _switch),
+    Page("/rds/{id}/migration/tasks/{task}/switchover/readiness", _readiness),
+)

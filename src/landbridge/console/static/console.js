@@ -165,5 +165,9 @@
     else setTimeout(follow, 10000);
   };
   document.addEventListener("visibilitychange", follow);
-  document.addEventListener("DOMContentLoaded", () => { prepare(document); follow(); });
+  document.addEventListener("DOMContentLoaded", () => {
+    prepare(document);
+    follow();
+    dialog()?.addEventListener("close", () => { dialog().replaceChildren(); });  // nothing of it goes on
+  });
 })();
