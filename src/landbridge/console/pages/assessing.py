@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -170,6 +171,55 @@ def _report(visit: Visit) -> Response:
     )
 
 
+def _about_report(visit: Visit, heading: str, intro: str, form: Form, status: int) -> Response:
+    """A form about an assessment."""
+    id, task = visit["id"], str(_assessment(visit)["TaskId"])
+    return visit.page(
+        "form.html",
+        status=status,
+        heading=heading,
+        crumbs=[(url("rds", id, "migration"), id)],
+        intro=intro,
+        form=form,
+        button=heading,
+        danger=False,
+        back=url("rds", id, "migration", "assessments", task),
+    )
+
+
+def _carried_out(
+    visit: Visit, form: Form, action: str, show: Callable[[Visit, Form, int], Response], said: str
+) -> Response:
+    filled = form.filled(visit.form)
+    try:
+        visit.call(action, TaskId=visit["task"], **filled.arguments())
+    except CloudError as problem:
+        return show(visit, filled, filled.refuse(problem))
+    there = url("rds", visit["id"], "migration", "assessments", visit["task"])
+    return visit.go(there, said)
+
+
+_AGAIN = Form(
+    (
+        Field("SourcePassword", "Password of the username", Kind.PASSWORD, required=True,
+              help="The assessment's was forgotten when it ended."),
+    )
+)  # fmt: skip
+
+
+def _again_form(visit: Visit, form: Form = _AGAIN, status: int = 200) -> Response:
+    return _about_report(
+        visit, "Check Again", "All checks are made again: one failure may have hidden another."
+        " Nothing is changed on the source.", form, status,
+    )  # fmt: skip
+
+
+def _again(visit: Visit) -> Response:
+    return _carried_out(
+        visit, _AGAIN, "landbridge.RecheckAssessment", _again_form, "The source is looked at again."
+    )
+
+
 _ADMIN = Form(
     (
         Field("AdminAccount", "Account of the source", required=True,
@@ -180,30 +230,15 @@ _ADMIN = Form(
 
 
 def _fix_form(visit: Visit, form: Form = _ADMIN, status: int = 200) -> Response:
-    id, task = visit["id"], str(_assessment(visit)["TaskId"])
-    return visit.page(
-        "form.html",
-        status=status,
-        heading="Apply fix",
-        crumbs=[(url("rds", id, "migration"), id)],
-        intro="Landbridge runs the lines marked as automatic on the source, and tells which. What"
-        " needs a restart is left to you. Afterwards the source is looked at again.",
-        form=form,
-        button="Apply fix",
-        danger=False,
-        back=url("rds", id, "migration", "assessments", task),
-    )
+    return _about_report(
+        visit, "Apply fix", "Landbridge runs the lines marked as automatic on the source, and tells"
+        " which. What needs a restart is left to you.", form, status,
+    )  # fmt: skip
 
 
 def _fix(visit: Visit) -> Response:
-    form = _ADMIN.filled(visit.form)
-    id, task = visit["id"], visit["task"]
-    try:
-        visit.call("landbridge.ApplyAssessmentFixes", TaskId=task, **form.arguments())
-    except CloudError as problem:
-        return _fix_form(visit, form, form.refuse(problem))
-    return visit.go(
-        url("rds", id, "migration", "assessments", task), "The fixes are being applied."
+    return _carried_out(
+        visit, _ADMIN, "landbridge.ApplyAssessmentFixes", _fix_form, "The fixes are being applied."
     )
 
 
@@ -212,4 +247,5 @@ PAGES = (
     Page("/rds/{id}/migration/assess", _wizard, _create),
     Page("/rds/{id}/migration/assessments/{task}", _report),
     Page("/rds/{id}/migration/assessments/{task}/fix", _fix_form, _fix),
+    Page("/rds/{id}/migration/assessments/{task}/again", _again_form, _again),
 )
