@@ -193,3 +193,16 @@ def test_the_plain_verbs_renew_a_plan(
     assert none["AutoRenewDuration"] == 0
     missing = cli("instance", "resize", "pgm-nothing", "--storage", "40", *here, "--json").object
     assert missing["error"]["id"] == "InvalidDBInstanceId.NotFound"
+
+
+def test_what_a_plan_would_cost_is_said_before_it_is_bought(tenant: Tenant) -> None:
+    order = {"Bandwidth": "10", "GeographicRegionAId": "China", "GeographicRegionBId": "China"}
+    said = tenant.call(OURS, "DescribeBandwidthPlanPrice", **order, Period="3")
+    assert (said["Amount"], said["Currency"]) == (300.0, "USD")
+    year = tenant.call(OURS, "DescribeBandwidthPlanPrice", **order, PricingCycle="Year")
+    assert year["Amount"] == 4 * said["Amount"]
+    far = {**order, "GeographicRegionBId": "Europe"}
+    assert tenant.call(OURS, "DescribeBandwidthPlanPrice", **far)["Amount"] > 300
+    for wrong in ({"Bandwidth": "1"}, {"GeographicRegionAId": "Moon"}, {"Period": "0"}):
+        with pytest.raises(CallRefused):
+            tenant.call(OURS, "DescribeBandwidthPlanPrice", **{**order, **wrong})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from urllib.parse import urlencode
 
 import pytest
 
@@ -288,6 +289,30 @@ def test_pages_of_another_account_are_not_found(
         assert bob.send(f"/console/{page}", form).status in (404, 422), page
     assert "joined" in inside.get(f"/console/cen/{cen}").text
     assert "10.3.1.0/24" in inside.get(f"/console/vpc/{vpc}").text
+
+
+def test_no_value_of_a_field_is_a_defect(inside: Surfer, ann_user: Member) -> None:
+    """What the forms carry in the address may be anything."""
+    cen = Party(ann_user.tenant).cen()
+    fields = {
+        f"cen/{cen}/connect": (
+            "RegionId", "Ownership", "VpcOwnerId", "VpcId", "PrimaryZone", "SecondaryZone", "poll",
+        ),
+        f"cen/{cen}/bandwidth-plans/purchase": ("GeographicRegionAId", "Bandwidth", "OrderTime"),
+        f"cen/{cen}/connections/allocate": ("RegionId", "PeerRegionId", "BandwidthType"),
+        f"cen/{cen}/topology": ("from", "to", "other"),
+        "vpc/create": ("RegionId", "1.ZoneId", "CidrBlock"),
+        "account/trail": ("ActionName", "Outcome", "StartTime", "page"),
+    }  # fmt: skip
+    given = {"RegionId": BJ, "Ownership": "cross", "VpcOwnerId": str(ann_user.uid)}
+    for page, names in fields.items():
+        known = {name: text for name, text in given.items() if name in names}
+        for name in names:
+            for text in ("-1", "9" * 30, "\0", '"><i id="x">'):
+                query = urlencode({**known, name: text})
+                reply = inside.get(f"/console/{page}?{query}")
+                assert reply.status < 500, (page, name, text)
+                assert '<i id="x">' not in reply.text, (page, name)
 
 
 def test_headings_are_in_order_on_every_page(inside: Surfer, ann_user: Member) -> None:
