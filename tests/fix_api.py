@@ -16,7 +16,7 @@ import pytest
 from landbridge.api import client
 from landbridge.api.action import Product
 from landbridge.cloud import Cloud, Secret, accounts, audit, keys
-from landbridge.network.daemon import remove
+from landbridge.network.connection import Connection
 from landbridge.network.fabric import Fabric
 from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import Distribution
@@ -139,7 +139,7 @@ class Running:
             if is_own(account):  # then nothing is asked of the network
                 end_all(cast(Fabric, None), data.parent.name, account)
         if (self.state / "network").exists():
-            remove(self.state / "network")
+            Connection(self.state / "network").remove()
 
     def _gone(self) -> int:
         self.process.communicate(timeout=20)
@@ -183,6 +183,7 @@ def serve(without_proxy: None) -> Iterator[Serve]:
     yield start
     for running in started:
         running.kill()
+    for running in started:  # one that lives would start its network's daemon again
         running.clean()
 
 

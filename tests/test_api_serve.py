@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,8 @@ from fix_cli import Cli
 from landbridge.api.action import Product
 from landbridge.api.client import CallRefused
 from landbridge.api.serving import listening
+from landbridge.cloud import Cloud
+from landbridge.postgres.process import wait_until
 
 
 def ask(service: Running, method: str, path: str, body: bytes = b"") -> tuple[int, str, bytes]:
@@ -108,6 +113,39 @@ def test_a_killed_service_comes_back_as_it_was(serve: Serve, tmp_path: Path) -> 
     assert len(second.trail(ann)) == 1
 
 
+def test_a_service_ends_when_its_folder_is_removed_and_so_does_what_it_started(
+    serve: Serve, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    running = serve(state)
+    log = running.log.open()
+    ann = running.tenant("ann")
+    ann.call(Product.VPC, "CreateVpc", RegionId="cn-hangzhou")
+    assert wait_until((state / "network/daemon.sock").exists, 20)
+    begun = daemons(state)
+    assert len(begun) == 1
+    # Mounts of the network stay, and the folders on the way to them.
+    subprocess.run(["rm", "-rf", state / "cloud", state / "network"], check=False)
+    assert running.process.wait(20) == 1
+    with log:
+        assert "[state.gone]" in log.read()
+    assert wait_until(lambda: not daemons(state), 20)
+    assert not (state / "network/daemon.sock").exists()
+
+
+def daemons(state: Path) -> list[int]:
+    """Processes of the daemons that ever worked on the network of a state folder."""
+    folder = os.fsencode(state / "network")
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = place.read_bytes().split(b"\0")
+            if folder in words and b"landbridge.network.daemon" in words:
+                found.append(int(place.parent.name))
+    return found
+
+
 def test_it_ends_cleanly_and_one_service_works_on_a_folder(serve: Serve, tmp_path: Path) -> None:
     running = serve(tmp_path)
     other = subprocess.run(
@@ -120,6 +158,37 @@ def test_it_ends_cleanly_and_one_service_works_on_a_folder(serve: Serve, tmp_pat
     assert running.end() == 0
     assert running.process.stdout is not None
     assert serve(tmp_path).end() == 0
+
+
+def test_work_that_hears_nothing_is_cut_off(tmp_path: Path) -> None:
+    script = """
+import sys, threading
+from pathlib import Path
+from landbridge.api import serving
+from landbridge.beside import beside
+from landbridge.cloud import Cloud
+
+serving._LAST_WORK = 1.0
+serving.serve(
+    Cloud.open(Path(sys.argv[1])), "127.0.0.1:0", None, lambda url: print(url, flush=True),
+    beside("deaf", lambda stop: threading.Event().wait()), lambda service, ends: (),
+)
+"""
+    deaf = subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert deaf.stdout is not None and deaf.stdout.readline().startswith("http://")
+        begun = time.monotonic()
+        deaf.terminate()
+        assert deaf.wait(15) == 0
+        assert time.monotonic() - begun >= 1
+    finally:
+        deaf.kill()
+        _, said = deaf.communicate()
+    assert "Traceback" not in said
+    Cloud.open(tmp_path).close()
 
 
 @pytest.mark.parametrize(

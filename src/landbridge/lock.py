@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 #: Seconds between two tries.
@@ -38,6 +39,22 @@ def is_taken(path: Path) -> bool:
         return not _try(fd, fcntl.LOCK_SH)
     finally:
         os.close(fd)
+
+
+def staying(path: Path) -> Callable[[], bool]:
+    """What says whether `path` is still the file or folder that it is now.
+
+    Where it was removed a lock in it keeps nobody out: another one is made under its name.
+    """
+    before = path.stat()
+
+    def stays() -> bool:
+        try:
+            return os.path.samestat(path.stat(), before)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    return stays
 
 
 def _open(path: Path) -> int:

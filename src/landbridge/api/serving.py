@@ -22,6 +22,7 @@ import uvicorn
 from starlette.routing import BaseRoute
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from .. import lock
 from ..beside import beside
 from ..cloud import Cloud, CloudError
 from ..errors import LandbridgeError, StoreFailed, UsageError
@@ -68,7 +69,7 @@ def serve(
     process, and done again by the next. `listen` is `ADDRESS:PORT`; port 0 takes a free one.
     The log goes to stderr. Raises UsageError (serve.listen, serve.tls), LandbridgeError:
     serve.running, serve.address, and StoreFailed: store.taken, also when another service took
-    the database while its server was away.
+    the database while its server was away, state.gone when its folder was removed.
     """
     _allow_connections()
     log = logger(sys.stderr)
@@ -102,7 +103,7 @@ def serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             # What uvicorn puts back and raises again at its end: then it is no more than noted.
             signal.signal(number, server.handle_exit)
-        with beside("claim", lambda stop: _keep(keep, stop, server, lost)), work:
+        with beside("claim", lambda stop: _keep(cloud.folder, keep, stop, server, lost)), work:
             gc.freeze()  # what is loaded stays: a collection need not look through all of it
             server.run(sockets=[listener])
             _end_in_time()
@@ -111,18 +112,35 @@ def serve(
 
 
 def _keep(
-    keep: Callable[[], None], stop: threading.Event, server: _Server, lost: list[LandbridgeError]
+    folder: Path,
+    keep: Callable[[], None],
+    stop: threading.Event,
+    server: _Server,
+    lost: list[LandbridgeError],
 ) -> None:
-    """Keep the claim on the database; end the service where another one has it."""
+    """Keep the claim on the database; end the service where another one has it, or its folder
+    was removed."""
+    is_there = lock.staying(folder)
     while not stop.wait(_CLAIM):
         try:
+            if not is_there():
+                raise _gone(folder)
             keep()
         except StoreFailed as problem:
-            if problem.id == "store.taken":
+            if problem.id in ("store.taken", "state.gone"):
                 lost.append(problem)
                 server.should_exit = True
                 return
             logging.getLogger(__name__).warning("the database is away: %s", problem)
+
+
+def _gone(folder: Path) -> StoreFailed:
+    return StoreFailed(
+        f"the folder {folder} was removed under the service",
+        id="state.gone",
+        remedy="What it kept there is lost; put it back from a copy and start the service again."
+        " `landbridge service remove` is how a service is removed with its servers and networks.",
+    )
 
 
 def _end_in_time() -> None:

@@ -15,6 +15,7 @@ import pwd
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from ... import lock
@@ -31,6 +32,8 @@ from .server import Server
 
 #: Seconds between two looks at whether to end: so long whoever stops a daemon waits.
 _GLANCE = 0.1
+#: Seconds between two looks at whether its folder is still there.
+_LOOK = 1.0
 #: What each driver needs of the capabilities of its account.
 _NEEDED: dict[Wanted, tuple[Capability, ...]] = {
     Wanted.NETNS: (Capability.NET_ADMIN, Capability.SYS_ADMIN),
@@ -50,12 +53,14 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     with os.fdopen(options.ready, "wb") as ready:
         try:
-            server = _open(Layout(options.state), options.driver, options.user)
+            layout = Layout(options.state)
+            server = _open(layout, options.driver, options.user)
+            is_there = lock.staying(layout.lock)
         except LandbridgeError as problem:
             ready.write(protocol.line(protocol.error(problem)))
             return 1
         ready.write(protocol.line({"ok": None}))
-    _serve(server)
+    _serve(server, is_there)
     return 0
 
 
@@ -104,12 +109,15 @@ def _driver(which: Wanted, layout: Layout) -> Driver:
     return kind(layout.installation(), layout.run)
 
 
-def _serve(server: Server) -> None:
-    """Answer until SIGTERM or SIGINT."""
+def _serve(server: Server, is_there: Callable[[], bool]) -> None:
+    """Answer until SIGTERM or SIGINT, or until nobody can ask: the folder was removed."""
     thread = threading.Thread(target=server.serve_forever, args=(_GLANCE,), daemon=True)
     thread.start()
-    number = signal.sigwait((signal.SIGTERM, signal.SIGINT))
-    log.info("ended by %s; what was built stands on", signal.Signals(number).name)
+    told = None
+    while told is None and is_there():
+        told = signal.sigtimedwait((signal.SIGTERM, signal.SIGINT), _LOOK)
+    why = signal.Signals(told.si_signo).name if told else "the loss of its folder"
+    log.info("ended by %s; what was built stands on", why)
     server.close()
 
 
