@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from starlette.responses import Response
@@ -28,11 +29,23 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Side:
+    """One side of the procedure."""
+
+    title: str
+    words: str
+    steps: list[Step]
+    is_begun: bool
+
+
+@dataclass(frozen=True)
 class Known:
     """What the account has."""
 
     instances: list[dict[str, Any]]
     topology: dict[str, Any]
+    given: set[str]
+    """Its VPCs that CENs of other accounts may attach."""
     migrations: list[dict[str, Any]]
 
     @property
@@ -48,9 +61,25 @@ def _show(visit: Visit) -> Response:
         live=3,
         known=known,
         attention=list(_attention(known)),
-        into=list(_into(visit, known)),
-        out_of=list(_out_of(visit, known)),
+        sides=_sides(visit, known),
     )
+
+
+def _sides(visit: Visit, known: Known) -> list[Side]:
+    """Both sides of the procedure; the one that has been begun comes first."""
+    into = Side(
+        "Move a cluster into this account",
+        "As the destination: account B of the procedure.",
+        list(_into(visit, known)),
+        bool(known.own_cens),
+    )
+    out_of = Side(
+        "Let another account have a cluster",
+        "As the source: account A of the procedure.",
+        list(_out_of(visit, known)),
+        bool(known.given),
+    )
+    return sorted((into, out_of), key=lambda side: not side.is_begun)
 
 
 def _known(visit: Visit) -> Known:
@@ -64,7 +93,9 @@ def _known(visit: Visit) -> Known:
         for row in answer["Items"][:1]:
             full = visit.call("landbridge.DescribeMigration", TaskId=row["TaskId"])
             migrations.append(row | full)
-    return Known(instances, visit.call("landbridge.DescribeTopology"), migrations)
+    topology = visit.call("landbridge.DescribeTopology")
+    given = {vpc["VpcId"] for vpc in topology["Vpcs"] if _is_given(visit, vpc["VpcId"])}
+    return Known(instances, topology, given, migrations)
 
 
 def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
@@ -135,29 +166,48 @@ def _migrated(visit: Visit, instance: dict[str, Any]) -> bool:
 
 def _out_of(visit: Visit, known: Known) -> Iterator[Step]:
     """The source's side: letting another account have a cluster."""
-    primaries = [i for i in known.instances if i["DBInstanceType"] == "Primary"]
-    first = ("rds", primaries[0]["DBInstanceId"]) if primaries else ("rds",)
-    vpcs = known.topology["Vpcs"]
-    at_vpc = ("vpc", primaries[0]["VpcId"]) if primaries else ("vpc",)
-    open_ = any(_is_open(visit, i) for i in primaries[:_LOOKED_AT])
-    yield Step("Have a source instance", url("rds"), bool(primaries))
+    primaries = [i for i in known.instances if i["DBInstanceType"] == "Primary"][:_LOOKED_AT]
+    # The instance whose VPC another account may attach is the source.
+    source = next((i for i in primaries if i["VpcId"] in known.given), None)
+    shown = source or (primaries[0] if primaries else None)
+    first = ("rds", shown["DBInstanceId"]) if shown else ("rds",)
+    at_vpc = ("vpc", shown["VpcId"], "authorization") if shown else ("vpc",)
+    yield Step("Have a source instance", url("rds"), shown is not None)
+    yield Step("Grant its VPC to the other account's CEN", url(*at_vpc), bool(known.given))
     yield Step(
-        "Grant its VPC to the other account's CEN",
-        url(*at_vpc),
-        any(vpc["CenId"] or vpc.get("IsGranted") for vpc in vpcs),
+        "Add the CIDR block of the other VPC to its whitelist",
+        url(*first, "whitelist"),
+        source is not None and _is_open(visit, source),
     )
     yield Step(
-        "Add the CIDR block of the other VPC to its whitelist", url(*first, "whitelist"), open_
+        "Create a privileged account",
+        url(*first, "accounts"),
+        shown is not None and _has_super(visit, shown),
     )
-    has_super = any(_has_super(visit, i) for i in primaries[:3])
-    yield Step("Create a privileged account", url(*first, "accounts"), has_super)
+
+
+def _is_given(visit: Visit, vpc: str) -> bool:
+    """Whether another account's CEN may attach a VPC."""
+    rules = visit.tokens(
+        "cbn.DescribeGrantRulesToResource", lambda answer: answer["GrantRules"],
+        ResourceId=vpc, ProductType="VPC",
+    )  # fmt: skip
+    return bool(rules)
 
 
 def _is_open(visit: Visit, instance: dict[str, Any]) -> bool:
-    answer = visit.call("rds.DescribeDBInstanceIPArrayList", DBInstanceId=instance["DBInstanceId"])
-    return any(
-        g["SecurityIPList"] not in ("", _NOBODY) for g in answer["Items"]["DBInstanceIPArray"]
-    )
+    """Whether somebody outside the instance's own VPC is on its whitelist."""
+    id = instance["DBInstanceId"]
+    net = visit.call("rds.DescribeDBInstanceNetInfo", DBInstanceId=id)
+    own = IPv4Network(net["DBInstanceNetInfos"]["DBInstanceNetInfo"][0]["VPCCidrBlock"])
+    answer = visit.call("rds.DescribeDBInstanceIPArrayList", DBInstanceId=id)
+    groups = [g["SecurityIPList"].split(",") for g in answer["Items"]["DBInstanceIPArray"]]
+    return any(_is_outside(e, own) for group in groups for e in group if e and e != _NOBODY)
+
+
+def _is_outside(entry: str, own: IPv4Network) -> bool:
+    network = ip_network(entry, strict=False)
+    return not (isinstance(network, IPv4Network) and network.subnet_of(own))
 
 
 def _has_super(visit: Visit, instance: dict[str, Any]) -> bool:
