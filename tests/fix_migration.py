@@ -46,6 +46,7 @@ class Site:
     tenant: Tenant
     cidr: str
     major: int = field(default_factory=lambda: max(majors()))
+    region: str = HZ
     vpc: str = ""
     vswitch: str = ""
     id: str = ""
@@ -84,28 +85,31 @@ class Site:
         return info.connection_string, int(info.port)
 
     def build(self) -> None:
+        self.build_network()
+        self.id = self.order()
+
+    def build_network(self) -> None:
         from alibabacloud_vpc20160428 import models
 
         client = self.tenant.vpc()
         self.vpc = client.create_vpc(
-            models.CreateVpcRequest(region_id=HZ, cidr_block=self.cidr)
+            models.CreateVpcRequest(region_id=self.region, cidr_block=self.cidr)
         ).body.vpc_id
         self.vswitch = client.create_vswitch(
             models.CreateVSwitchRequest(
-                region_id=HZ, vpc_id=self.vpc, zone_id=f"{HZ}-h",
+                region_id=self.region, vpc_id=self.vpc, zone_id=f"{self.region}-h",
                 cidr_block=self.cidr.replace(".0.0/16", ".1.0/24"),
             )
         ).body.v_switch_id  # fmt: skip
-        self.id = self.order()
 
     def order(self, **more: Any) -> str:
         """Order an instance in its VPC."""
         given = {
-            "region_id": HZ, "engine": "PostgreSQL", "engine_version": f"{self.major}.0",
+            "region_id": self.region, "engine": "PostgreSQL", "engine_version": f"{self.major}.0",
             "dbinstance_class": "pg.n2.1c.1m", "dbinstance_storage": 20,
             "dbinstance_net_type": "Intranet", "security_iplist": "127.0.0.1",
             "pay_type": "Postpaid", "vpcid": self.vpc, "v_switch_id": self.vswitch,
-            "zone_id": f"{HZ}-h", "dbinstance_storage_type": "cloud_essd",
+            "zone_id": f"{self.region}-h", "dbinstance_storage_type": "cloud_essd",
         }  # fmt: skip
         return str(self.rds("CreateDBInstance", **{**given, **more}).dbinstance_id)
 
@@ -126,12 +130,22 @@ class Two:
     state: Path
     options: tuple[str, ...]
     major: int = field(default_factory=lambda: max(majors()))
+    source_region: str = HZ
     running: Running = field(init=False)
 
     def __post_init__(self) -> None:
         self.running = Running(self.state, *self.options)
+        try:
+            self._build()
+        except BaseException:
+            self.running.kill()
+            self.running.clean()
+            raise
+
+    def _build(self) -> None:
         self.a = Site(self.running.tenant("ann"), "10.10.0.0/16", self.major)
         self.b = Site(self.running.tenant("ben"), "10.20.0.0/16", self.major)
+        self.a.region = self.source_region
         for site in (self.a, self.b):
             site.build()
         self._fill()
@@ -177,8 +191,9 @@ class Two:
         for site in (self.a, self.b):
             owner.create_transit_router_vpc_attachment(
                 m.CreateTransitRouterVpcAttachmentRequest(
-                    cen_id=cen, region_id=HZ, vpc_id=site.vpc, vpc_owner_id=site.tenant.uid,
-                    zone_mappings=[mapping(zone_id=f"{HZ}-h", v_switch_id=site.vswitch)],
+                    cen_id=cen, region_id=site.region, vpc_id=site.vpc,
+                    vpc_owner_id=site.tenant.uid,
+                    zone_mappings=[mapping(zone_id=f"{site.region}-h", v_switch_id=site.vswitch)],
                 )
             )  # fmt: skip
 

@@ -94,7 +94,7 @@ def serve(
     cloud = Cloud.open(where, database, taken_password("source"))
     try:
         fabric = Connection(where / "network", network)
-        cloud = replace(cloud, has_address=fabric.has_address)
+        cloud = replace(cloud, external=fabric.external)
         at_work = work.running(cloud, fabric)
         run(
             cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +14,7 @@ from sqlalchemy import text
 
 from .. import lock
 from ..errors import LandbridgeError, StoreFailed
+from ..network.external import ExternalDriver
 from ..store import Database, Vault
 
 
@@ -33,8 +33,8 @@ class Cloud:
     folder: Path
     database: Database
     vault: Vault
-    has_address: Callable[[IPv4Address], bool] | None = None
-    """Which addresses instances may have; None where the network gives them any."""
+    external: ExternalDriver | None = None
+    """The network, where it is somebody else's; only this process knows what it was told."""
 
     @classmethod
     def open(cls, state: Path, url: str | None = None, password: str | None = None) -> Self:

@@ -10,4 +10,4 @@ from .control import Cloud
 
 def fabric(cloud: Cloud) -> Fabric:
     """The fabric that the service keeps; NetworkFailed from its verbs while there is none."""
-    return FabricClient(Layout(cloud.folder.parent / "network").socket)
+    return cloud.external or FabricClient(Layout(cloud.folder.parent / "network").socket)

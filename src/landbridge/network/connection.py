@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from ..errors import NetworkRefused
 from . import daemon
 from .choose import Network
-from .external import ExternalDriver, has_address
+from .external import ExternalDriver
 from .fabric import Fabric
 
 
@@ -33,23 +31,19 @@ class Connection:
                 remedy="Begin another state directory, or remove this one's service:"
                 " landbridge service remove",
             )
-        self._external = ExternalDriver() if is_external else None
+        self.external = ExternalDriver() if is_external else None
+        """The driver, where the network is somebody else's."""
         if is_external:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             mark.touch()
 
-    @property
-    def has_address(self) -> Callable[[IPv4Address], bool] | None:
-        """Which addresses an instance may have; None where any."""
-        return has_address if self._external else None
-
     def __call__(self) -> Fabric:
         """The fabric. NetworkFailed and NetworkRefused as `daemon.start`."""
-        return self._external or daemon.start(self._folder, self._network.value)
+        return self.external or daemon.start(self._folder, self._network.value)
 
     def remove(self) -> None:
         """Take down everything that was built, and the folder with it."""
-        if self._external is None:
+        if self.external is None:
             daemon.remove(self._folder)
         elif self._folder.exists():
             shutil.rmtree(self._folder)

@@ -96,7 +96,8 @@ class Endpoint:
     decides_whitelist: bool
     """True: the fabric keeps the whitelist, pg_hba shall admit `clients`. False: pg_hba does."""
     clients: tuple[str, ...] = ()
-    """CIDR blocks that clients come from when the fabric keeps the whitelist."""
+    """CIDR blocks that clients come from when the fabric keeps the whitelist; otherwise those
+    that clients at other instances come from, whatever their own addresses are."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from ...cloud.attachments import ZoneMapping
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import minute
 from ..paging import TOKENS, chosen, page
-from .lists import ATTACHED, status
+from .lists import ATTACHED, standing
 
 _ID = Param("TransitRouterAttachmentId", required=True)
 _ZONES = Param(
@@ -85,10 +85,10 @@ def _list(call: Call) -> dict[str, Any]:
     }
     rows = chosen(call, attachments.visible(call.session, call.account), facts)
     found, told = page(call, rows)
-    return {"TransitRouterAttachments": [_facts(one) for one in found], **told}
+    return {"TransitRouterAttachments": [_facts(call, one) for one in found], **told}
 
 
-def _facts(attachment: attachments.Attachment) -> dict[str, Any]:
+def _facts(call: Call, attachment: attachments.Attachment) -> dict[str, Any]:
     return {
         "TransitRouterAttachmentId": attachment.id,
         "TransitRouterAttachmentName": attachment.name,
@@ -108,7 +108,7 @@ def _facts(attachment: attachments.Attachment) -> dict[str, Any]:
             {"ZoneId": zone.zone_id, "VSwitchId": zone.vswitch_id} for zone in attachment.zones
         ],
         "Tags": [],
-        **status(attachment, ATTACHED),
+        **standing(call, attachment),
     }
 
 

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from ...cloud import CloudError
+from ...cloud.attachments import Attachment
+from ...cloud.lines import Connection
 from ...cloud.made import Made, State
 from ..action import Call, Param
+from ..moments import second
 from ..paging import all_of
 
 FILTER = Param("Filter", many=5, parts=(Param("Key", required=True), Param("Value", many=5)))
@@ -26,6 +29,19 @@ ATTACHED = {
 }
 
 _Row = TypeVar("_Row")
+
+
+def standing(call: Call, row: Attachment | Connection) -> dict[str, str]:
+    """`status` of an attachment or a line; on an external network with what was measured of it."""
+    told = status(row, ATTACHED)
+    network = call.cloud.external
+    found = network.seen(row.id) if network else None
+    if found is not None and "StatusReason" not in told:
+        told["StatusReason"] = (
+            f"recorded, not built; {found.answered} of {found.servers} servers at its ends"
+            f" answered at {second(found.at)}"
+        )
+    return told
 
 
 def status(row: Made, words: Mapping[State, str]) -> dict[str, str]:

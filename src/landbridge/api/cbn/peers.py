@@ -9,7 +9,7 @@ from ...cloud.allocation import Allocation, LineType, Order
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import minute
 from ..paging import TOKENS, chosen, page
-from .lists import ATTACHED, status
+from .lists import standing
 
 _ID = Param("TransitRouterAttachmentId", required=True)
 TYPE = Param(
@@ -100,10 +100,10 @@ def _list(call: Call) -> dict[str, Any]:
     }
     rows = chosen(call, lines.every(call.session, call.account), facts)
     found, told = page(call, rows)
-    return {"TransitRouterAttachments": [_facts(line) for line in found], **told}
+    return {"TransitRouterAttachments": [_facts(call, line) for line in found], **told}
 
 
-def _facts(line: lines.Connection) -> dict[str, Any]:
+def _facts(call: Call, line: lines.Connection) -> dict[str, Any]:
     return {
         "TransitRouterAttachmentId": line.id,
         "TransitRouterAttachmentName": line.name,
@@ -125,7 +125,7 @@ def _facts(line: lines.Connection) -> dict[str, Any]:
         "Tags": [],
         "BytesToPeer": line.bytes_out,
         "BytesFromPeer": line.bytes_back,
-        **status(line, ATTACHED),
+        **standing(call, line),
     }
 
 

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from sqlalchemy.orm import Session
 
+from ...network.external import has_address
 from ..accounts import Account
 from ..control import Cloud
 from ..errors import CloudError
@@ -21,10 +22,10 @@ def address(
 
     CloudError: InvalidVSwitchId.NotFound, InvalidPrivateIpAddress, InsufficientIpAddr.vsw.
     """
-    if cloud.has_address is None:
+    if cloud.external is None:
         return wanted
     if wanted is not None:
-        if not _is_here(cloud, wanted):
+        if not _is_here(wanted):
             raise CloudError(
                 "InvalidPrivateIpAddress", f"{wanted} is no address that this network offers"
             )
@@ -35,15 +36,15 @@ def address(
     block, used = IPv4Network(vswitch.cidr), taken(session, vswitch)
     usable = (block[n] for n in range(1, block.num_addresses - 3))
     for place in usable:
-        if str(place) not in used and cloud.has_address(place):
+        if str(place) not in used and has_address(place):
             return str(place)
     raise CloudError(
         "InsufficientIpAddr.vsw", f"this network offers no free address in {vswitch.cidr}"
     )
 
 
-def _is_here(cloud: Cloud, wanted: str) -> bool:
+def _is_here(wanted: str) -> bool:
     try:
-        return cloud.has_address is not None and cloud.has_address(IPv4Address(wanted))
+        return has_address(IPv4Address(wanted))
     except ValueError:
         return False

@@ -20,7 +20,7 @@ from ...servers.identity import own_account
 from . import roles, standby
 from .homes import Homes, connect, listens, programs
 from .states import Role
-from .wanted import Settings, Wanted, hba
+from .wanted import Settings, Wanted, as_met, hba
 
 #: Seconds for a server that is removed to end by itself.
 _GRACE = 5.0
@@ -52,6 +52,7 @@ class House:
         """
         fabric = self._connect()
         endpoint = _endpoint(fabric, wanted.place)
+        wanted = as_met(wanted, endpoint)
         cluster = Cluster(
             self.homes.home(wanted.id) / "data", programs(wanted.major), endpoint.port,
             account=own_account(self.homes.folder, wanted.number),

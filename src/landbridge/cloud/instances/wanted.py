@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from sqlalchemy.orm import Session
 
 from ...network import things
+from ...network.fabric import Endpoint
 from ...postgres.hotstandby import HOT_STANDBY
 from ...servers.shut_in import Limits
 from ...store import Vault
@@ -99,6 +100,25 @@ def read(session: Session, vault: Vault, instance: DBInstance) -> Wanted:
         orders=tuple(_orders(session, vault, instance)),
         primary=primary.as_thing() if primary else None,
         replicator=vault.reveal(session, secret) if secret else None,
+    )
+
+
+def as_met(wanted: Wanted, endpoint: Endpoint) -> Wanted:
+    """With the blocks that clients at other instances come from, where it admits any but its own.
+
+    Then only the model tells those clients apart: whoever sends one has to ask it.
+    """
+    if endpoint.decides_whitelist or not endpoint.clients:
+        return wanted
+    met = tuple(map(IPv4Network, endpoint.clients))
+    own = IPv4Network("127.0.0.0/8")
+    is_open = any(not block.subnet_of(own) for block in wanted.whitelist)
+    followers = tuple(block.network_address for block in met) if wanted.followers else ()
+    return replace(
+        wanted,
+        place=replace(wanted.place, whitelist=(*wanted.place.whitelist, *met)),
+        whitelist=(*wanted.whitelist, *(met if is_open else ())),
+        followers=(*wanted.followers, *followers),
     )
 
 

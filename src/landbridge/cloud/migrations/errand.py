@@ -207,18 +207,20 @@ class Errand:
 def _max_rate(session: Session, fabric: Fabric, destination: str, source: str | None) -> int | None:
     """Bytes per second that a copy keeps to, where the network does not hold it to its line.
 
-    NotReached for a line to which no bandwidth was allocated.
+    NotReached where the network would let everything pass, and the model does not.
     """
     if source is None or fabric.capabilities().bandwidth is not Bandwidth.NONE:
         return None
-    line = network.wanted(session).topology.line_of(source, destination)
-    if line is not None and line.bits_per_second is None:
-        raise NotReached("the connection between the two regions has no bandwidth")
+    topology = network.wanted(session).topology
+    if not (verdict := topology.verdict(destination, source)).passes:
+        raise NotReached(verdict.reason)
+    line = topology.line_of(source, destination)
     return line.rate // 8 if line else None
 
 
 def _hba(goal: wanted.Wanted, endpoint: Endpoint) -> str:
     """pg_hba lines as the destination has them when it is looked after."""
     clients = endpoint.clients if endpoint.decides_whitelist else None
+    goal = wanted.as_met(goal, endpoint)
     lines = [*wanted.hba(goal, clients), *room.hba_lines(goal.whitelist, endpoint)]
     return "\n".join(lines)

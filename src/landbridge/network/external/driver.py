@@ -9,8 +9,11 @@ only a copy keeps to its bandwidth (`--max-rate`), and `measure` finds what the 
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from typing import Any, NoReturn
 
@@ -34,6 +37,19 @@ _KINDS: dict[type[Any], str] = {
     Vpc: "vpc", Vswitch: "vswitch", Instance: "endpoint", TransitRouter: "transit_router",
     Attachment: "attachment", Line: "line",
 }  # fmt: skip
+#: Seconds for a server of this host to answer.
+_PATIENCE = 0.5
+#: "May we speak TLS?": a server answers before it asks who we are, and logs nothing.
+_SSL_REQUEST = struct.pack("!II", 8, 80877103)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found the last time that the servers of some VPCs were tried from this host."""
+
+    at: datetime
+    answered: int
+    servers: int
 
 
 class ExternalDriver:
@@ -42,6 +58,7 @@ class ExternalDriver:
     def __init__(self) -> None:
         self._things: dict[str, Any] = {}
         self._published: dict[str, Forwarder] = {}
+        self._seen: dict[str, Seen] = {}
         self._lock = threading.RLock()
 
     def capabilities(self) -> Capabilities:
@@ -88,7 +105,29 @@ class ExternalDriver:
         self._keep(router)
 
     def ensure_attachment(self, attachment: Attachment) -> None:
+        """Also tries the servers of its VPC, for `seen`."""
         self._keep(attachment)
+        places = [
+            it for it in self._every(Instance) if self._things[it.vswitch].vpc == attachment.vpc
+        ]
+        answered = sum(_answers(it) for it in places)
+        with self._lock:
+            self._seen[attachment.id] = Seen(datetime.now(UTC), answered, len(places))
+
+    def seen(self, id: str) -> Seen | None:
+        """What was found of an attachment, or of those at both ends of a line."""
+        with self._lock:
+            thing = self._things.get(id)
+            ends = (thing.a, thing.b) if isinstance(thing, Line) else ()
+            ids = [a.id for a in self._every(Attachment) if a.id == id or a.transit_router in ends]
+            found = [self._seen[id] for id in ids if id in self._seen]
+        if not found:
+            return None
+        return Seen(
+            min(it.at for it in found),
+            sum(it.answered for it in found),
+            sum(it.servers for it in found),
+        )
 
     def ensure_line(self, line: Line) -> None:
         self._keep(line)
@@ -113,7 +152,9 @@ class ExternalDriver:
 
     def endpoint(self, instance: str) -> Endpoint:
         place = self._instance(instance)
-        return Endpoint(str(place.address), place.port, decides_whitelist=False)
+        # The kernel gives a connection to an address of its own that same address to come from.
+        own = (f"{place.address}/32",)
+        return Endpoint(str(place.address), place.port, decides_whitelist=False, clients=own)
 
     def path(self, client: str, server: str) -> Path:
         place = self._instance(server)
@@ -171,6 +212,7 @@ class ExternalDriver:
         self.unpublish(id)
         with self._lock:
             self._things.pop(id, None)
+            self._seen.pop(id, None)
 
     def _every(self, kind: type[Any]) -> list[Any]:
         with self._lock:
@@ -197,13 +239,24 @@ class ExternalDriver:
 
 
 def has_address(address: IPv4Address) -> bool:
-    """Whether this host has an address, found out by taking a port of it."""
-    with socket.socket() as trial:
+    """Whether this host has an address, found out by taking a port of it; nothing is sent."""
+    with socket.socket(type=socket.SOCK_DGRAM) as trial:
         try:
             trial.bind((str(address), 0))
+            trial.connect(trial.getsockname())  # refused where it is a broadcast's
         except OSError:
             return False
     return True
+
+
+def _answers(place: Instance) -> bool:
+    """Whether a PostgreSQL server is there."""
+    try:
+        with socket.create_connection((str(place.address), place.port), _PATIENCE) as server:
+            server.sendall(_SSL_REQUEST)
+            return server.recv(1) in (b"S", b"N")
+    except OSError:
+        return False
 
 
 def _refuse(what: str) -> NoReturn:
