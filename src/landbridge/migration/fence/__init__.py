@@ -22,6 +22,8 @@ class Fence(Protocol):
 
     is_proved: bool
     """Whether `close_writes` saw that the source refuses writes; False: it is somebody's word."""
+    is_synchronous: bool
+    """Whether a commit at the source was seen waiting for our standby."""
 
     def prepare(self) -> None:
         """Everything that clients do not notice."""

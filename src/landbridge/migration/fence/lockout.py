@@ -44,6 +44,7 @@ class LockoutFence:
         self._kept = folder(task) / "hba.original"
         self._text = b""
         self.is_proved = True
+        self.is_synchronous = False
         source.spared = ()
         source.reload_closes = False
 

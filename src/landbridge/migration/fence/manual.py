@@ -25,8 +25,9 @@ from ..states import State
 from ..task import Task
 from .attempt import Attempt, Deadline
 from .overrides import Watch
-from .settings import READ_ONLY
+from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, require, show
 from .source import SERVICE_ROLES, SourceSide, who
+from .waiting import is_synchronous, see_a_commit_wait
 
 #: Seconds for which the source, fenced by a person already, is watched for writes.
 _OBSERVE = 0.25
@@ -50,6 +51,7 @@ class ManualFence:
         self.attempt = attempt
         self.source = source
         self.is_proved = False
+        self.is_synchronous = False
         source.terminates = False
 
     def prepare(self) -> None:
@@ -65,6 +67,9 @@ class ManualFence:
             since = self.source.note_fenced(conn)
             refused = _refuses_writes(self.source, conn, "fence.not_effective")
             confirmed = now()
+            self.is_synchronous = show(conn, SYNC_NAMES) == require(self.task.slot, "")
+        if self.is_synchronous:
+            since = self._see_commits_wait()
         self.is_proved = refused
         if not refused:
             self.task.journal.note(
@@ -77,9 +82,27 @@ class ManualFence:
         Watch(self.source).refuse_overrides(since, _OBSERVE)
         return confirmed
 
+    def _see_commits_wait(self) -> datetime:
+        """Whoever fenced the source has made our standby synchronous too: see that it is.
+
+        Returns from when on nothing is acknowledged that the standby lacks.
+        """
+        see_a_commit_wait(self.source)
+        self.task.journal.note(
+            "fence.synchronous",
+            "Commits at the source wait for the destination: none is acknowledged that it lacks,"
+            f" unless a client sets {SYNC_COMMIT} lower or cancels the wait.",
+        )
+        with self.source.fresh() as conn:
+            return self.source.note_fenced(conn)
+
     def check(self) -> None:
         """Raise SwitchoverUndone (fence.broken) when it stands no more; it is not ours to keep."""
         _refuses_writes(self.source, self.source.control, "fence.broken")
+        if self.is_synchronous and not is_synchronous(self.source):
+            raise SwitchoverUndone(
+                "commits on the source do not wait for the destination any more", id="fence.broken"
+            )
 
     def lift(self) -> None:
         """Say how the person lifts the fence, and forget that it was said to stand."""

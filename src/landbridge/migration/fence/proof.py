@@ -17,6 +17,11 @@ class Proof(Enum):
         return member
 
     FENCE = "fence", "The source refused writes: a session opened after the fence saw it."
+    SYNCHRONOUS = (
+        "synchronous",
+        "Commits at the source waited for the destination, so that none was acknowledged that"
+        " the destination does not have.",
+    )
     POSITION = "position", "The destination had replayed everything up to the fence LSN."
     TRANSACTION_ID = (
         "transaction_id",
@@ -34,11 +39,12 @@ class Proof(Enum):
 BEFORE = (Proof.POSITION, Proof.TRANSACTION_ID, Proof.IDENTITY, Proof.PREPARED)
 
 
-def before_promotion(*, fence: bool) -> dict[str, bool]:
+def before_promotion(*, fence: bool, synchronous: bool) -> dict[str, bool]:
     """Name -> whether it was shown, of a promotion that we asked for."""
-    return {Proof.FENCE.value: fence, **{proof.value: True for proof in BEFORE}}
+    found = {Proof.FENCE: fence, Proof.SYNCHRONOUS: synchronous, **dict.fromkeys(BEFORE, True)}
+    return {proof.value: shown for proof, shown in found.items()}
 
 
 def nothing_proved() -> dict[str, bool]:
     """Name -> False: somebody else promoted the destination."""
-    return {proof.value: False for proof in (Proof.FENCE, *BEFORE)}
+    return {proof.value: False for proof in (Proof.FENCE, Proof.SYNCHRONOUS, *BEFORE)}

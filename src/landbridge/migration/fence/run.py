@@ -67,7 +67,7 @@ def _drain(
         "fenced": fenced,
         "drained": now(),
         "sessions_terminated": len(source.ended),
-        "proved": before_promotion(fence=fence.is_proved),
+        "proved": before_promotion(fence=fence.is_proved, synchronous=fence.is_synchronous),
     }
 
 

@@ -11,11 +11,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import datetime
-
-import psycopg
-from psycopg import pq
 
 from ...errors import SwitchoverUndone
 from ...postgres.positions import Connection
@@ -27,12 +23,10 @@ from .overrides import Watch
 from .rivals import LEFT_REMEDY, OTHER, left_by, others_in
 from .settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, put, reload_conf, remember, require, show
 from .source import PATIENCE, SourceSide
+from .waiting import see_a_commit_wait
 
-#: A commit as large as this cannot be written, sent and replayed unseen.
-_PROBE_BYTES = 1 << 20
+#: Values of synchronous_commit with which a commit waits for no standby.
 _WEAK = ("off", "local")
-#: Seconds for which commits may hang on a standby that does not get ready.
-_PREPARE_WITHIN = 10.0
 #: Seconds for which clients, still connected, are watched for overriding the fence.
 _OBSERVE = 0.008
 #: Seconds without a writer after which commits need not wait any more.
@@ -49,6 +43,7 @@ class SyncFence:
         self.attempt = attempt
         self.source = source
         self.is_proved = True
+        self.is_synchronous = True
 
     def prepare(self) -> None:
         """Make our standby synchronous and see a commit wait for it; writes go on meanwhile."""
@@ -62,7 +57,7 @@ class SyncFence:
         if _server_value(control, SYNC_COMMIT) in _WEAK:
             values[SYNC_COMMIT] = "on"
         put(control, values)
-        self._see_a_commit_wait(time.monotonic() + _PREPARE_WITHIN)
+        see_a_commit_wait(self.source)
         # Written now, which costs two fsyncs, and read with the reload that closes.
         put(control, {READ_ONLY: "on"}, reload=False)
 
@@ -151,56 +146,6 @@ class SyncFence:
             return bool(still.movers) or still.next_xid != before.next_xid
 
         return not wait_until(came, _QUIET, 0.05)
-
-    def _is_synchronous(self) -> bool:
-        row = self.source.control.execute(
-            "SELECT sync_state FROM pg_stat_replication WHERE application_name = %s",
-            [self.task.slot],
-        ).fetchone()
-        return row == ("sync",)
-
-    def _see_a_commit_wait(self, end: float) -> None:
-        """Wait until we are synchronous and a commit of ours is seen waiting for the standby.
-
-        pg_stat_replication says `sync` as soon as the asking session knows the new names,
-        but commits begin to wait only when the checkpointer has read them too, which a
-        running checkpoint's fsync can hold up for seconds.
-        """
-        with closing(self.source.fresh()) as probe:
-            self.source.deadline.watch(probe)
-            probe.execute("SET synchronous_commit = remote_apply")
-            while not (self._is_synchronous() and self._one_waited(probe, end)):
-                self._in_time(end)
-                time.sleep(0.001)
-
-    def _in_time(self, end: float) -> None:
-        self.source.deadline.check()
-        if time.monotonic() > end:
-            raise SwitchoverUndone(
-                "the destination did not become a synchronous standby that commits wait for"
-                f" within {_PREPARE_WITHIN:.0f} s",
-                id="fence.not_synchronous",
-            )
-
-    def _one_waited(self, probe: Connection, end: float) -> bool:
-        query = (
-            "SELECT wait_event = 'SyncRep' FROM pg_stat_activity"
-            " WHERE pid = %s AND wait_event IS NOT NULL"
-        )
-        conn, waited = probe.pgconn, False
-        conn.send_query(
-            b"SELECT pg_logical_emit_message(true, 'landbridge', repeat('x', %d))" % _PROBE_BYTES
-        )
-        conn.flush()
-        while conn.is_busy():
-            row = self.source.control.execute(query, [probe.info.backend_pid]).fetchone()
-            waited = waited or row == (True,)
-            self._in_time(end)
-            conn.consume_input()
-        while (result := conn.get_result()) is not None:
-            if result.status == pq.ExecStatus.FATAL_ERROR:
-                raise psycopg.OperationalError(result.get_error_message())
-        return waited
 
 
 def _server_value(conn: Connection, name: str) -> str:

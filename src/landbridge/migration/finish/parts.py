@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 
@@ -13,6 +13,8 @@ from ...postgres.process import wait_until
 from ...postgres.slots import drop_slot_at, drop_statement
 from ..copying.job import CopyJob
 from ..fence.outcome import rest_late
+from ..fence.proof import Proof
+from ..fence.result import SwitchoverResult
 from ..fence.rivals import STANDBY
 from ..fence.settings import SYNC_NAMES, show
 from ..standby import connection
@@ -22,9 +24,6 @@ from ..standby.roles import read_only_overrides, roles_by_login
 from ..task import Task
 from . import catalog
 from .collations import CollationReport, check_collations
-
-if TYPE_CHECKING:
-    from ..switchover import SwitchoverResult
 
 Facts = dict[str, Any]
 
@@ -265,8 +264,12 @@ def _source(task: Task) -> Facts:
 def _standbys_left(task: Task) -> list[str]:
     """What takes a migration's destination out of synchronous_standby_names, if one is there.
 
-    It stays where clients kept writing, or where somebody else put it back.
+    It stays where clients kept writing, or where somebody else put it back. One that a person
+    has set goes with that person's fence.
     """
+    result = SwitchoverResult.load(task)
+    if task.request.fence == "manual" and result and result.proved.get(Proof.SYNCHRONOUS.value):
+        return []
     try:
         with task.conninfo().connect() as conn:
             if wait_until(lambda: STANDBY.search(show(conn, SYNC_NAMES)) is None, _RELOADED):
