@@ -3,7 +3,8 @@
 `rds_force_trans_ro_non_sup` is of the vendor's own kernel. What stock PostgreSQL has, the
 read-only default, every session may override; whoever does is found here by the transaction
 id that its first write takes, and ended. Until it is found it may have committed: a few
-tens of milliseconds, see EVERY.
+tens of milliseconds, see EVERY. While a migration leaves the server, commits wait for that
+one's standby (`wanted`); a session that is ended while it waits was told nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import psycopg
 
 from ...errors import LandbridgeError
 from ...migration.fence.source import SETTLE
+from ...migration.fence.waiting import PROBE
 from ...postgres.cluster import Cluster
 from .homes import connect
 
@@ -32,7 +34,7 @@ SELECT pg_terminate_backend(a.pid)
 FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
 WHERE a.backend_xid IS NOT NULL AND a.backend_type = 'client backend' AND NOT r.rolsuper
   AND NOT (%s AND a.query ~* '^\\s*(drop|truncate)\\s[^;]*;?\\s*$')
-  AND NOT (a.query = %s AND a.query_start = a.xact_start)
+  AND NOT (a.query = ANY (%s) AND a.query_start = a.xact_start)
 """
 
 
@@ -91,7 +93,7 @@ class _Watch(threading.Thread):
     def _look(self) -> None:
         if self._connection is None:
             self._connection = connect(self.post.cluster)
-        known = [self.post.may_free, SETTLE]  # a switchover's own message is no write
+        known = [self.post.may_free, [SETTLE, PROBE]]  # a switchover's own messages are no writes
         ended = self._connection.execute(_END_WRITERS, known).fetchall()
         if ended:
             _log.info("%s: %d sessions of writers ended", self._id, len(ended))

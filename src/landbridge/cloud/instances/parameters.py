@@ -1,7 +1,7 @@
 """Parameters: which an account may set, in which bounds, and what of them needs a restart.
 
 All but one are PostgreSQL's own, and go into postgresql.conf under their names.
-`rds_force_trans_ro_non_sup` is the vendor's; see `readonly`.
+`rds_force_trans_ro_non_sup` is the vendor's; see `guard`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from ..errors import CloudError
+from ..migrations import guards
 from .tables import DBInstance, Parameter
 
 FORCE_READ_ONLY = "rds_force_trans_ro_non_sup"
@@ -133,6 +134,8 @@ def modify(session: Session, instance: DBInstance, wanted: Mapping[str, str]) ->
             instance.parameters.append(Parameter(name=name, value=value))
         else:
             row.value = value
+        if name == FORCE_READ_ONLY and value == "off" and not guards.is_source(session, instance):
+            instance.awaited = None
         waits = waits or known[name].restart
     session.flush()
     instance.change()

@@ -57,6 +57,9 @@ class DBInstance(Owned, Base):
     """Why the last try did not bring the server to what is wanted."""
     carried: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """Settings that its data came with, where a migration has brought them."""
+    awaited: Mapped[str | None] = mapped_column(String(63))
+    """The standby of a migration that leaves it: while its owner has it refuse writes, commits
+    wait for that one. It stays after a success, so that what waits is never acknowledged."""
     replicator_id: Mapped[int | None] = mapped_column(ForeignKey("sealed_secret.id"))
     """The password that its read-only instances follow with."""
 

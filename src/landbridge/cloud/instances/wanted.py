@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from sqlalchemy.orm import Session
 
+from ...migration.fence.settings import READ_ONLY, SYNC_COMMIT, SYNC_NAMES, require
 from ...network import things
 from ...network.fabric import Endpoint
 from ...postgres.hotstandby import HOT_STANDBY
@@ -79,7 +80,9 @@ def read(session: Session, vault: Vault, instance: DBInstance) -> Wanted:
         _raise_to(settings, _settings(primary))
         is_forced = is_full = False
     if is_forced or is_full:
-        settings["default_transaction_read_only"] = "on"
+        settings[READ_ONLY] = "on"
+    if is_forced and instance.awaited is not None:
+        settings |= _waiting(settings, instance.awaited)
     secret = primary.replicator_id if primary else None
     return Wanted(
         id=instance.id,
@@ -149,6 +152,12 @@ def _raise_to(settings: Settings, floors: Settings) -> None:
     for name in HOT_STANDBY:
         if name in floors:
             settings[name] = max(int(settings.get(name, 0)), int(floors[name]))
+
+
+def _waiting(settings: Settings, standby: str) -> Settings:
+    """What makes commits wait until `standby` has them on disk."""
+    weak = settings.get(SYNC_COMMIT) in ("off", "local", "remote_write")
+    return {SYNC_NAMES: require(standby, ""), **({SYNC_COMMIT: "on"} if weak else {})}
 
 
 def _orders(session: Session, vault: Vault, instance: DBInstance) -> list[roles.Order]:

@@ -20,12 +20,17 @@ def active(session: Session, destination: str) -> Migration | None:
     )
 
 
+def is_source(session: Session, instance: Owned) -> bool:
+    """Whether data are migrated out of an instance."""
+    query = select(Migration).where(Migration.source_id == instance.id, Migration.is_active)
+    return session.scalar(query) is not None
+
+
 def refuse_while_source(instance: Owned, what: str) -> None:
     """CloudError IncorrectDBInstanceState while data are migrated out of an instance."""
     session = object_session(instance)
     assert session is not None
-    query = select(Migration).where(Migration.source_id == instance.id, Migration.is_active)
-    if session.scalar(query) is not None:
+    if is_source(session, instance):
         raise CloudError(
             "IncorrectDBInstanceState",
             f"data are migrated from {instance.id}: it cannot be {what} until that is over",

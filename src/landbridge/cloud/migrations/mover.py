@@ -165,7 +165,8 @@ class Mover:
             self._errand.run(Verb.RESUME, row)
         elif waits_for_us(list(task.journal.entries()), datetime.now(UTC)):
             worker.request_resume(task)
-        self._pass_on(row, task)
+        if self._is_awaited(row, task) or row.order not in (Order.SWITCH, Order.FORCED_SWITCH):
+            self._pass_on(row, task)
         self._series.setdefault(id, Series(task.folder)).add(task.read_live())
 
     def _begin(self, row: Migration) -> None:
@@ -184,6 +185,23 @@ class Mover:
             return
         with self._cloud.database.write() as session:
             settle.begun(session, self._cloud.vault, row.id, began)
+
+    def _is_awaited(self, row: Migration, task: Task) -> bool:
+        """Whether a source of ours, while it refuses writes, has its commits wait for the standby.
+
+        Not before the standby follows, and not while its server waits to be told so.
+        """
+        if row.source_id is None:
+            return True
+        with self._cloud.database.read() as session:
+            source = session.get(DBInstance, row.source_id)
+        if source is None:
+            return True
+        if task.state is State.SYNCHRONIZING and source.awaited != task.slot:
+            with self._cloud.database.write() as session:
+                settle.follows(session, row, task.slot)
+            return False
+        return source.applied == source.version
 
     def _pass_on(self, row: Migration, task: Task) -> None:
         """Tell the worker what somebody ordered."""
@@ -207,6 +225,8 @@ class Mover:
             handover.take_over(task)
             carried = brought(task)
         with self._cloud.database.write() as session:
+            if carried is None:
+                settle.came_to_nothing(session, row, task.slot)
             settle.ended(session, self._cloud.vault, row.id, carried=carried)
         self._series.pop(row.id, None)
 

@@ -44,6 +44,22 @@ def passed_on(session: Session, id: str, order: Order) -> None:
     row.touch()
 
 
+def follows(session: Session, row: Migration, standby: str) -> None:
+    """A migration's standby follows: commits at a source of ours can wait for it from now on."""
+    source = session.get(DBInstance, row.source_id) if row.source_id else None
+    if source is not None and source.awaited != standby:
+        source.awaited = standby
+        source.change()
+
+
+def came_to_nothing(session: Session, row: Migration, standby: str) -> None:
+    """A migration's standby is no more: nobody waits for it."""
+    source = session.get(DBInstance, row.source_id) if row.source_id else None
+    if source is not None and source.awaited == standby:
+        source.awaited = None
+        source.change()
+
+
 def ended(
     session: Session,
     vault: Vault,
