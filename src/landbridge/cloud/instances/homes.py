@@ -111,10 +111,15 @@ def _erase(path: Path) -> None:
 def connect(cluster: Cluster, patience: int = _PATIENCE) -> psycopg.Connection[Any]:
     """The service's own connection to a running server; may write whatever its default is.
 
+    Its commits wait for no standby: one that a migration awaits may be away.
     No function or operator of a tenant's is found in it, to be run as the superuser.
     `patience`: seconds for the connection, and for each answer.
     """
-    settings = {"default_transaction_read_only": "off", "search_path": "pg_catalog,pg_temp"}
+    settings = {
+        "default_transaction_read_only": "off",
+        "search_path": "pg_catalog,pg_temp",
+        "synchronous_commit": "local",
+    }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     conn = cluster.connect(options=options, connect_timeout=patience)
     if isinstance(conn, BoundedConnection):
