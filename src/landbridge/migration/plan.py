@@ -181,7 +181,7 @@ def _check_waived(ids: Iterable[str]) -> None:
 def _ask(source: Conninfo) -> tuple[int, str, str]:
     """Major version, name of the bootstrap superuser (role 10), system identifier."""
     try:
-        with source.connect() as conn:
+        with source.wary().connect() as conn:
             major = server_major(conn)
             if major not in MAJORS:
                 raise UsageError(

@@ -112,7 +112,7 @@ def start(task: Task, control: Control) -> Facts:
     from .standby import start_standby
 
     start_standby(task)
-    with task.cluster().connect() as conn:
+    with task.cluster().connect_warily() as conn:
         return {"replayed_lsn": plain(replay_lsn(conn))}
 
 

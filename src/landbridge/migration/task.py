@@ -175,7 +175,7 @@ class Task:
         parameters = getattr(self.request, role)
         if parameters is None:
             raise LandbridgeError(f"no {role} account was given", id="credentials.missing")
-        return Conninfo({**parameters, "passfile": str(self.passfile(role))})
+        return Conninfo({**parameters, "passfile": str(self.passfile(role))}).wary()
 
     def passfile(self, role: str) -> Path:
         return self.folder / "secrets" / f"{role}.pgpass"

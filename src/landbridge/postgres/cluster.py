@@ -29,7 +29,7 @@ from typing import Any
 import psycopg
 
 from ..errors import ServerFailed
-from . import careful, private
+from . import careful, private, wary
 from .distribution import Distribution
 from .osaccount import OsAccount
 from .process import ProcessId, start_detached, wait_until
@@ -328,6 +328,10 @@ class Cluster:
                 f"cannot connect to the server on {self.data}: {' '.join(str(error).split())}",
                 id="server.no_connection",
             ) from None
+
+    def connect_warily(self, dbname: str = "postgres", **settings: str) -> psycopg.Connection[Any]:
+        """`connect` in a session that finds nothing of what others have put into the data."""
+        return self.connect(dbname, options=wary.options(**settings))
 
     @contextlib.contextmanager
     def _socket_host(self) -> Iterator[str]:

@@ -19,6 +19,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..errors import ServerUnreachable, UsageError
+from . import wary
 from .refusal import classify, remedy
 
 # What may be shown. Everything else (password, sslpassword, options, ...) may hold a secret.
@@ -89,6 +90,7 @@ class Conninfo:
 
     parameters: Mapping[str, str]
     password: Secret | None = field(default=None)
+    is_wary: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -139,6 +141,13 @@ class Conninfo:
         """A copy that reads its password from `path` and holds none itself."""
         return replace(self, parameters={**self.parameters, "passfile": str(path)}, password=None)
 
+    def wary(self) -> Self:
+        """A copy whose sessions find nothing of what others have put into the data.
+
+        A replication connection, which runs nothing of theirs, shows settings as they are.
+        """
+        return replace(self, is_wary=True)
+
     def write_passfile(self, path: Path) -> None:
         """Store the password for this user, readable by us alone (mode 0600)."""
         secret = self.password.reveal() if self.password else ""
@@ -159,6 +168,8 @@ class Conninfo:
         found: dict[str, Any] = {**KEEPALIVE, **ours, **self.parameters}
         if self.password is not None:
             found["password"] = self.password.reveal()
+        if self.is_wary and "replication" not in more:
+            found["options"] = wary.options(found.get("options", ""))
         return {**found, **more}
 
     def render(self, **more: str) -> str:

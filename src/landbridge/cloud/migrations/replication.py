@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from ...errors import LandbridgeError
+from ...postgres import wary
 from ...postgres.cluster import Cluster
 
 #: What a connection string may show.
@@ -45,7 +46,7 @@ _RECEIVED = {False: "r.received_lsn", True: "r.flushed_lsn"}
 def read(cluster: Cluster) -> dict[str, Any] | None:
     """What the destination's server says of its stream; None while it does not answer."""
     try:
-        with cluster.connect(row_factory=dict_row) as conn:
+        with cluster.connect(options=wary.options(), row_factory=dict_row) as conn:
             is_13 = conn.info.server_version >= 130000
             query = _QUERY.replace("{received}", _RECEIVED[is_13])
             found: Any = conn.execute(query.encode()).fetchone()

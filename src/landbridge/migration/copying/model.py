@@ -63,7 +63,7 @@ class CopySpec:
 
     @property
     def conninfo(self) -> Conninfo:
-        return Conninfo(self.source, self.password)
+        return Conninfo(self.source, self.password).wary()
 
     @property
     def path(self) -> Path:

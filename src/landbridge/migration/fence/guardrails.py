@@ -92,7 +92,7 @@ def _destination(view: View) -> Rails:
         )  # fmt: skip
         return
     try:
-        conn = view.task.cluster().connect()
+        conn = view.task.cluster().connect_warily()
     except ServerFailed as error:
         yield Guardrail("switchover.no_destination", Level.ERROR, error.message)
         return

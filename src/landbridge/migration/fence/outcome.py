@@ -41,7 +41,7 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
     not be done there is tried again by `rest_late`, for which the attempt stays open.
     """
     cluster = task.cluster()
-    with cluster.connect() as conn:
+    with cluster.connect_warily() as conn:
         if not wait_until(lambda: not in_recovery(conn), _WITHIN):
             raise ServerFailed(f"the destination is still recovering: {cluster.last_words()}")
         timeline = identity(conn).timeline

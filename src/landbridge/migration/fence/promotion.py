@@ -25,7 +25,7 @@ class Destination:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.conn: Connection = cluster.connect()
+        self.conn: Connection = cluster.connect_warily()
 
     def close(self) -> None:
         self.conn.close()
@@ -61,7 +61,7 @@ class Destination:
     def _open(self) -> Connection:
         # Replay may end a session on a standby whose snapshot is in its way.
         if self.conn.broken:
-            self.conn = self.cluster.connect()
+            self.conn = self.cluster.connect_warily()
         return self.conn
 
 

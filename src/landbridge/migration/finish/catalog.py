@@ -14,16 +14,18 @@ from ...postgres.cluster import Cluster
 Connection = psycopg.Connection[Any]
 
 #: Values a role or a database may carry must not bind the work on the destination.
-_UNBOUND = (
-    "-c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0"
-    " -c idle_in_transaction_session_timeout=0"
-)
+_UNBOUND = {
+    "default_transaction_read_only": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
 
 
 @contextmanager
 def session(cluster: Cluster, dbname: str = "postgres") -> Iterator[Connection]:
     """A superuser's session on the destination that no setting of a role or database binds."""
-    conn = cluster.connect(dbname, options=_UNBOUND)
+    conn = cluster.connect_warily(dbname, **_UNBOUND)
     try:
         yield conn
     finally:

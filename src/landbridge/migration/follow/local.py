@@ -72,7 +72,7 @@ class LocalWatch:
 
     def _view(self) -> LocalView:
         if self._conn is None or self._conn.closed:
-            self._conn = self._cluster.connect(self._dbname)
+            self._conn = self._cluster.connect_warily(self._dbname)
         query = _QUERY.replace("{paused}", _PAUSED[self._cluster.distribution.major >= 14])
         row = self._conn.execute(query.encode()).fetchone()
         assert row is not None

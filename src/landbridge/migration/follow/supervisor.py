@@ -141,7 +141,7 @@ class Supervisor:
     def _unpause(self) -> None:
         self._raise_parameters()
         floors = configuration.recall(self._task).floors
-        with self._cluster.connect(dbname(self._task)) as conn:
+        with self._cluster.connect_warily(dbname(self._task)) as conn:
             running = hot_standby_parameters(conn)
         lower = {name: value for name, value in running.items() if value < floors.get(name, 0)}
         if lower:

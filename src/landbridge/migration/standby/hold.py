@@ -83,7 +83,7 @@ class Hold:
             self._target = None
             _write(self.task, target=None)
         cluster = self.task.cluster()
-        with cluster.connect(dbname(self.task)) as conn:
+        with cluster.connect_warily(dbname(self.task)) as conn:
             _wait_replayed(cluster, conn, Lsn(max(0, goal - _CLOSE)))
             conn.execute("SELECT pg_wal_replay_pause()")
             # The record in hand is still replayed.
@@ -111,7 +111,7 @@ class Hold:
             },
         )
         cluster = self.task.cluster()
-        with cluster.connect(dbname(self.task)) as conn:
+        with cluster.connect_warily(dbname(self.task)) as conn:
             _wait_replayed(cluster, conn, lsn)
 
 
@@ -178,7 +178,10 @@ def _let_go(task: Task, mark: dict[str, Any]) -> None:
     cluster = task.cluster()
     if mark["target"] is not None:
         reconfigure(task, {})
-    with contextlib.suppress(LandbridgeError, psycopg.Error), cluster.connect(dbname(task)) as conn:
+    with (
+        contextlib.suppress(LandbridgeError, psycopg.Error),
+        cluster.connect_warily(dbname(task)) as conn,
+    ):
         if mark["target"] is None:
             conn.execute("SELECT pg_wal_replay_resume() WHERE pg_is_in_recovery()")
         # Whoever watches shall not take the beginning for a broken line.

@@ -34,7 +34,7 @@ def start_standby(task: Task) -> None:
             _learn(task)
         configuration.write_standby(task)
     _start(task, cluster)
-    with cluster.connect(dbname(task)) as conn:
+    with cluster.connect_warily(dbname(task)) as conn:
         if not in_recovery(conn):
             raise LandbridgeError(
                 f"the server on {cluster.data} is no standby", id="start.not_a_standby"

@@ -39,7 +39,7 @@ def check_pages(cluster: Cluster, dbname: str, result: Verification) -> None:
     `failures` has file, block and relation of at most five damaged blocks a file, which is
     what the server reports. Raises ReplicationFailed, ServerFailed.
     """
-    with cluster.connect(dbname) as conn:
+    with cluster.connect_warily(dbname) as conn:
         enabled = conn.execute("SHOW data_checksums").fetchone() == ("on",)
         version = conn.info.server_version
     if not enabled:
@@ -90,10 +90,10 @@ def relation(cluster: Cluster, dbname: str, path: str) -> str | None:
     match = _PATH.match(path)
     if match is None:
         return None
-    with contextlib.suppress(psycopg.Error, StopIteration), cluster.connect(dbname) as conn:
+    with contextlib.suppress(psycopg.Error, StopIteration), cluster.connect_warily(dbname) as conn:
         query = "SELECT datname FROM pg_database WHERE oid = %s::oid"
         (name_of,) = next(conn.execute(query, [match["db"]]))
-        with cluster.connect(name_of) as there:
+        with cluster.connect_warily(name_of) as there:
             query = (
                 "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n"
                 " ON n.oid = c.relnamespace WHERE c.oid = pg_filenode_relation(%s::oid, %s::oid)"

@@ -93,7 +93,7 @@ def sides(task: Task) -> tuple[Side, Side]:
 
 def destination_side(task: Task) -> Side:
     """The destination, as its superuser over the private socket."""
-    return Side("destination", task.cluster().connect)
+    return Side("destination", task.cluster().connect_warily)
 
 
 @contextlib.contextmanager
