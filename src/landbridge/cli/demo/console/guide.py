@@ -200,7 +200,7 @@ class Guide:
         a.locator("dialog[open]").get_by_role("button", name="Terminate").click()
         _see(a, "ended.")
         _press(b, "Switchover")
-        b.locator("dialog[open] input[type=checkbox]").first.wait_for()
+        b.locator("dialog[open] #readiness .figures").wait_for(timeout=_PATIENCE)
         for box in b.locator("dialog[open] input[type=checkbox]").all():
             box.check()
         yield Shown("3-11-switchover", "B: the Switchover dialog", b)
