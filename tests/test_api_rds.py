@@ -161,6 +161,24 @@ def ids(world: World) -> tuple[str, str]:
     return first, second
 
 
+@pytest.fixture(scope="module")
+def opened(world: World, ids: tuple[str, str]) -> tuple[str, str]:
+    """The two instances, the first with the account `mover`, whom its whitelist admits."""
+    first, second = ids
+    world.call(
+        "CreateAccount", dbinstance_id=first, account_name="mover", account_password=PASSWORD,
+        account_type="Super", account_description="For the migration",
+    )  # fmt: skip
+    world.until(lambda: world.account(first, "mover").account_status == "Available")
+    assert "no pg_hba.conf entry" in world.psql(second, first, "SELECT 1").stderr
+    world.call(
+        "ModifySecurityIps", dbinstance_id=first, security_ips="10.10.0.0/16",
+        dbinstance_iparray_name="migration",
+    )  # fmt: skip
+    world.until(lambda: world.psql(second, first, "SELECT 1").stdout == "1\n")
+    return ids
+
+
 def test_an_instance_comes_up_and_says_what_it_is(world: World, ids: tuple[str, str]) -> None:
     first, _ = ids
     row = world.attribute(first)
@@ -215,34 +233,25 @@ def test_another_account_sees_nothing_of_it(world: World, ids: tuple[str, str]) 
         )
 
 
-def test_whitelist_and_privileged_account_open_the_way(world: World, ids: tuple[str, str]) -> None:
-    first, second = ids
-    world.call(
-        "CreateAccount", dbinstance_id=first, account_name="mover", account_password=PASSWORD,
-        account_type="Super", account_description="For the migration",
-    )  # fmt: skip
-    world.until(lambda: world.account(first, "mover").account_status == "Available")
+def test_whitelist_and_privileged_account_open_the_way(
+    world: World, opened: tuple[str, str]
+) -> None:
+    first, _ = opened
     account = world.account(first, "mover")
     assert (account.account_type, account.create_role, account.replication) == ("Super", "t", "t")
     assert (account.bypass_rls, account.account_description) == ("f", "For the migration")
-    assert "no pg_hba.conf entry" in world.psql(second, first, "SELECT 1").stderr
-    world.call(
-        "ModifySecurityIps", dbinstance_id=first, security_ips="10.10.0.0/16",
-        dbinstance_iparray_name="migration",
-    )  # fmt: skip
-    world.until(lambda: world.psql(second, first, "SELECT 1").stdout == "1\n")
     body = world.call("DescribeDBInstanceIPArrayList", dbinstance_id=first)
     listed = {r.dbinstance_iparray_name: r.security_iplist for r in body.items.dbinstance_iparray}
     assert listed == {"default": "127.0.0.1", "migration": "10.10.0.0/16"}
-    _close_sessions(world, ids)
+    _close_sessions(world, opened)
     again = {"account_name": "mover", "account_password": PASSWORD}
     world.refused("InvalidAccountName.Duplicate", "CreateAccount", dbinstance_id=first, **again)
     weak = {"account_name": "other", "account_password": "weak"}
     world.refused("InvalidAccountPassword.Malformed", "CreateAccount", dbinstance_id=first, **weak)
 
 
-def test_sessions_are_seen_and_one_is_ended(world: World, ids: tuple[str, str]) -> None:
-    first, second = ids
+def test_sessions_are_seen_and_one_is_ended(world: World, opened: tuple[str, str]) -> None:
+    first, second = opened
     where = {"DBInstanceId": first}
 
     def asleep() -> dict[str, Any] | None:
@@ -282,8 +291,8 @@ def test_sessions_are_seen_and_one_is_ended(world: World, ids: tuple[str, str]) 
     assert (done["action"], done["resource"]) == ("landbridge.TerminateSession", first)
 
 
-def test_the_log_is_told_by_time_newest_first(world: World, ids: tuple[str, str]) -> None:
-    first, second = ids
+def test_the_log_is_told_by_time_newest_first(world: World, opened: tuple[str, str]) -> None:
+    first, second = opened
     hidden = "CREATE ROLE x PASSWORD 'hunter2' CREATE NOTHING"
     for statement in ("SELECT 'early'/0", *["SELECT 1/0"] * 30, hidden):
         assert world.psql(second, first, statement).returncode == 1
@@ -455,10 +464,10 @@ def _listed(world: World, id: str) -> bool:
     return bool(body.items.dbinstance)
 
 
-def test_no_password_is_in_the_log_or_the_database(world: World, ids: tuple[str, str]) -> None:
+def test_no_password_is_in_the_log_or_the_database(world: World, opened: tuple[str, str]) -> None:
     state = world.running.state
     files = [world.running.log, *(state / "cloud").iterdir()]
-    files += [state / "instances" / id / "data.landbridge/server.log" for id in ids]
+    files += [state / "instances" / id / "data.landbridge/server.log" for id in opened]
     for file in files:
         if file.is_file():
             assert PASSWORD.encode() not in file.read_bytes(), file
