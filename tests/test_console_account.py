@@ -122,5 +122,6 @@ def test_pages_of_the_account_are_accessible(ann: Person) -> None:
         ann.look(f"account-{page}")
     ann.go("account", "users")
     ann.press("Create User")
+    ann.page.locator("dialog[open]").wait_for()
     ann.page.keyboard.press("Escape")
-    assert not ann.page.locator("dialog[open]").count()
+    ann.page.locator("dialog[open]").wait_for(state="detached")
