@@ -30,9 +30,8 @@ def take_over(task: Task) -> None:
         with connect(cluster) as conn:
             _ensure_superuser(conn)
         cluster.superuser = BOOTSTRAP_SUPERUSER
-        with connect(cluster) as conn:
-            _demote_others(conn)
     with connect(cluster) as conn:
+        _demote_others(conn)  # also where the first of them is called like ours
         roles.ensure_service(conn)
     _remove_aside(task)
 
