@@ -10,7 +10,10 @@ import pytest
 from fix_api import Running
 from fix_console import Member, Person, Surfer, member
 from fix_party import SOON, Party
+from landbridge.cloud import Cloud
+from landbridge.cloud.bandwidth import BandwidthPlan
 from landbridge.postgres.process import wait_until
+from landbridge.store import utcnow
 
 BJ, HZ = "cn-beijing", "cn-hangzhou"
 
@@ -236,7 +239,16 @@ def test_each_rule_of_a_cen_is_said_beside_its_field(
     assert reply.status == 422 and f'id="field-{field}-error"' in reply.text
 
 
-def test_pages_of_a_plan_and_what_is_refused_of_it(inside: Surfer, ann_user: Member) -> None:
+def _let_expire(service: Running, plan: str) -> None:
+    cloud = Cloud.open(service.state)
+    with cloud.database.write() as session:
+        session.get_one(BandwidthPlan, plan).expires_at = utcnow()
+    cloud.close()
+
+
+def test_pages_of_a_plan_and_what_is_refused_of_it(
+    service: Running, inside: Surfer, ann_user: Member
+) -> None:
     party = Party(ann_user.tenant)
     cen = party.cen()
     at = f"/console/cen/{cen}/bandwidth-plans"
@@ -254,6 +266,13 @@ def test_pages_of_a_plan_and_what_is_refused_of_it(inside: Surfer, ann_user: Mem
     assert inside.send(f"{at}/{plan}/renew", {"OrderTime": "1y"}).status == 303
     page = inside.get(at).text
     assert "30 Mbit/s" in page and "Auto-renewal" not in page
+    _let_expire(service, plan)
+    page = inside.get(at).text
+    assert "Expired" in page and "only 1 kbit/s passes until it is renewed" in page
+    refused = inside.send(f"{at}/{plan}/bandwidth", {"Bandwidth": "40"})
+    assert refused.status == 422 and "expired on" in refused.text
+    assert inside.send(f"{at}/{plan}/renew", {"OrderTime": "1m"}).status == 303
+    assert "Expired" not in inside.get(at).text
     assert inside.send(f"{at}/{plan}/delete", {"confirm": "plan"}).status == 422
     assert inside.send(f"/console/cen/{cen}/delete", {"confirm": cen}).status == 422  # has a plan
     assert inside.send(f"{at}/{plan}/delete", {"confirm": plan}).status == 303
