@@ -28,6 +28,7 @@ from landbridge.migration.states import State
 
 HZ = "cn-hangzhou"
 PASSWORD = Secret("Kiebitz-3_ruft")
+NAMES = "synchronous_standby_names"
 
 
 @dataclass
@@ -238,6 +239,43 @@ def test_the_source_is_neither_restarted_resized_nor_deleted_meanwhile(world: Wo
     refused("IncorrectDBInstanceState", lambda: resize(world.target))
     settle.ended(world.session, world.cloud.vault, row.id, words="cancelled")
     lifecycle.restart(world.source)
+
+
+def test_commits_of_a_source_that_refuses_writes_wait_while_somebody_follows_it(
+    world: World,
+) -> None:
+    from landbridge.cloud.instances import parameters
+    from landbridge.cloud.instances import wanted as goal
+
+    def names() -> Any:
+        settings = goal.read(world.session, world.cloud.vault, world.source).settings
+        assert settings["synchronous_commit"] == ("on" if NAMES in settings else "off")
+        return settings.get(NAMES)
+
+    def force(value: str) -> None:
+        parameters.modify(world.session, world.source, {parameters.FORCE_READ_ONLY: value})
+
+    parameters.modify(world.session, world.source, {"synchronous_commit": "off"})
+    world.join()
+    world.assess()
+    row = world.migrate()
+    force("on")
+    assert names() is None  # there is nobody yet
+    before = world.source.version
+    settle.follows(world.session, row, "landbridge_m_1")
+    settle.follows(world.session, row, "landbridge_m_1")
+    assert (names(), world.source.version) == ('FIRST 1 ("landbridge_m_1")', before + 1)
+    force("off")
+    assert names() is None
+    force("on")
+    settle.came_to_nothing(world.session, row, "landbridge_m_1")
+    assert names() is None
+    settle.follows(world.session, row, "landbridge_m_2")
+    settle.ended(world.session, world.cloud.vault, row.id, carried={})
+    assert names() == 'FIRST 1 ("landbridge_m_2")'  # what waits is never acknowledged
+    force("off")
+    force("on")
+    assert names() is None
 
 
 def test_an_address_leads_to_an_instance_only_where_the_network_does(world: World) -> None:
