@@ -40,7 +40,8 @@ pytestmark = [
     ),
 ]
 
-SOURCE, TARGET, OTHER, STRANGER = "10.10.1.10", "10.20.1.10", "10.20.1.11", "10.30.1.10"
+SOURCE, TARGET, OTHER, LONE = "10.10.1.10", "10.20.1.10", "10.20.1.11", "10.20.1.12"
+STRANGER = "10.30.1.10"
 MBITS = 40
 
 
@@ -50,7 +51,7 @@ def on_a_host(work: Callable[[], T]) -> T:
     def there() -> T:
         for words in (
             "link set lo up",
-            *(f"addr add {a}/32 dev lo" for a in (SOURCE, TARGET, OTHER, STRANGER)),
+            *(f"addr add {a}/32 dev lo" for a in (SOURCE, TARGET, OTHER, LONE, STRANGER)),
         ):
             subprocess.run(["ip", *words.split()], check=True)
         return work()
@@ -160,6 +161,7 @@ def test_the_procedure_over_a_network_of_somebody_else(without_proxy: None) -> N
 
 def from_instance_to_instance(two: Far) -> None:
     a, b = two.a, two.b
+    assert_unattached_is_closed(two)
     _, refused = two.assess()
     assert f"lacks {b.cidr}" in refused and refused.endswith("*Migrate check failure*")
     a.admit(b.cidr)
@@ -194,6 +196,19 @@ def from_instance_to_instance(two: Far) -> None:
     copied = evidence["full_copy"]
     assert copied["wire_bytes"] > 25_000_000
     assert copied["wire_bytes"] * 8 / copied["seconds"] < MBITS * 1.02e6, copied
+
+
+def assert_unattached_is_closed(two: Far) -> None:
+    """However a destination names what is in no CEN of its own, by this host it would reach it."""
+    lone = Site(two.running.tenant("eve"), "10.20.0.0/16")
+    lone.build_network()
+    lone.id = lone.order(private_ip_address=LONE)
+    lone.until("Running")
+    eve = copy(two)
+    eve.b = lone
+    for name in (SOURCE, f"::ffff:{SOURCE}"):
+        _, refused = eve.assess(source_ip_address=name, source_category="other")
+        assert "nothing that is attached leads" in refused, refused
 
 
 def assert_measured(tenant: Tenant) -> None:

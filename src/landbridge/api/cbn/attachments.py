@@ -195,7 +195,7 @@ ACTIONS = (
             *TOKENS,
         ),
         differences="There are no network interfaces. StatusReason, an addition, says why an"
-        " attachment waits.",
+        " attachment waits, or on an external network what was found at it.",
     ),
     Action(
         Product.CBN,

@@ -196,7 +196,8 @@ ACTIONS = (
             ),
             *TOKENS,
         ),
-        differences="BytesToPeer, BytesFromPeer and StatusReason are additions.",
+        differences="BytesToPeer, BytesFromPeer and StatusReason are additions."
+        " The last says why a connection waits, or on an external network what was found at it.",
     ),
     Action(
         Product.CBN,

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...errors import LandbridgeError, ServerFailed
-from ...network.fabric import Bandwidth, Endpoint, Fabric, Outcome
+from ...network.fabric import Bandwidth, Endpoint, Fabric, Isolation, Outcome
 from ...postgres.cluster import Cluster
 from ...postgres.conninfo import Secret
 from ...postgres.osaccount import OsAccount, clean_environment
@@ -29,7 +29,7 @@ from ..instances import wanted
 from ..instances.homes import Homes, programs
 from ..instances.tables import DBInstance
 from ..vpcs import Vpc
-from .place import Job, Verb
+from .place import NOWHERE, Job, Verb
 from .tables import Assessment, Migration
 
 #: Seconds between two looks at whether we shall end.
@@ -93,6 +93,8 @@ class Errand:
         answer = self._send(fabric, row.instance_id, job, within)
         if (error := answer.get("error")) is not None:
             message = error.pop("message")
+            if error["id"] in NOWHERE:
+                raise NotReached(message)
             raise LandbridgeError(message, **error)
         return answer
 
@@ -124,6 +126,7 @@ class Errand:
             through=tuple(shut_in.command(cluster, goal.limits)),
             ending=tuple(ending.command(instance.id, account)) if is_own(account) else (),
             max_rate=_max_rate(session, fabric, instance.id, row.source_id),
+            closed=_closed(session, fabric, instance.id),
             is_managed=row.source_id is not None,
             source_cidrs=self._cidrs(session, row.source_id),
             cidrs=self._cidrs(session, instance.id),
@@ -216,6 +219,18 @@ def _max_rate(session: Session, fabric: Fabric, destination: str, source: str | 
         raise NotReached(verdict.reason)
     line = topology.line_of(source, destination)
     return line.rate // 8 if line else None
+
+
+def _closed(session: Session, fabric: Fabric, destination: str) -> tuple[str, ...]:
+    """Addresses of instances that only the model keeps from a destination."""
+    if fabric.capabilities().isolation is not Isolation.NONE:
+        return ()
+    topology = network.wanted(session).topology
+    return tuple(
+        str(it.address)
+        for it in topology.instances.values()
+        if not topology.verdict(destination, it.id).reaches
+    )
 
 
 def _hba(goal: wanted.Wanted, endpoint: Endpoint) -> str:

@@ -33,6 +33,8 @@ from .source import is_of_the_machine
 #: Roles of the service's own, which a source from elsewhere must not bring along.
 RESERVED = ("alicloud_rds_admin", "aurora", "replicator", "monitor")
 
+#: What is said of a source that is not even tried.
+NOWHERE = ("source.machine", "source.closed")
 
 #: Seconds to wait for another process that begins the same migration.
 _PATIENCE = 60.0
@@ -83,6 +85,8 @@ class Job:
     """What ends the programs that it leaves."""
     max_rate: int | None = None
     """Bytes per second that the copy keeps to."""
+    closed: tuple[str, ...] = ()
+    """Addresses to which nothing that is attached leads, though this place would reach them."""
     is_managed: bool = False
     """Whether the source is an instance of this control plane."""
     source_cidrs: tuple[str, ...] | None = None
@@ -94,12 +98,13 @@ class Job:
         return json.dumps(asdict(self))
 
     def conninfo(self) -> Conninfo:
-        """The source; UsageError (source.machine) if its name leads to this very host."""
+        """The source; UsageError (source.machine, source.closed) if its name leads to this very
+        host or to an instance that is not for this one."""
         whole = Conninfo(self.source).with_password(Secret(self.password))
-        return whole if self.is_managed else _pinned(whole)
+        return whole if self.is_managed else _pinned(whole, self.closed)
 
 
-def _pinned(whole: Conninfo) -> Conninfo:
+def _pinned(whole: Conninfo, closed: tuple[str, ...]) -> Conninfo:
     """The source by the address that its name has now, so that it leads nowhere else later."""
     try:
         found = socket.getaddrinfo(whole.host, whole.port, type=socket.SOCK_STREAM)
@@ -108,6 +113,8 @@ def _pinned(whole: Conninfo) -> Conninfo:
     address = str(found[0][4][0])
     if is_of_the_machine(address):
         raise UsageError(f"{whole.host} is no name of another host", id="source.machine")
+    if address.removeprefix("::ffff:") in closed:
+        raise UsageError(f"nothing that is attached leads to {whole.host}", id="source.closed")
     return whole.with_(hostaddr=address)
 
 
@@ -202,7 +209,7 @@ def main() -> int:
 
 def _read() -> Job:
     raw = json.load(sys.stdin)
-    for name in ("source_cidrs", "cidrs", "through", "ending"):
+    for name in ("source_cidrs", "cidrs", "through", "ending", "closed"):
         raw[name] = tuple(raw[name]) if raw[name] is not None else None
     return Job(**raw)
 
