@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -163,17 +164,26 @@ def test_more_calls_than_can_wait_are_told_to_come_back(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "_MOST", 2)
+    go_on, answered = threading.Event(), Service.answer
+    monkeypatch.setattr(Service, "answer", lambda *a: go_on.wait(20) and answered(*a))
 
     async def scenario() -> None:
         async with a_service(cloud) as here:
-            slow = [await here.connect() for _ in range(2)]
-            for line in slow:
-                line[1].write(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 1\r\n\r\n")
+            waiting = [await here.connect() for _ in range(2)]
+            for line in waiting:
+                line[1].write(_ASK)
             await asyncio.sleep(0.1)
             assert await here.told(_ASK) == (503, "ServiceUnavailable")
+            go_on.set()
+            for line in waiting:
+                assert await answer(line) == (400, "MissingParameter")
+            slow = [await here.connect() for _ in range(3)]
+            for line in slow:  # whoever lets a body take long keeps nobody out
+                line[1].write(b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 1\r\n\r\n")
+            await asyncio.sleep(0.1)
+            assert await here.told(_ASK) == (400, "MissingParameter")
             for line in slow:
                 line[1].write(b"=")
                 assert await answer(line) == (400, "InvalidParameter")
-            assert await here.told(_ASK) == (400, "MissingParameter")
 
     asyncio.run(scenario())

@@ -85,17 +85,17 @@ class Application:
     async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive) -> Answer:
         if scope["method"] not in _METHODS:
             raise CloudError("UnsupportedHTTPMethod")
-        if self._calls >= _MOST:
+        request = Request(
+            method=scope["method"],
+            headers=headers,
+            query_string=scope["query_string"],
+            body=await self._body(headers, receive),
+            source=scope["client"][0] if scope["client"] else "",
+        )
+        if self._calls >= _MOST:  # not those that are arriving: anybody can let them take long
             raise CloudError("ServiceUnavailable")
         self._calls += 1
         try:
-            request = Request(
-                method=scope["method"],
-                headers=headers,
-                query_string=scope["query_string"],
-                body=await self._body(headers, receive),
-                source=scope["client"][0] if scope["client"] else "",
-            )
             threads = self._lanes[self._service.lane(request)]
             run = asyncio.get_running_loop().run_in_executor
             return await run(threads, self._service.answer, request)
