@@ -10,6 +10,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Any
 
+from ..errors import ServerFailed
+from ..postgres import careful
 from ..postgres.cluster import Cluster
 from ..postgres.lsn import Lsn
 from ..postgres.positions import Connection, flush_lsn
@@ -19,6 +21,8 @@ from .task import Task
 
 #: Bytes of WAL that are read at once.
 _PIECE = 16 * 2**20
+#: Bytes of a history file: a line for each timeline.
+_HISTORY = 1 << 20
 
 
 def diverged(task: Task, source: Connection, fork: Lsn, timeline: int) -> list[dict[str, Any]]:
@@ -48,11 +52,19 @@ def fork_of(cluster: Cluster, timeline: int) -> Lsn:
 def branch_of(cluster: Cluster, timeline: int) -> tuple[int, Lsn]:
     """The timeline that `timeline` branched off, and where, from its history file.
 
-    Lines of `parent<TAB>position<TAB>reason`, the last being the latest.
+    Lines of `parent<TAB>position<TAB>reason`, the last being the latest. Raises ServerFailed
+    (server.no_history) where there is no such file.
     """
-    text = (cluster.data / "pg_wal" / f"{timeline:08X}.history").read_text()
-    lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
-    return int(lines[-1][0]), Lsn.parse(lines[-1][1])
+    name = f"pg_wal/{timeline:08X}.history"
+    try:
+        text = careful.read(cluster.data, name, _HISTORY).decode()
+        lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
+        return int(lines[-1][0]), Lsn.parse(lines[-1][1])
+    except (OSError, ValueError, IndexError) as problem:
+        raise ServerFailed(
+            f"{cluster.data / name} does not say where its timeline begins: {problem}",
+            id="server.no_history",
+        ) from None
 
 
 def _commits(task: Task, start: Lsn, end: Lsn, timeline: int, layout: Layout) -> list[Record]:

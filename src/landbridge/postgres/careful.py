@@ -32,6 +32,8 @@ def read(root: Path, name: str, most: int = SMALL) -> bytes:
 def opened(root: Path, name: str) -> Iterator[int]:
     """A plain file below `root`, to be read; OSError, also for a link on the way."""
     *folders, last = name.split("/")
+    if ".." in (*folders, last):
+        raise OSError(errno.EINVAL, "no name below a folder", name)
     with contextlib.ExitStack() as stack:
         folder = _open(stack, root, _FOLDER)
         for part in folders:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Self
 
-from ...postgres import positions
+from ...postgres import careful, positions
 from ...postgres.cluster import Cluster
 from ...postgres.lsn import Lsn, wal_file_name
 from ...postgres.walrecords import Layout, records
@@ -19,8 +20,8 @@ _PIECE = 32 << 20
 class CommitLog:
     """Commit records from `start`, the beginning of a record, on; it grows with each `read`."""
 
-    def __init__(self, folder: Path, layout: Layout, timeline: int, start: Lsn) -> None:
-        self._folder = folder
+    def __init__(self, data: Path, layout: Layout, timeline: int, start: Lsn) -> None:
+        self._data = data
         self._layout = layout
         self._timeline = timeline
         self._start = self._next = start
@@ -37,7 +38,7 @@ class CommitLog:
         ).fetchone()
         assert row is not None
         timeline = positions.identity(conn).timeline
-        return cls(cluster.data / "pg_wal", Layout(*row), timeline, start)
+        return cls(cluster.data, Layout(*row), timeline, start)
 
     def read(self, end: Lsn) -> None:
         """Take in the WAL up to `end`. FileNotFoundError if a part of it has been recycled."""
@@ -75,8 +76,7 @@ class CommitLog:
             number, offset = divmod(position, self._layout.segment)
             count = min(end - position, self._layout.segment - offset)
             name = wal_file_name(self._timeline, number, self._layout.segment)
-            with (self._folder / name).open("rb") as file:
-                file.seek(offset)
-                found += file.read(count)
+            with careful.opened(self._data, f"pg_wal/{name}") as file:
+                found += os.pread(file, count, offset)
             position += count
         return bytes(found)

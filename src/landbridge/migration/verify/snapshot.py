@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...postgres import careful
 from ...postgres.cluster import Cluster
 from .sides import RECENT, Connection, Held
 
 #: So many transactions between two snapshots: far apart, no need to look.
 _FAR = 100_000
+#: Bytes of an exported snapshot: 15 for each transaction; a standby keeps track of 65 for each
+#: of the source's processes.
+_MOST = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ def _exported_running(cluster: Cluster, exported: str, xmax: int) -> frozenset[i
     txid_current_snapshot() does not list them on a standby; the file of the exported
     snapshot does (`sxp` lines), as 32-bit numbers. They are widened by `xmax`.
     """
-    lines = (cluster.data / "pg_snapshots" / exported).read_text().splitlines()
+    text = careful.read(cluster.data, f"pg_snapshots/{exported}", _MOST).decode()
+    lines = text.splitlines()
     short = [int(line[4:]) for line in lines if line.startswith(("sxp:", "xip:"))]
     return frozenset(xmax - ((xmax - x) % 2**32) for x in short)
 
