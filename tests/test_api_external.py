@@ -139,6 +139,29 @@ def test_an_instance_lies_at_an_address_of_this_host(serve: Serve, servers: Serv
     assert not list(state.glob("[!s]*")), "all but the log that the test keeps there"
 
 
+@pytest.mark.slow
+def test_a_read_only_instance_follows_on_the_same_host(serve: Serve, servers: Servers) -> None:
+    major = max((m for m in majors() if "pg_basebackup" in find(m).tools), default=0)
+    if not major:
+        pytest.skip("no pg_basebackup")
+
+    def work() -> None:
+        running = serve(servers.root, "--network", "external")
+        site = Site(running.tenant("ben"), "10.20.0.0/16", major)
+        site.build()
+        site.until("Running")
+        standby = replace(site, id=site.rds(
+            "CreateReadOnlyDBInstance", region_id=HZ, zone_id=f"{HZ}-h", dbinstance_id=site.id,
+            engine_version=f"{site.major}.0", dbinstance_class="pg.n2.1c.1m",
+            dbinstance_storage=20, pay_type="Postpaid", category="Basic", v_switch_id=site.vswitch,
+        ).dbinstance_id)  # fmt: skip
+        standby.until("Running")
+        assert (site.address()[0], standby.address()[0]) == (TARGET, OTHER)
+        site.rds("DeleteDBInstance", dbinstance_id=standby.id)
+
+    on_a_host(work)
+
+
 def landbridge(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "landbridge.cli", *map(str, words)],

@@ -107,9 +107,7 @@ class ExternalDriver:
     def ensure_attachment(self, attachment: Attachment) -> None:
         """Also tries the servers of its VPC, for `seen`."""
         self._keep(attachment)
-        places = [
-            it for it in self._every(Instance) if self._things[it.vswitch].vpc == attachment.vpc
-        ]
+        places = [it for it in self._every(Instance) if self._vpc(it) == attachment.vpc]
         answered = sum(_answers(it) for it in places)
         with self._lock:
             self._seen[attachment.id] = Seen(datetime.now(UTC), answered, len(places))
@@ -224,9 +222,16 @@ class ExternalDriver:
             raise NetworkFailed(f"instance {id} has no place", id="network.missing")
         return found
 
+    def _vpc(self, instance: Instance) -> str:
+        """The VPC that an instance lies in. NetworkFailed while we were not told of its vSwitch."""
+        found = self._things.get(instance.vswitch)
+        if not isinstance(found, Vswitch):
+            raise NetworkFailed(f"{instance.id} has no vSwitch yet", id="network.missing")
+        return found.vpc
+
     def _are_joined(self, client: str, server: str) -> bool:
         """Whether two instances share a VPC, or their VPCs a router or the ends of a line."""
-        vpcs = [self._things[self._instance(id).vswitch].vpc for id in (client, server)]
+        vpcs = [self._vpc(self._instance(id)) for id in (client, server)]
         routers = [
             a.transit_router for vpc in vpcs for a in self._every(Attachment) if a.vpc == vpc
         ]
