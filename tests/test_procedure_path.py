@@ -536,3 +536,21 @@ def test_worker_ends_on_a_signal_though_its_step_hears_nothing(tmp_path: Path) -
     world.unblock("start")
     assert Worker(task, world).end() is State.FINISHED
     assert world.log.count("copy") == 1
+
+
+def test_switchover_that_begins_while_a_worker_is_told_to_end_is_let_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "GRACE", 0.2)
+    ended, left = threading.Event(), threading.Event()
+    monkeypatch.setattr(worker.os, "_exit", lambda code: (ended.set(), left.set()))
+    task = SimpleNamespace(state=State.SYNCHRONIZING)
+    thread = threading.Thread(
+        target=worker._cut_off, args=(cast(Task, task), [signal.SIGTERM], left)
+    )
+    thread.start()
+    task.state = State.FENCING  # within the grace
+    assert not ended.wait(1)
+    task.state = State.PROMOTED
+    assert ended.wait(5)
+    thread.join(5)

@@ -196,10 +196,12 @@ def _cut_off(task: Task, caught: list[int], left: threading.Event) -> None:
     next worker looks at reality first.
     """
     while not left.wait(_LOOK):
-        if caught and may_be_cut_off(task):
-            if not left.wait(GRACE):
-                os._exit(128 + caught[0])
+        if not caught:
+            continue
+        if left.wait(GRACE):
             return
+        if may_be_cut_off(task):  # looked at last: a switchover may have begun meanwhile
+            os._exit(128 + caught[0])
 
 
 def may_be_cut_off(task: Task) -> bool:
