@@ -92,7 +92,9 @@ class Form:
 
     def refuse(self, problem: CloudError) -> int:
         """Say a refusal beside its field; the status to answer with."""
-        self.errors[self._about(problem)] = _sentence(problem.message)
+        first, space, rest = problem.message.partition(" ")
+        labels = {each.name: each.label for each in self.fields}
+        self.errors[self._about(problem)] = _sentence(f"{labels.get(first, first)}{space}{rest}")
         self.remedy = problem.remedy or ""
         return 422
 

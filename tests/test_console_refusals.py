@@ -1,0 +1,203 @@
+"""What the procedure refuses, said on the console's pages: over one pair of real instances."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from fix_api import Tenant
+from fix_console import PASSWORD as SIGN_IN
+from fix_console import Member, Surfer
+from fix_migration import MOVER, PASSWORD, Site, Two, two_sites
+from fix_servers import majors
+from landbridge.cloud import Cloud, Secret, accounts, users
+from landbridge.cloud.instances.homes import Homes
+from landbridge.cloud.instances.tables import DBInstance
+from landbridge.postgres.process import wait_until
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Two]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+                patch.delenv(name)
+        with two_sites("--network", "relay") as made:
+            yield made
+
+
+def _signed_in(two: Two, site: Site) -> Surfer:
+    cloud = Cloud.open(two.state)
+    with cloud.database.write() as session:
+        account = accounts.find(session, str(site.tenant.uid))
+        users.create(session, account, "person", Secret(SIGN_IN))
+        name = account.name
+    cloud.close()
+    surfer = Surfer(two.running.endpoint)
+    assert surfer.sign_in(Member(site.tenant, name, "person")).status == 303
+    return surfer
+
+
+class Destination:
+    """The pages of a destination."""
+
+    def __init__(self, two: Two, surfer: Surfer, id: str) -> None:
+        self.two, self.surfer, self.at = two, surfer, f"/console/rds/{id}/migration"
+
+    def source(self, **other: str) -> dict[str, str]:
+        address, port = self.two.a.address()
+        return {
+            "source": "aliyunRDS", "step": "4", "TaskName": "", "SourceIpAddress": address,
+            "SourcePort": str(port), "SourceAccount": MOVER, "SourcePassword": PASSWORD, **other,
+        }  # fmt: skip
+
+    def refused(self, field: str, **other: str) -> str:
+        """What is said beside a field of the assessment's form."""
+        reply = self.surfer.send(f"{self.at}/assess", self.source(**other))
+        return said(reply.status, reply.text, field)
+
+    def report(self, **other: str) -> str:
+        """The page of a new assessment's report."""
+        made = self.surfer.send(f"{self.at}/assess", self.source(**other))
+        assert made.status == 303, made.text
+        listed = self.surfer.get(self.at).text
+        path = re.findall(rf'href="({self.at}/assessments/\d+)"', listed)[0]
+
+        def text() -> str:
+            return unescape(self.surfer.get(path).text)
+
+        assert wait_until(lambda: "is being looked at" not in text(), 90, 0.2)
+        self.last = path
+        return text()
+
+
+def said(status: int, text: str, field: str) -> str:
+    """What stands beside a field of a form that was refused."""
+    mark = f'id="field-{field}-error">' if field else '<div class="note bad" role="alert"><p>'
+    assert status == 422 and mark in text, (status, text)
+    return unescape(text.partition(mark)[2].partition("<")[0])
+
+
+def test_what_an_assessment_and_a_migration_refuse(two: Two) -> None:
+    bob = _signed_in(two, two.b)
+    there = Destination(two, bob, two.b.id)
+    _the_checklist_is_asked_for(there)
+    assert there.refused("SourcePassword", SourcePassword="").startswith("Password ")
+    there.refused("SourcePort", SourcePort="70000")
+    there.refused("SourceIpAddress", SourceIpAddress="")
+    tested = bob.send(f"{there.at}/assess", there.source(test="true", SourcePassword="wrong"))
+    assert "cannot be migrated like this yet" in tested.text and "whitelist" in tested.text
+
+    page = there.report()
+    assert "The migration cannot begin yet." in page and "whitelist" in page
+    assert PASSWORD not in page
+    none = bob.send(f"{there.at}/create", {"assessment": "", "SourcePassword": PASSWORD})
+    assert said(none.status, none.text, "assessment") == "Choose an assessment that was successful."
+    two.a.admit(two.b.cidr)
+
+    with two.server(two.b) as conn:
+        conn.execute("CREATE TABLE mine AS SELECT 1 AS n")
+    with _bulk(two):
+        page = there.report()
+    assert "The destination holds databases or tables of its own" in page
+    assert "GB of data, the destination 20 GB of storage" in page
+    with two.server(two.b) as conn:
+        conn.execute("DROP TABLE mine")
+        conn.execute("CHECKPOINT")  # until then its file stays
+    again = bob.send(f"{there.last}/again", {"SourcePassword": ""})
+    said(again.status, again.text, "SourcePassword")
+    assert bob.send(f"{there.last}/again", {"SourcePassword": PASSWORD}).status == 303
+    assert wait_until(lambda: "The migration can begin." in bob.get(there.last).text, 90, 0.2), (
+        re.sub(r"<[^>]*>", " ", bob.get(there.last).text)
+    )
+    _migrate(two, bob, there)
+
+
+def _the_checklist_is_asked_for(there: Destination) -> None:
+    asked = there.surfer.get(f"{there.at}/assess?source=aliyunRDS&step=4&network=true").text
+    assert "Select every item to go on" in asked and "SourcePassword" not in asked
+
+
+@contextmanager
+def _bulk(two: Two) -> Iterator[None]:
+    """A source that is larger than its destination: by a file that takes no room."""
+    with two.stored() as (cloud, session):
+        row = session.get_one(DBInstance, two.a.id)
+        data = Homes.of(cloud).found(row.id, row.number).data
+    with two.server(two.a) as conn:
+        (path,) = conn.execute("SELECT pg_relation_filepath('orders')").fetchone() or ("",)
+    file = Path(data, path).with_name("999999")
+    file.touch(0o600)
+    try:
+        os.truncate(file, 21 << 30)
+        yield
+    finally:
+        file.unlink()
+
+
+def _migrate(two: Two, bob: Surfer, there: Destination) -> None:
+    """Once at a time, by its stages, with everything confirmed, by its name."""
+    number = there.last.rpartition("/")[2]
+    form = {"assessment": number, "SourcePassword": PASSWORD, "TaskName": "moving"}
+    blank = bob.send(f"{there.at}/create", {**form, "SourcePassword": ""})
+    said(blank.status, blank.text, "SourcePassword")
+    begun = bob.send(f"{there.at}/create", form)
+    assert begun.status == 303, begun.text
+    task = begun.location
+    second = bob.send(f"{there.at}/create", form)
+    assert "Migrating Data In" in said(second.status, second.text, "")
+    page = bob.get(f"{task}/switchover").text
+    every = dict.fromkeys(
+        re.findall(r'type="checkbox" value="true" id="field-(\w+)"', page), "true"
+    )
+    early = bob.send(f"{task}/switchover", every)
+    assert "begins in the stage increment" in said(early.status, early.text, "")
+
+    assert wait_until(lambda: "Ready to switch" in bob.get(task).text, 90, 0.2), bob.get(task).text
+    for name in every:
+        missing = bob.send(f"{task}/switchover", {**every, name: ""})
+        assert said(missing.status, missing.text, name) == "Select this check box to go on."
+    wrong = bob.send(f"{task}/cancel", {"confirm": "another"})
+    assert wrong.status == 422 and 'id="field-confirm-error"' in wrong.text
+    assert bob.send(f"{task}/delete", {"confirm": "moving"}).status == 422
+    assert bob.send(f"{task}/cancel", {"confirm": "moving"}).status == 303
+    assert wait_until(lambda: "Cancelled" in bob.get(task).text, 60, 0.2), bob.get(task).text
+    assert bob.send(f"{task}/close", {"confirm": "moving"}).status == 303
+    assert "No migration yet." in bob.get(f"{there.at}/tasks").text
+
+
+def test_destinations_that_do_not_fit(two: Two) -> None:
+    """A read-only instance, local disks, another major version, another network's UID."""
+    bob = _signed_in_again(two)
+    local = two.b.order(dbinstance_storage_type="local_ssd")
+    other = min(majors())
+    ids = [local]
+    if other != two.major:
+        ids.append(two.b.order(engine_version=f"{other}.0"))
+    for id in ids:
+        two.b.id, kept = id, two.b.id
+        two.b.until("Running")
+        two.b.id = kept
+    there = Destination(two, bob, local)
+    refusal = there.refused("")
+    assert "has local disks; a migration needs cloud disks" in refusal
+    if other != two.major:
+        page = Destination(two, bob, ids[1]).report()
+        assert "The migration cannot begin yet." in page and f"PostgreSQL {other}" in page
+
+
+def _signed_in_again(two: Two) -> Surfer:
+    surfer = Surfer(two.running.endpoint)
+    tenant: Tenant = two.b.tenant
+    given = {"key": tenant.key_id, "secret": tenant.secret}
+    assert surfer.send("/console/sign-in", given).status == 303
+    surfer.get("/console/")
+    return surfer
