@@ -165,7 +165,7 @@ class Mover:
             self._errand.run(Verb.RESUME, row)
         elif waits_for_us(list(task.journal.entries()), datetime.now(UTC)):
             worker.request_resume(task)
-        if self._is_awaited(row, task) or row.order not in (Order.SWITCH, Order.FORCED_SWITCH):
+        if self._has_source_wait(row, task) or row.order is Order.CANCEL:
             self._pass_on(row, task)
         self._series.setdefault(id, Series(task.folder)).add(task.read_live())
 
@@ -186,10 +186,10 @@ class Mover:
         with self._cloud.database.write() as session:
             settle.begun(session, self._cloud.vault, row.id, began)
 
-    def _is_awaited(self, row: Migration, task: Task) -> bool:
-        """Whether a source of ours, while it refuses writes, has its commits wait for the standby.
+    def _has_source_wait(self, row: Migration, task: Task) -> bool:
+        """Once the standby follows, have commits at a source of ours that refuses writes wait.
 
-        Not before the standby follows, and not while its server waits to be told so.
+        Whether its server was told all that is wanted of it.
         """
         if row.source_id is None:
             return True
