@@ -32,6 +32,7 @@ def take_over(task: Task) -> None:
         cluster.superuser = BOOTSTRAP_SUPERUSER
     with connect(cluster) as conn:
         _demote_others(conn)  # also where the first of them is called like ours
+        _part_from_superusers(conn)
         roles.ensure_service(conn)
     _remove_aside(task)
 
@@ -63,6 +64,21 @@ def _demote_others(conn: psycopg.Connection[Any]) -> None:
     for name, is_first in rows:
         less = "NOLOGIN" if is_first else "NOSUPERUSER"
         conn.execute(sql.SQL("ALTER ROLE {} {}").format(sql.Identifier(name), sql.SQL(less)))
+
+
+def _part_from_superusers(conn: psycopg.Connection[Any]) -> None:
+    """Take away what lets others become one of the superusers that stay."""
+    rows = conn.execute(
+        "SELECT r.rolname, m.rolname, g.rolname FROM pg_auth_members a"
+        " JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member"
+        " LEFT JOIN pg_roles g ON g.oid = a.grantor WHERE r.rolsuper AND NOT m.rolsuper"
+    ).fetchall()
+    for group, member, grantor in rows:
+        by = sql.SQL("")
+        if conn.info.server_version >= 160000:  # a grant of each grantor
+            by = sql.SQL(" GRANTED BY {}").format(sql.Identifier(grantor))
+        names = map(sql.Identifier, (group, member))
+        conn.execute(sql.SQL("REVOKE {} FROM {}{} CASCADE").format(*names, by))
 
 
 def _remove_aside(task: Task) -> None:
