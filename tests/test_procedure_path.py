@@ -543,7 +543,12 @@ def test_switchover_that_begins_while_a_worker_is_told_to_end_is_let_through(
 ) -> None:
     monkeypatch.setattr(worker, "GRACE", 0.2)
     ended, left = threading.Event(), threading.Event()
-    monkeypatch.setattr(worker.os, "_exit", lambda code: (ended.set(), left.set()))
+
+    def end(code: int) -> None:
+        ended.set()
+        left.set()
+
+    monkeypatch.setattr(os, "_exit", end)
     task = SimpleNamespace(state=State.SYNCHRONIZING)
     thread = threading.Thread(
         target=worker._cut_off, args=(cast(Task, task), [signal.SIGTERM], left)
