@@ -24,7 +24,7 @@ from typing import Any, Self
 import psycopg
 
 from ...errors import ServerFailed
-from ...postgres import careful
+from ...postgres import careful, wary
 from ...postgres.cluster import Cluster
 from ...postgres.distribution import Distribution, find
 from ...postgres.private import BoundedConnection
@@ -115,12 +115,7 @@ def connect(cluster: Cluster, patience: int = _PATIENCE) -> psycopg.Connection[A
     No function or operator of a tenant's is found in it, to be run as the superuser.
     `patience`: seconds for the connection, and for each answer.
     """
-    settings = {
-        "default_transaction_read_only": "off",
-        "search_path": "pg_catalog,pg_temp",
-        "synchronous_commit": "local",
-    }
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    options = wary.options(default_transaction_read_only="off", synchronous_commit="local")
     conn = cluster.connect(options=options, connect_timeout=patience)
     if isinstance(conn, BoundedConnection):
         conn.patience = patience
