@@ -74,7 +74,7 @@ def _part_from_superusers(conn: psycopg.Connection[Any]) -> None:
         " LEFT JOIN pg_roles g ON g.oid = a.grantor WHERE r.rolsuper AND NOT m.rolsuper"
     ).fetchall()
     for group, member, grantor in rows:
-        by = sql.SQL("")
+        by: sql.Composable = sql.SQL("")
         if conn.info.server_version >= 160000:  # a grant of each grantor
             by = sql.SQL(" GRANTED BY {}").format(sql.Identifier(grantor))
         names = map(sql.Identifier, (group, member))
