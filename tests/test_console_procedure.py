@@ -24,7 +24,6 @@ from landbridge.cli.demo.console.guide import Guide, Shown
 from landbridge.cli.demo.console.stage import Stage
 from landbridge.postgres.process import wait_until
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 #: Steps that are looked at on a narrow screen, too.
 _NARROW = ("1-3-connect-source", "2-1-whitelist", "3-5-report", "3-8-increment", "3-12-result")
 #: Step -> whose home is looked at before it is carried out, and what the next step is there.
@@ -79,7 +78,10 @@ class Party:
     def after(self, step: Shown) -> None:
         """Look at a step, and do what is tried in the middle of it."""
         person = next(p for p in self.people.values() if p.page is step.page)
-        person.look(step.name, wide_only=step.name not in _NARROW)
+        if step.name in _NARROW:
+            person.look(step.name)
+        else:
+            person.look(step.name, wide_only=True, schemes=("light",))
         _keep(step)
         if step.name in _NEXT:
             self._see_home(*_NEXT[step.name])
@@ -105,8 +107,8 @@ class Party:
         tabs = [page, page.context.new_page()]
         tabs[1].goto(page.url)
         assert self.stage._service is not None
-        self.stage._service.kill()
-        self.stage._service.wait()
+        with self.stage._service as process:
+            process.kill()
         for tab in tabs:
             tab.locator("body.away").wait_for(timeout=20_000)
             said = tab.evaluate(
@@ -161,7 +163,7 @@ def _keep(step: Shown) -> None:
         from PIL import Image
 
         taken = Image.open(BytesIO(step.page.screenshot())).convert("RGB")
-        small = taken.quantize(48, dither=Image.Dither.NONE)
+        small = taken.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         small.save(Path(folder) / f"{step.name}.png", optimize=True)
 
 

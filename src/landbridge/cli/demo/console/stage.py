@@ -260,7 +260,7 @@ class Stage:
                 self._service.wait(20)
             except subprocess.TimeoutExpired:
                 self._service.kill()
-                self._service.wait()
+            self._service.communicate()
         if self.state.exists():
             subprocess.run(
                 [sys.executable, "-P", "-m", "landbridge.cli", "service", "remove", "--state",
