@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from fix_api import Running
 from fix_console import PASSWORD as SIGN_IN
-from fix_console import Member, Surfer
+from fix_console import Member, Surfer, member
 from fix_migration import MOVER, PASSWORD, Site, Two, two_sites
+from fix_party import BJ, HZ, Party
 from fix_servers import majors
 from landbridge.cloud import Cloud, Secret, accounts, users
 from landbridge.cloud.instances.homes import Homes
 from landbridge.cloud.instances.tables import DBInstance
+from landbridge.postgres.distribution import find
 from landbridge.postgres.process import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -63,6 +66,12 @@ class Destination:
         """What is said beside a field of the assessment's form."""
         reply = self.surfer.send(f"{self.at}/assess", self.source(**other))
         return said(reply.status, reply.text, field)
+
+    def unfit(self) -> str:
+        """What the wizard says of the destination, where it does not lead further."""
+        page = self.surfer.get(f"{self.at}/assess?step=2").text
+        assert "This instance cannot be a destination." in page and 'value="3"' not in page
+        return page
 
     def report(self, **other: str) -> str:
         """The page of a new assessment's report."""
@@ -176,29 +185,77 @@ def _migrate(two: Two, bob: Surfer, there: Destination) -> None:
 
 
 def test_destinations_that_do_not_fit(two: Two) -> None:
-    """Local disks, another major version."""
-    bob = _signed_in_again(two)
+    """Local disks, another major version, a read-only instance, one that has such."""
+    bob = _with_key(two, two.b)
     local = two.b.order(dbinstance_storage_type="local_ssd")
-    other = min(majors())
-    ids = [local]
-    if other != two.major:
-        ids.append(two.b.order(engine_version=f"{other}.0"))
-    for id in ids:
-        replace(two.b, id=id).until("Running")
+    replace(two.b, id=local).until("Running")
     there = Destination(two, bob, local)
-    wizard = bob.get(f"{there.at}/assess?step=2").text
-    assert "This instance cannot be a destination." in wizard and 'value="3"' not in wizard
-    refusal = there.refused("")
-    assert "has local disks; a migration needs cloud disks" in refusal
-    if other != two.major:
-        two.a.admit(two.b.cidr)
-        page = Destination(two, bob, ids[1]).report()
-        assert "The migration cannot begin yet." in page and "Major version</h2>" in page
+    assert "It has local disks" in there.unfit()
+    assert "has local disks; a migration needs cloud disks" in there.refused("")
+
+    copying = [m for m in majors() if m != two.major and "pg_basebackup" in find(m).tools]
+    if not copying:
+        pytest.skip("no other major version with pg_basebackup")
+    another = two.b.order(engine_version=f"{copying[0]}.0")
+    replace(two.b, id=another).until("Running")
+    two.a.admit(two.b.cidr)
+    there = Destination(two, bob, another)
+    page = there.report()
+    assert "The migration cannot begin yet." in page and "Major version</h2>" in page
+    replace(two.b, id=another).until("Running")
+    reader = two.b.rds(
+        "CreateReadOnlyDBInstance", region_id=HZ, dbinstance_id=another, zone_id=f"{HZ}-h",
+        dbinstance_class="pg.n2.1c.1m", dbinstance_storage=20, pay_type="Postpaid",
+        engine_version=f"{copying[0]}.0", category="Basic",
+    ).dbinstance_id  # fmt: skip
+    assert "It has read-only instances" in there.unfit()
+    there = Destination(two, bob, reader)
+    assert "It is a read-only instance" in there.unfit()
+    assert "is read-only; a migration needs a primary instance" in there.refused("")
 
 
-def _signed_in_again(two: Two) -> Surfer:
+def _with_key(two: Two, site: Site) -> Surfer:
     surfer = Surfer(two.running.endpoint)
-    given = {"key": two.b.tenant.key_id, "secret": two.b.tenant.secret}
+    given = {"key": site.tenant.key_id, "secret": site.tenant.secret}
     assert surfer.send("/console/sign-in", given).status == 303
     surfer.get("/console/")
     return surfer
+
+
+def test_networks_that_cannot_be_joined(service: Running) -> None:
+    """Overlapping blocks, an account that is none, Platinum on a plan, another area."""
+    who = member(service, "ann")
+    surfer, party = Surfer(service.endpoint), Party(who.tenant)
+    assert surfer.sign_in(who).status == 303
+    cen, first, second = party.cen(), party.network(HZ, "10.1"), party.network(HZ, "10.1")
+    party.attach(cen, HZ, first)
+    at = f"/console/cen/{cen}"
+    form = {
+        "RegionId": HZ, "Ownership": "same", "PrimaryZone": f"{HZ}-h", "VpcId": second[0],
+        "PrimaryVSwitch": second[1][0].v_switch_id,
+    }  # fmt: skip
+    refused = surfer.send(f"{at}/connect", form)
+    assert "10.1.0.0/16" in said(refused.status, refused.text, "VpcId")
+    for uid in ("12", "1234567890123456"):
+        page = surfer.get(f"{at}/connect?RegionId={HZ}&Ownership=cross&VpcOwnerId={uid}").text
+        assert "has not granted" in page or "16 digits" in page
+        given = surfer.send(
+            f"/console/vpc/{second[0]}/authorization/give",
+            {"CenId": cen, "CenOwnerId": uid, "OrderType": "PayByCenOwner"},
+        )
+        assert f"has no CEN {cen}" in said(given.status, given.text, "CenId")
+    party.attach(cen, BJ, party.network(BJ, "10.2"))
+    order = {"RegionId": HZ, "PeerRegionId": BJ, "BandwidthType": "BandwidthPackage",
+             "Bandwidth": "2", "CenBandwidthPackageId": ""}  # fmt: skip
+    missing = surfer.send(f"{at}/connections/allocate", order)
+    said(missing.status, missing.text, "CenBandwidthPackageId")
+    bought = surfer.send(f"{at}/bandwidth-plans/purchase", {
+        "GeographicRegionAId": "China", "GeographicRegionBId": "China", "Bandwidth": "2",
+        "OrderTime": "1m",
+    })  # fmt: skip
+    plans = surfer.get(bought.location).text
+    (plan,) = set(re.findall(r"cenbwp-\w+", plans))
+    assert "area" not in surfer.get(f"{at}/bandwidth-plans/{plan}/bandwidth").text.lower()
+    order |= {"CenBandwidthPackageId": plan, "DefaultLinkType": "Platinum"}
+    platinum = surfer.send(f"{at}/connections/allocate", order)
+    assert "Gold only" in said(platinum.status, platinum.text, "DefaultLinkType")
