@@ -14,6 +14,7 @@ import pytest
 from fix_instances import PASSWORD, Managed
 from landbridge.cloud.instances import dbaccounts, lifecycle, look, parameters, whitelist
 from landbridge.cloud.instances.states import AccountType, LockMode, Status
+from landbridge.cloud.instances.tables import DBInstance
 from landbridge.postgres.distribution import discover
 from landbridge.postgres.process import wait_until
 from landbridge.servers import sandbox
@@ -137,6 +138,19 @@ def test_accounts_are_those_of_the_catalog(managed: Managed, pair: tuple[str, st
     managed.change(first, lambda s, i: dbaccounts.delete(s, vault, i, "app"))
     managed.settled(first)
     assert managed.psql(second, first, "guest", "SELECT 1").stdout == "1\n"
+    assert look.obstacle(managed.cloud, row, "guest") == ""
+    owning = "GRANT guest TO mover; CREATE SCHEMA held_by AUTHORIZATION guest"
+    assert managed.psql(second, first, "mover", owning).returncode == 0
+    assert "owns something" in (why := look.obstacle(managed.cloud, row, "guest"))
+    managed.change(first, lambda s, i: dbaccounts.delete(s, vault, i, "guest"))
+    managed.settled(first)
+    row = managed.read(first)
+    assert row is not None
+    with managed.cloud.database.read() as session:
+        accounts = session.get_one(DBInstance, first).accounts
+        assert {a.name: a.trouble for a in accounts}["guest"] == why == row.trouble
+    gone = "DROP SCHEMA held_by"
+    assert managed.psql(second, first, "mover", gone).returncode == 0
     row = managed.read(first)
     assert row is not None
     assert {a.name for a in look.accounts(managed.cloud, row) or ()} == {"mover", "guest"}

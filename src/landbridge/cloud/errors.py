@@ -149,6 +149,7 @@ OURS: _Table = {
     "InvalidCurrentConnectionString.NotFound": (404, "There is no such endpoint."),
     "InvalidOperation.NetTypeExists": (400, "The instance has a public endpoint already."),
     "InvalidProcessId.NotFound": (404, "The session has ended already."),
+    "OperationDenied.AccountOwns": (400, "The database account still owns something."),
     "OperationDenied.ServiceSession": (403, "The session is the service's own."),
     "InvalidTaskId.NotFound": (404, "The assessment or migration does not exist."),
     "OperationDenied.AssessmentNotPassed": (400, "No successful assessment is of this source."),

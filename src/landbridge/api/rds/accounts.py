@@ -15,6 +15,10 @@ from .common import BAD_STATE, ID, NOT_FOUND, find
 _NAME = Param("AccountName", required=True)
 _PASSWORD = Param("AccountPassword", Kind.SECRET, required=True)
 _WRITE_ERRORS = (NOT_FOUND, BAD_STATE, "IncorrectDBInstanceType")
+_GIVE_AWAY = (
+    "In every database with something of it: REASSIGN OWNED BY it TO another; DROP OWNED BY it;"
+    " then delete it again."
+)
 _FLAG = {True: "t", False: "f"}
 
 
@@ -46,6 +50,8 @@ def _reset(call: Call) -> dict[str, Any]:
 def _delete(call: Call) -> dict[str, Any]:
     instance = _writable(call)
     _require_account(call, instance)
+    if owns := look.obstacle(call.cloud, instance, call["AccountName"]):
+        raise CloudError("OperationDenied.AccountOwns", owns, remedy=_GIVE_AWAY)
     dbaccounts.delete(call.session, call.cloud.vault, instance, call["AccountName"])
     return {}
 
@@ -81,6 +87,7 @@ def _rows(call: Call, instance: DBInstance) -> list[dict[str, Any]]:
                 "AccountType": (account or known[name]).type.value,
                 "AccountDescription": row.description if row else "",
                 "PrivExceeded": "0",
+                "AccountTrouble": row.trouble if row else "",
                 **_rights(account),
             }
         )
@@ -154,7 +161,8 @@ ACTIONS = (
         ),
         asks=True,
         errors=(NOT_FOUND,),
-        differences="DatabasePrivileges are the databases that an account owns.",
+        differences="DatabasePrivileges are the databases that an account owns. AccountTrouble is"
+        " ours: why the last order about it was not carried out.",
     ),
     *(
         Action(
@@ -180,7 +188,11 @@ ACTIONS = (
         (ID, _NAME),
         writes=True,
         resource="DBInstanceId",
-        errors=(*_WRITE_ERRORS, "InvalidAccountName.NotFound", quotas.DATABASE_ACCOUNTS.code),
-        differences="One that owns something stays, and the instance's Trouble says what.",
+        errors=(
+            *_WRITE_ERRORS, "InvalidAccountName.NotFound", quotas.DATABASE_ACCOUNTS.code,
+            "OperationDenied.AccountOwns",
+        ),
+        differences="One that owns something is refused; where the server could not be asked, it"
+        " stays, and its AccountTrouble says why.",
     ),
 )  # fmt: skip

@@ -97,13 +97,26 @@ def until(
 
 
 def until_gone(
-    api: Api, what: str, listing: Listing, where: Where, *, status: str = "Status"
+    api: Api,
+    what: str,
+    listing: Listing,
+    where: Where,
+    *,
+    status: str = "Status",
+    trouble: str | None = None,
 ) -> None:
-    """Wait until a list has no such row any more."""
+    """Wait until a list has no such row any more.
+
+    `trouble` names a field that has a text once it stays; WaitEnded with it.
+    """
 
     def look() -> Seen:
         row = _only(api, listing, where)
-        return Seen("gone", True) if row is None else Seen(str(row[status]), False)
+        if row is None:
+            return Seen("gone", True)
+        if trouble is not None and row.get(trouble):
+            raise WaitEnded(f"{what} stays: {row[trouble]}")
+        return Seen(str(row[status]), False)
 
     wait(what, look)
 

@@ -113,15 +113,17 @@ def check_password(password: str) -> None:
         )
 
 
-def settle(session: Session, vault: Vault, instance_id: str, name: str, order: int) -> None:
-    """An order was carried out; the row of a deleted account goes."""
+def settle(
+    session: Session, vault: Vault, instance_id: str, name: str, order: int, trouble: str = ""
+) -> None:
+    """An order was carried out, or not for `trouble`; the row of a deleted account goes."""
     row = session.scalar(_query(instance_id, name))
     if row is None or row.order != order:
         return
     _forget_verifier(session, vault, row)
-    if row.state is AccountState.DELETE:
+    if row.state is AccountState.DELETE and not trouble:
         session.delete(row)
-    row.state = AccountState.DONE
+    row.state, row.trouble = AccountState.DONE, trouble
 
 
 def _known(session: Session, instance: DBInstance, name: str) -> DatabaseAccount:
@@ -151,7 +153,7 @@ def _order(
     state: AccountState,
     password: str | None = None,
 ) -> None:
-    row.state = state
+    row.state, row.trouble = state, ""
     _forget_verifier(session, vault, row)
     if password is not None:
         row.verifier_id = vault.keep(session, verifier(password))

@@ -29,6 +29,15 @@ def accounts(cloud: Cloud, instance: DBInstance) -> list[roles.Found] | None:
         return roles.accounts(conn)
 
 
+def obstacle(cloud: Cloud, instance: DBInstance, name: str) -> str:
+    """Why an account cannot be deleted now; empty where it can, or the server cannot be asked."""
+    conn = connected(cloud, instance)
+    if conn is None:
+        return ""
+    with conn:
+        return roles.obstacle(conn, name)
+
+
 def settings(cloud: Cloud, instance: DBInstance) -> dict[str, str] | None:
     """The values that the server works with, of the parameters that may be set."""
     conn = connected(cloud, instance)

@@ -155,8 +155,9 @@ class Reconciler:
             instance = session.get(DBInstance, goal.id)
             if instance is None:
                 return
-            for order, _ in done:
-                dbaccounts.settle(session, self._cloud.vault, goal.id, order.name, order.number)
+            vault = self._cloud.vault
+            for order, said in done:
+                dbaccounts.settle(session, vault, goal.id, order.name, order.number, said)
             instance.applied = goal.version
             instance.trouble = "; ".join(troubles)
             if goal.closes_strangers and instance.version == goal.version:

@@ -143,11 +143,31 @@ def _carry_out(conn: psycopg.Connection[Any], order: Order) -> str:
             assert order.verifier is not None
             set_password(conn, order.name, order.verifier)
     except DependentObjectsStillExist as problem:
-        what = cut(problem.diag.message_detail or "")
-        return f"the account {order.name} still owns something: {what}"
+        return _owns(order.name, problem)
     except UndefinedObject:
         return f"there is no account {order.name}"
     return ""
+
+
+def obstacle(conn: psycopg.Connection[Any], name: str) -> str:
+    """Why an account cannot be dropped now; empty where it can, or nobody can say.
+
+    Dropping it and taking that back is the one question that all versions answer in full.
+    """
+    try:
+        with conn.transaction(force_rollback=True):
+            conn.execute("SET LOCAL lock_timeout = '1s'")
+            conn.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+    except DependentObjectsStillExist as problem:
+        return _owns(name, problem)
+    except psycopg.Error:
+        pass
+    return ""
+
+
+def _owns(name: str, problem: psycopg.Error) -> str:
+    what = cut("; ".join((problem.diag.message_detail or "").splitlines()))
+    return f"the account {name} still owns something: {what}"
 
 
 def _create(conn: psycopg.Connection[Any], order: Order) -> None:

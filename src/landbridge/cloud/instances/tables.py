@@ -145,3 +145,5 @@ class DatabaseAccount(Base):
     """Grows with every order, so that a later one is not taken for done with an earlier."""
     verifier_id: Mapped[int | None] = mapped_column(ForeignKey("sealed_secret.id"))
     """What proves the new password, sealed until the server has it."""
+    trouble: Mapped[str] = mapped_column(default="", server_default="")
+    """Why the last order was not carried out."""

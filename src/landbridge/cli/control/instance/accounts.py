@@ -36,6 +36,7 @@ _ACCOUNTS = Listing(
         Column("May", _rights),
         Column("Databases", _owned),
         Column("Description", "AccountDescription"),
+        Column("Trouble", lambda row: row.get("AccountTrouble", "")),
     ),
 )  # fmt: skip
 
@@ -91,7 +92,8 @@ def delete(api: Api, instance: InstanceArgument, name: NameArgument, wait: Wait 
     """Delete a database account that owns nothing."""
     answer = api.call("rds", "DeleteAccount", DBInstanceId=instance, AccountName=name)
     if wait:
-        until_gone(api, name, _ACCOUNTS, _where(instance, name), status="AccountStatus")
+        until_gone(api, name, _ACCOUNTS, _where(instance, name), status="AccountStatus",
+                   trouble="AccountTrouble")  # fmt: skip
     api.done(answer, f"{name} is {'' if wait else 'being '}deleted from {instance}.")
 
 
