@@ -255,6 +255,33 @@ def test_waiting_says_each_state_once_and_outlasts_a_service_that_is_away(
     assert cli("instance", "delete", "pgm-1", "--json").object["error"]["remedy"].endswith("--yes.")
 
 
+def test_a_vpc_whose_vswitch_is_refused_is_taken_back(cli: Cli, played: Played) -> None:
+    played.answers["CreateVpc"] = [{"VpcId": "vpc-1"}]
+    played.answers["CreateVSwitch"] = [{"VSwitchId": "vsw-1"}, CloudError("InvalidZoneId.NotFound")]
+    played.answers["DeleteVSwitch"] = played.answers["DeleteVpc"] = [{}]
+    create = ("vpc", "create", "cn-beijing", "10.1.0.0/16", "--vswitch", "a=10.1.1.0/24",
+              "--vswitch", "b=10.1.2.0/24", "--json")  # fmt: skip
+    assert cli(*create).object["error"]["id"] == "InvalidZoneId.NotFound"
+    assert played.sent("DeleteVSwitch")["VSwitchId"] == "vsw-1"
+    assert played.sent("DeleteVpc")["VpcId"] == "vpc-1"
+
+    played.answers["CreateVSwitch"] = [CloudError("InvalidZoneId.NotFound")]
+    played.answers["DeleteVpc"] = [CloudError("ServiceUnavailable")]
+    assert "vpc-1 is left" in cli(*create).object["error"]["remedy"]
+
+
+def test_waiting_for_an_account_to_go_ends_when_it_stays(cli: Cli, played: Played) -> None:
+    played.answers["DeleteAccount"] = [{}]
+    row = {"AccountName": "ann", "AccountStatus": "Available", "AccountTrouble": ""}
+    played.answers["DescribeAccounts"] = [
+        {"Accounts": {"DBInstanceAccount": [row | {"AccountTrouble": text}]}}
+        for text in ("", "the account ann still owns something")
+    ]
+    called = cli("instance", "account", "delete", "pgm-1", "ann", "--wait", "--json")
+    assert called.object["error"]["id"] == "wait.ended"
+    assert "still owns something" in called.object["error"]["message"]
+
+
 def test_passwords_come_from_a_file_and_are_shown_nowhere(
     cli: Cli, played: Played, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ...errors import LandbridgeError
 from ..options import pairs
 from .api import Api
 from .tables import Column, Listing, Row, facts, table
@@ -77,11 +78,15 @@ def create(
         "vpc", "CreateVpc", RegionId=region, CidrBlock=cidr, VpcName=name, Description=description
     )
     id = answer["VpcId"]
-    made = [
-        api.call("vpc", "CreateVSwitch", RegionId=region, VpcId=id, ZoneId=zone, CidrBlock=block)
-        for zone, block in places.items()
-    ]
-    api.done({**answer, "VSwitchIds": [one["VSwitchId"] for one in made]}, id)
+    made: list[str] = []
+    try:
+        for zone, block in places.items():
+            place = {"RegionId": region, "VpcId": id, "ZoneId": zone, "CidrBlock": block}
+            made.append(api.call("vpc", "CreateVSwitch", **place)["VSwitchId"])
+    except LandbridgeError as refusal:
+        _take_back(api, id, made, refusal)
+        raise
+    api.done({**answer, "VSwitchIds": made}, id)
 
 
 @verb(vpc, "list")
@@ -146,6 +151,17 @@ def regions(
         api.show(_REGIONS, api.rows(_REGIONS))
     else:
         api.show(_ZONES, api.rows(_ZONES, RegionId=region))
+
+
+def _take_back(api: Api, vpc: str, vswitches: list[str], refusal: LandbridgeError) -> None:
+    """Delete what was made before a refusal; what could not be is added to its remedy."""
+    try:
+        for vswitch in vswitches:
+            api.call("vpc", "DeleteVSwitch", VSwitchId=vswitch)
+        api.call("vpc", "DeleteVpc", VpcId=vpc)
+    except LandbridgeError:
+        left = f"{vpc} is left: landbridge vpc show {vpc}, landbridge vpc delete {vpc}"
+        refusal.remedy = f"{refusal.remedy}\n{left}" if refusal.remedy else left
 
 
 def _cen(row: Row) -> str:
