@@ -2,6 +2,7 @@
 
 A server needs no namespaces of its own. With them a program could leave the network namespace
 by which it is found again, and be root in one of its own, which opens much of the kernel.
+Nor does it need sockets of other families: those of AF_VSOCK are bound to no network namespace.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ctypes
 import errno
 import os
 import platform
+import socket
 import struct
 from dataclasses import dataclass
 
@@ -32,14 +34,18 @@ class _Machine:
     clone: int
     refused: tuple[int, ...]
     """unshare, setns, userfaultfd, perf_event_open, bpf."""
+    sockets: tuple[int, ...]
+    """socket, socketpair."""
 
 
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 56, (272, 308, 323, 298, 321)),
-    "aarch64": _Machine(0xC00000B7, 220, (97, 268, 282, 241, 280)),
+    "x86_64": _Machine(0xC000003E, 56, (272, 308, 323, 298, 321), (41, 53)),
+    "aarch64": _Machine(0xC00000B7, 220, (97, 268, 282, 241, 280), (198, 199)),
 }
 #: Alike everywhere: clone3, whose arguments a filter cannot see, and io_uring_setup.
 _UNKNOWN = (435, 425)
+#: Families of sockets; a server looks its own addresses up with the last.
+_FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 
 
 def drop() -> bool:
@@ -72,5 +78,16 @@ def _program(machine: _Machine) -> list[tuple[int, int, int, int]]:
         steps += [(_EQUAL, 0, 1, number), absent]
     for number in machine.refused:
         steps += [(_EQUAL, 0, 1, number), refused]
+    for number in machine.sockets:
+        steps += _of_family(number)
     steps += [(_EQUAL, 0, 3, machine.clone), (_LOAD, 0, 0, _FIRST), (_ANY_BIT, 0, 1, _NEW), refused]
     return [*steps, (_RETURN, 0, 0, _ALLOW)]
+
+
+def _of_family(number: int) -> list[tuple[int, int, int, int]]:
+    """Decides about a call whose first argument is a family of sockets; skipped for others."""
+    count = len(_FAMILIES)
+    known = [(_EQUAL, count - i, 0, int(family)) for i, family in enumerate(_FAMILIES)]
+    unknown = (_RETURN, 0, 0, _ERRNO | errno.EAFNOSUPPORT)
+    steps = [(_LOAD, 0, 0, _FIRST), *known, unknown, (_RETURN, 0, 0, _ALLOW)]
+    return [(_EQUAL, 0, len(steps), number), *steps]
