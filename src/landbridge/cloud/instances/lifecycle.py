@@ -345,8 +345,10 @@ def _check_engine(major: int, *tools: str) -> None:
         found = programs(major)
         for tool in tools:
             found.program(tool)
-    except ServerProgramsMissing as missing:
-        raise CloudError("InvalidEngineVersion", missing.message, remedy=missing.remedy) from None
+    except ServerProgramsMissing:
+        without = f" with {' and '.join(tools)}" if tools else ""
+        message = f"this service has no PostgreSQL {major}{without}"
+        raise CloudError("InvalidEngineVersion", message) from None
 
 
 def _check(condition: bool, otherwise: str) -> None:
