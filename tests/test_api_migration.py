@@ -112,7 +112,10 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
     two.settled(b)
     assert _server_since(two) == began  # shut in from its first start, and never started again
     with two.server(b) as conn:
-        assert conn.execute("SELECT count(*), sum(n) FROM public.orders").fetchone() == (1000, 500500)
+        assert conn.execute("SELECT count(*), sum(n) FROM public.orders").fetchone() == (
+            1000,
+            500500,
+        )
         assert conn.execute("SHOW cluster_name").fetchone() == (b.id,)
     evidence = b.ours("DescribeMigrationEvidence", TaskId=task)["Evidence"]
     assert evidence["task"]["state"] == "finished" and PASSWORD not in json.dumps(evidence)

@@ -192,11 +192,14 @@ class Driver(Verbs, Protocol):
 class Fabric(Verbs, Protocol):
     """The connection to a driver, or one that needs no process of its own."""
 
-    def command(self, instance: str, command: Sequence[str], account: str = "") -> list[str]:
+    def command(
+        self, instance: str, command: Sequence[str], account: str = "", *, apart: bool = False
+    ) -> list[str]:
         """A command line that runs `command` at the place of an instance.
 
         It becomes `command` itself (exec): same process number, environment, folder, open
         files and terminal. As an ordinary user `command` has no capabilities; root keeps
         those over files and accounts only, and hands `command` to another `account` of this
-        host here: the launcher itself has to be started by root then.
+        host here: the launcher itself has to be started by root then. With `apart` it shares
+        no System V memory, semaphores or queues with others, where we may have that.
         """

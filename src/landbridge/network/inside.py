@@ -1,4 +1,4 @@
-"""`python -m landbridge.network.inside [--as=ACCOUNT] SOCKET INSTANCE -- COMMAND...`
+"""`python -m landbridge.network.inside [--as=ACCOUNT] [--apart] SOCKET INSTANCE -- COMMAND...`
 
 Becomes COMMAND at the place of an instance. The daemon gives us the namespaces as open
 files; entering them takes what we have anyway: root may, and so may the user whose user
@@ -12,6 +12,7 @@ Exit codes before it is COMMAND: 125 the place cannot be entered, 126 it cannot 
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import pwd
 import socket
@@ -34,12 +35,13 @@ _HOUSEKEEPING = (
 def main() -> NoReturn:
     parser = argparse.ArgumentParser(prog="python -m landbridge.network.inside")
     parser.add_argument("--as", dest="account", default="", metavar="ACCOUNT")
+    parser.add_argument("--apart", action="store_true")
     parser.add_argument("socket", type=Path)
     parser.add_argument("instance")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     try:
-        _go(options.socket, options.instance, options.account)
+        _go(options.socket, options.instance, options.account, apart=options.apart)
     except (LandbridgeError, OSError, KeyError) as problem:
         print(f"landbridge: {problem}", file=sys.stderr)
         if remedy := getattr(problem, "remedy", None):
@@ -52,7 +54,7 @@ def main() -> NoReturn:
         sys.exit(127 if isinstance(problem, FileNotFoundError) else 126)
 
 
-def _go(where: Path, instance: str, account: str) -> None:
+def _go(where: Path, instance: str, account: str, *, apart: bool) -> None:
     """Enter the place of `instance` and give up what a command there shall not have."""
     owner, namespaces = _namespaces(where, instance)
     if os.geteuid() == 0 and owner != 0:
@@ -62,10 +64,21 @@ def _go(where: Path, instance: str, account: str) -> None:
     for fd, kind in namespaces:
         linux.enter(fd, kind)
         os.close(fd)
+    if apart:
+        _part()
     if sys.platform == "linux":
         linux.limit_capabilities(_HOUSEKEEPING if os.geteuid() == 0 else ())
     if account and pwd.getpwnam(account).pw_uid != os.geteuid():
         _become(pwd.getpwnam(account))
+
+
+def _part() -> None:
+    """Have memory segments, semaphores and queues of our own, if we may and the kernel can."""
+    try:
+        linux.unshare(Namespace.IPC)
+    except OSError as problem:
+        if problem.errno not in (errno.EPERM, errno.EINVAL):
+            raise
 
 
 def _namespaces(where: Path, instance: str) -> tuple[int, list[tuple[int, Namespace]]]:

@@ -22,6 +22,7 @@ class Namespace(IntFlag):
     """Kinds of namespaces, as `unshare` and `setns` number them."""
 
     MOUNT = 0x00020000
+    IPC = 0x08000000
     USER = 0x10000000
     NET = 0x40000000
 

@@ -20,7 +20,9 @@ def _instances(call: Call) -> dict[str, Any]:
         DBInstance.created_at.desc(), DBInstance.number.desc()
     )
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
-    rows = [{**facts(row), "CreateTime": created(row), "VpcName": row.vpc.name} for row in page.rows]
+    rows = [
+        {**facts(row), "CreateTime": created(row), "VpcName": row.vpc.name} for row in page.rows
+    ]
     return {"Items": rows, **paged(page)}
 
 

@@ -167,7 +167,7 @@ def obstacle(conn: psycopg.Connection[Any], name: str) -> str:
 
 def _owns(name: str, problem: psycopg.Error) -> str:
     what = cut("; ".join((problem.diag.message_detail or "").splitlines()))
-    return f"the account {name} still owns something: {what}"
+    return f"the account {name} still owns something, or has rights on it: {what}"
 
 
 def _create(conn: psycopg.Connection[Any], order: Order) -> None:

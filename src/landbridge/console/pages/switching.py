@@ -48,9 +48,7 @@ def _readiness(visit: Visit) -> Response:
     """The part of the dialog that is measured again and again."""
     task_of(visit)
     if not visit.is_part:
-        return visit.go(
-            url("rds", visit["id"], "migration", "tasks", visit["task"], "switchover")
-        )
+        return visit.go(url("rds", visit["id"], "migration", "tasks", visit["task"], "switchover"))
     return visit.page("readiness.html", **_measured(visit))
 
 

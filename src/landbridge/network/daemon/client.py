@@ -76,9 +76,12 @@ class FabricClient:
         where: dict[str, Any] = {"client": client, "address": address, "port": port}
         return self._ask(ProbeAnswer, "probe", **where, timeout=timeout)
 
-    def command(self, instance: str, command: Sequence[str], account: str = "") -> list[str]:
+    def command(
+        self, instance: str, command: Sequence[str], account: str = "", *, apart: bool = False
+    ) -> list[str]:
         launcher = [sys.executable, "-P", "-m", "landbridge.network.inside"]
         options = [f"--as={account}"] if account else []
+        options += ["--apart"] if apart else []
         return [*launcher, *options, str(self.socket), instance, "--", *command]
 
     def publish(self, instance: str, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:

@@ -168,7 +168,9 @@ class ExternalDriver:
             lambda seconds: socket.create_connection((str(address), port), seconds), timeout
         )
 
-    def command(self, instance: str, command: Sequence[str], account: str = "") -> list[str]:
+    def command(
+        self, instance: str, command: Sequence[str], account: str = "", *, apart: bool = False
+    ) -> list[str]:
         """The command itself: the only place is this host, and its caller switches accounts."""
         if account:
             _refuse(f"a command as {account}")

@@ -138,6 +138,8 @@ def _figures(row: Row) -> str:
     from ...display.details import copy_progress, lag_words
 
     live = row["Live"]
+    if "age_seconds" in live:
+        return f"none for {live['age_seconds']} s: nobody answers at the destination"
     return ", ".join(copy_progress(live)) or lag_words(live)
 
 

@@ -6,6 +6,7 @@ Account A (Beijing) has a source instance with data and an application that writ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -252,22 +253,43 @@ class Stage:
         return self._writer.acknowledged_file
 
     def remove(self) -> None:
-        """End all of it, and remove its folder."""
+        """End all of it, and remove its folder. LandbridgeError (demo.remains) if it stays."""
         self.stop_application()
         if self._service is not None:
+            self._give_up()
             self._service.send_signal(signal.SIGTERM)
             try:
                 self._service.wait(20)
             except subprocess.TimeoutExpired:
                 self._service.kill()
             self._service.communicate()
-        if self.state.exists():
-            subprocess.run(
+        if (self.state / "cloud").exists():
+            done = subprocess.run(
                 [sys.executable, "-P", "-m", "landbridge.cli", "service", "remove", "--state",
                  self.state, "--yes"],
                 check=False, capture_output=True, env=os.environ | {"NO_COLOR": "1"},
             )  # fmt: skip
+            if done.returncode:
+                raise LandbridgeError(
+                    f"servers and networks of the demonstration in {self.folder} remain",
+                    id="demo.remains",
+                    remedy=f"landbridge service remove --state {self.state}",
+                )
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _give_up(self) -> None:
+        """Cancel a migration that is under way; nothing is removed before."""
+        site = self.sites.get("b")
+        if site is None or not site.instance:
+            return
+        with contextlib.suppress(LandbridgeError):
+            rows = self._call(site, "rds.DescribeCloudMigrationResult", PageNumber=1, PageSize=30,
+                              DBInstanceName=site.instance)["Items"]  # fmt: skip
+            for row in rows:
+                with contextlib.suppress(CallRefused):  # it is over, or too far
+                    self._call(site, "landbridge.CancelMigration", TaskId=row["TaskId"])
+            if rows:
+                self._until("the migration to end", lambda: self._runs(site))
 
     def _call(self, site: Site, action: str, **parameters: object) -> dict[str, Any]:
         product, _, name = action.partition(".")

@@ -13,9 +13,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("account_uid", sa.BigInteger(), nullable=False),
         sa.Column("access_key_id", sa.String(length=64), nullable=True),
-        sa.Column(
-            "user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
-        ),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["access_key_id"], ["access_key.id"], name=op.f("fk_console_login_access_key_id")
