@@ -282,7 +282,7 @@ class Stage:
         site = self.sites.get("b")
         if site is None or not site.instance:
             return
-        with contextlib.suppress(LandbridgeError):
+        with contextlib.suppress(LandbridgeError, OSError):
             rows = self._call(site, "rds.DescribeCloudMigrationResult", PageNumber=1, PageSize=30,
                               DBInstanceName=site.instance)["Items"]  # fmt: skip
             for row in rows:
