@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
+import errno
 import logging
 import os
 import shutil
@@ -95,6 +97,44 @@ def test_a_shell_writes_nowhere_but_into_data_and_makes_no_link_or_pipe(
     ):  # fmt: skip
         assert path.stat().st_uid == uid, path
         assert not path.stat().st_mode & 0o007, path
+
+
+def test_a_shell_shares_no_memory_with_others_and_gets_no_socket_but_of_the_network(
+    managed: Managed, pair: tuple[str, str]
+) -> None:
+    key = 0x1A2B3C
+    program = (
+        "import ctypes, socket\n"
+        f"print('shm', ctypes.CDLL(None).shmget({key}, 4096, 0o1666) >= 0)\n"
+        "for family in (1, 2, 10, 16, 40, 38):\n"
+        "    try: print(family, socket.socket(family, socket.SOCK_DGRAM) and 'open')\n"
+        "    except OSError as refused: print(family, refused.errno)"
+    )
+    told = _shell(
+        managed, pair,
+        f"python3 - <<'X'\n{program}\nX\nipcmk -S 2 -Q >/dev/null && echo kept",
+    )  # fmt: skip
+    closed = errno.EAFNOSUPPORT
+    expected = ["shm True", "1 open", "2 open", "10 open", "16 open"]
+    expected += [f"40 {closed}", f"38 {closed}", "kept"]
+    assert told.splitlines() == expected
+    # Root of the machine would find it, if it were the machine's.
+    assert ctypes.CDLL(None).shmget(key, 0, 0) == -1
+    account = managed.cluster(pair[0]).account
+    for kind in ("shm", "sem", "msg"):
+        assert str(account.uid) not in Path(f"/proc/sysvipc/{kind}").read_text().split()
+    spaces = [_space(managed.cluster(id)) for id in pair]
+    assert len({*spaces, Path("/proc/self/ns/ipc").stat().st_ino}) == 3
+    assert f"{key:08x}" in _shell(managed, pair, "ipcs -m")
+    managed.change(pair[0], lambda s, i: lifecycle.restart(i))
+    managed.settled(pair[0])
+    assert f"{key:08x}" not in _shell(managed, pair, "ipcs -m")
+
+
+def _space(cluster: Cluster) -> int:
+    process = cluster.process()
+    assert process is not None
+    return Path(f"/proc/{process.pid}/ns/ipc").stat().st_ino
 
 
 def test_another_socket_in_place_of_the_private_one_is_not_spoken_to(

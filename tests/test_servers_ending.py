@@ -89,6 +89,41 @@ def test_what_replaces_itself_all_the_time_ends_with_its_group(account: OsAccoun
     assert ending.living(NOWHERE, "pgm-x", account) == []
 
 
+def test_memory_semaphores_and_queues_that_are_left_go_also_when_given_away(
+    account: OsAccount, tmp_path: Path
+) -> None:
+    other = own_account(tmp_path, 8)
+    make = (
+        "import ctypes\nlibc = ctypes.CDLL(None)\nmode = 0o1600\n"
+        "id = libc.shmget(0, 4096, mode)\n"
+        "assert id >= 0 and libc.semget(0, 2, mode) >= 0 and libc.msgget(0, mode) >= 0\n"
+    )
+    # IPC_SET: struct ipc_perm begins with key, uid and gid.
+    give = (
+        "perm = ctypes.create_string_buffer(256)\nassert libc.shmctl(id, 2, perm) == 0\n"
+        f"perm[4:8] = ({other.uid}).to_bytes(4, 'little')\nassert libc.shmctl(id, 1, perm) == 0"
+    )
+    try:
+        assert _run(other, make).wait() == 0
+        assert _run(account, make + give).wait() == 0
+        assert _left(account) == 3
+        room.end_all(NOWHERE, "pgm-x", account)
+        assert _left(account) == 0 and _left(other) == 3
+    finally:
+        room.end_all(NOWHERE, "pgm-x", other)
+    assert _left(other) == 0
+
+
+def _left(account: OsAccount) -> int:
+    """How many things of System V an account has made on this machine."""
+    count = 0
+    for kind in ("shm", "sem", "msg"):
+        names, *lines = Path(f"/proc/sysvipc/{kind}").read_text().splitlines()
+        maker = names.split().index("cuid")
+        count += sum(line.split()[maker] == str(account.uid) for line in lines)
+    return count
+
+
 def test_a_neighbour_is_left_alone(account: OsAccount, tmp_path: Path) -> None:
     other = own_account(tmp_path, 8)
     neighbour = _run(other, "import time; time.sleep(600)")

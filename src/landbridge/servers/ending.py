@@ -22,6 +22,7 @@ from pathlib import Path
 from ..errors import ServerFailed
 from ..network.fabric import Fabric
 from ..postgres.osaccount import OsAccount
+from . import ipc
 from .cgroup import Group
 from .identity import is_own
 
@@ -37,10 +38,23 @@ Belongs = Callable[[int], bool]
 def end_all(fabric: Fabric, id: str, account: OsAccount) -> None:
     """End every process of instance `id`; ServerFailed (server.processes_left) if some stay.
 
-    Servers of `account` are to be shut down before: this is a kill. Repeatable.
+    Servers of `account` are to be shut down before: this is a kill. Repeatable. Memory and
+    the like that an account of its own has left behind is removed.
     """
     belongs = _of_account(account.uid) if is_own(account) else _of_place(fabric, id)
-    _end(id, account, belongs)
+    _end(id, Group.of(id, account), belongs)
+    if is_own(account):
+        ipc.sweep(account.uid)
+
+
+def end_before_start(id: str, group: Group | None, account: OsAccount, outside: int) -> None:
+    """`end_all` from the place itself, by whoever is about to become the server there.
+
+    PostgreSQL finds what is left of a server by its shared memory, which is not seen from
+    another IPC namespace. `outside`: the network namespace of the service.
+    """
+    here = Path("/proc/self/ns/net").stat().st_ino
+    _end(id, group, _of_account(account.uid) if is_own(account) else _shut_in(here, outside))
 
 
 def command(id: str, account: OsAccount) -> list[str]:
@@ -49,8 +63,7 @@ def command(id: str, account: OsAccount) -> list[str]:
     return [sys.executable, "-P", "-m", "landbridge.servers.ending", id, str(account.uid)]
 
 
-def _end(id: str, account: OsAccount, belongs: Belongs) -> None:
-    group = Group.of(id, account)
+def _end(id: str, group: Group | None, belongs: Belongs) -> None:
     end = time.monotonic() + _PATIENCE
     while True:
         if group is not None:
@@ -119,8 +132,11 @@ def _of_account(uid: int) -> Belongs:
 
 def _of_place(fabric: Fabric, id: str) -> Belongs:
     """What is shut in, in the instance's network namespace if that is not ours as well."""
-    place = _namespace(fabric, id)
-    if place is None or place == Path("/proc/self/ns/net").stat().st_ino:
+    return _shut_in(_namespace(fabric, id), Path("/proc/self/ns/net").stat().st_ino)
+
+
+def _shut_in(place: int | None, outside: int) -> Belongs:
+    if place is None or place == outside:
         return lambda _: False
 
     def belongs(pid: int) -> bool:
@@ -164,7 +180,7 @@ def main(arguments: Sequence[str]) -> None:
     account = OsAccount.numbered(int(number))
     assert is_own(account)
     try:
-        _end(id, account, _of_account(account.uid))
+        _end(id, Group.of(id, account), _of_account(account.uid))
     except ServerFailed as left:
         sys.exit(left.message)
 

@@ -52,8 +52,9 @@ def start(
     """
     through = command(cluster, limits) if shut_in else ()
     spec = json.dumps(asdict(Start.of(cluster, through)))
+    program = [sys.executable, "-P", "-m", "landbridge.servers.starter", spec]
     done = subprocess.run(
-        fabric.command(id, [sys.executable, "-P", "-m", "landbridge.servers.starter", spec]),
+        fabric.command(id, program, apart=shut_in),
         capture_output=True, text=True, start_new_session=True, check=False,
     )  # fmt: skip
     if done.returncode:

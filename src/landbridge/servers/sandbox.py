@@ -106,6 +106,7 @@ def enter(uses: Iterable[tuple[Path, Use]]) -> None:
     It may use the folders as told, read and execute SYSTEM, and use DEVICES.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
     arguments = (ctypes.c_ulong(n) for n in (1, 0, 0, 0))
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, *arguments), "prctl")
     _close_files(uses)

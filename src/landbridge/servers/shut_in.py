@@ -15,8 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ..errors import ServerFailed
 from ..postgres.cluster import Cluster
-from . import sandbox
+from ..postgres.osaccount import OsAccount
+from . import ending, sandbox
 from .cgroup import Group
 from .identity import is_own
 from .sandbox import Use
@@ -49,6 +51,10 @@ class Room:
     """The control group that it joins where one can be made."""
     memory_mb: int = 0
     cpus: int = 0
+    server: str = ""
+    """The instance whose server this becomes: what is left of an earlier one ends first."""
+    outside: int = 0
+    """The service's network namespace."""
 
     @classmethod
     def of(cls, cluster: Cluster, limits: Limits) -> Room:
@@ -69,16 +75,20 @@ class Room:
             _PROCESSES if is_own(account) else 0,
             str(group.path) if group else "",
             **asdict(limits),
+            server=data.parent.name,
+            outside=Path("/proc/self/ns/net").stat().st_ino,
         )
 
     @classmethod
     def copying(cls, cluster: Cluster, target: Path) -> Room:
         """Of a program that makes a copy in `target`."""
         uses = {target: Use.DATA, cluster.side: Use.LOOK, cluster.distribution.root: Use.LOOK}
-        return replace(cls.of(cluster, Limits()), uses=_named(uses))
+        return replace(cls.of(cluster, Limits()), uses=_named(uses), server="")
 
     def enter(self) -> None:
-        """Shut this process in, for good. Raises OSError."""
+        """Shut this process in, for good. Raises OSError, and ServerFailed if others stay."""
+        if self.server:
+            self._be_alone()
         self._join()
         if self.processes:
             resource.setrlimit(resource.RLIMIT_NPROC, (self.processes, self.processes))
@@ -89,6 +99,11 @@ class Room:
             os.setgid(gid)
             os.setuid(uid)
         sandbox.enter(uses)
+
+    def _be_alone(self) -> None:
+        account = OsAccount.numbered(self.account[0] if self.account else os.geteuid())
+        group = Group(Path(self.group)) if self.group else None
+        ending.end_before_start(self.server, group, account, self.outside)
 
     def _join(self) -> None:
         group = Group(Path(self.group))
@@ -118,7 +133,7 @@ def main(arguments: Sequence[str]) -> None:
         Room(**json.loads(room)).enter()
         seen = {name: value for name, value in os.environ.items() if name in _SEEN}
         os.execve(program[0], program, seen)
-    except OSError as problem:
+    except (OSError, ServerFailed) as problem:
         sys.exit(f"FATAL:  the server cannot be shut in: {problem}")
 
 

@@ -182,9 +182,9 @@ class Errand:
         begun = time.monotonic()
         program = [sys.executable, "-P", "-m", "landbridge.cloud.migrations.place"]
         child = subprocess.Popen(
-            fabric.command(instance, program), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=clean_environment(), cwd="/",
-            start_new_session=True,
+            fabric.command(instance, program, apart=True), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean_environment(),
+            cwd="/", start_new_session=True,
         )  # fmt: skip
         given: str | None = job.as_json()
         while True:
