@@ -475,6 +475,14 @@ def test_a_command_is_the_caller_s_own_process(net: Net) -> None:
     assert out.decode().split() == [str(child.pid), "word", "t0p-s3cret", "/usr"]
     assert (err, child.returncode) == (b"bad\n", 7)
     assert "t0p-s3cret" not in Layout(net.state).log.read_text()
+    account = net.servers.name if net.servers.switch else ""
+    ours = os.readlink("/proc/self/ns/ipc")  # noqa: PTH115
+    for apart in (False, True):
+        look = net.fabric.command("pg-2h", ["readlink", "/proc/self/ns/ipc"], account, apart=apart)
+        told = subprocess.run(look, capture_output=True, text=True, check=True, cwd="/").stdout
+        # An ordinary user has namespaces only where its fabric is made of them.
+        may = os.geteuid() == 0 or net.mode is not Mode.RELAY
+        assert (told.strip() != ours) == (apart and may)
 
 
 def test_a_command_that_cannot_run_says_why() -> None:
