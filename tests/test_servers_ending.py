@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from landbridge.postgres.process import wait_until
 from landbridge.servers import ending, room
 from landbridge.servers.cgroup import Group
 from landbridge.servers.identity import is_own, own_account
+from landbridge.servers.shut_in import Room, through
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 
@@ -87,6 +89,14 @@ def test_what_replaces_itself_all_the_time_ends_with_its_group(account: OsAccoun
     room.end_all(NOWHERE, "pgm-x", account)
     assert group.is_empty and not group.path.exists()
     assert ending.living(NOWHERE, "pgm-x", account) == []
+
+
+def test_whatever_becomes_a_server_ends_what_an_earlier_one_left(account: OsAccount) -> None:
+    left = _run(account, "import time; time.sleep(600)")
+    assert wait_until(lambda: bool(ending.living(NOWHERE, "x", account)), 10)
+    becomes = through(Room((), (account.uid, account.gid), server="pgm-x"))
+    assert subprocess.run([*becomes, "/bin/true"], check=False).returncode == 0
+    assert left.wait(5) == -signal.SIGKILL
 
 
 def test_memory_semaphores_and_queues_that_are_left_go_also_when_given_away(
