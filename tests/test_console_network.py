@@ -43,6 +43,7 @@ def _cen(person: Person) -> str:
     return person.page.url.rpartition("/")[2]
 
 
+@pytest.mark.slow
 def test_two_accounts_join_their_regions_by_clicks(ann: Person, bob: Person) -> None:
     """The CEN part of the procedure: B makes it, A grants, B connects both and allocates."""
     theirs, own = _vpc(ann, BJ, "10.1"), _vpc(bob, HZ, "10.2")

@@ -95,6 +95,7 @@ def said(status: int, text: str, field: str) -> str:
     return unescape(text.partition(mark)[2].partition("<")[0])
 
 
+@pytest.mark.slow
 def test_what_an_assessment_and_a_migration_refuse(two: Two) -> None:
     bob = _signed_in(two, two.b)
     there = Destination(two, bob, two.b.id)
@@ -184,6 +185,7 @@ def _migrate(two: Two, bob: Surfer, there: Destination) -> None:
     assert "No migration yet." in bob.get(f"{there.at}/tasks").text
 
 
+@pytest.mark.slow
 def test_destinations_that_do_not_fit(two: Two) -> None:
     """Local disks, another major version, a read-only instance, one that has such."""
     bob = _with_key(two, two.b)
