@@ -61,7 +61,7 @@ def test_changed_collations_and_their_indexes_are_named(servers: Servers, state_
     changed = {(c["database"], c["collation"], c["recorded"]) for c in done.collations["changed"]}
     assert changed == {("app", None, "1.1"), ("app", '"pg_catalog"."und-x-icu"', "1.1")}
     assert [i["name"] for i in done.collations["indexes"]] == AFFECTED
-    assert done.collations["partitioned"] == [{"database": "app", "table": "parts"}]
+    assert done.collations["partitioned"] == [{"database": "app", "table": "public.parts"}]
     statements = [s["sql"] for s in done.statements]
     assert statements == [
         *(f"REINDEX INDEX CONCURRENTLY {name}" for name in AFFECTED),

@@ -19,6 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
 
 from .. import lock
 from ..errors import StoreFailed
@@ -46,7 +47,7 @@ def upgrade(engine: Engine, file: Path | None) -> None:
     Raises StoreFailed: store.newer, store.busy.
     """
     known = scripts()
-    if _version(engine, known) == known.get_current_head():
+    if _is_current(engine, known):
         return
     with _alone(file):
         version = _version(engine, known)  # another process may have been quicker
@@ -68,6 +69,16 @@ def drop(engine: Engine) -> None:
     with engine.begin() as connection:
         quoted = map(connection.dialect.identifier_preparer.quote, names)
         connection.execute(text(f"DROP TABLE IF EXISTS {', '.join(quoted)}"))
+
+
+def _is_current(engine: Engine, known: ScriptDirectory) -> bool:
+    """Whether there is nothing to upgrade; not, while another process makes the tables."""
+    try:
+        return _version(engine, known) == known.get_current_head()
+    except OperationalError:
+        if engine.dialect.name == "sqlite":
+            return False  # locked at its very beginning; whoever waits for its turn sees
+        raise
 
 
 def _version(engine: Engine, known: ScriptDirectory) -> str | None:
