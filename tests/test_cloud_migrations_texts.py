@@ -175,6 +175,12 @@ def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
     assert record.seen().replication is Replication.CATCHUP
     record.seen().record.write_live(state="disconnect")  # type: ignore[union-attr]
     assert record.seen().replication is Replication.DISCONNECT
+    old = (datetime.now(UTC) - timedelta(seconds=30)).isoformat()
+    figures = {"at": old, "state": "streaming", "lag_bytes": 0, "caught_up": True}
+    live = record.seen().record.folder / "live.json"  # type: ignore[union-attr]
+    live.write_text(json.dumps(figures))
+    assert record.seen().replication is Replication.DISCONNECT
+    assert record.seen().live.keys() == {"at", "state", "age_seconds"}
     assert status(record.row, record.seen()) == "ReadyToSwitch"
     record.row.order = Order.SWITCH
     assert status(record.row, record.seen()) == "Switching"
@@ -265,6 +271,16 @@ def test_the_owner_is_told_what_the_api_can_do_and_no_place_of_the_machine(recor
     assert teller.text("The copy is kept. Start it then:\nlandbridge resume m-1") == (
         "The copy is kept."
     )
+    silent = (
+        f"cannot connect to the server on {HOME}/data: connection is bad: connection to server on"
+        f' socket "{HOME}/data/.s.PGSQL.5432" failed: No such file or directory Is the server'
+        " running locally and accepting connections on that socket?"
+    )
+    assert teller.text(silent) == (
+        "the destination's server does not answer: No such file or directory"
+    )
+    outside = f"Not all is there (outside {HOME}/data: {HOME}/a.conf, {HOME}/b.conf), so it fails."
+    assert teller.text(outside) == "Not all is there, so it fails."
     error = {"id": "fence.not_effective", "message": "it may write",
              "remedy": "Run them, or `landbridge switchover m-1 --fenced`."}  # fmt: skip
     assert "ForceSwitch=1" in teller.value(error)["remedy"]

@@ -23,6 +23,8 @@ from .told import Teller
 
 _STARTED = "Start RDS instance"
 _FOLLOWED = "Synchronize data"
+#: Seconds after which figures that come twice a second are no longer those of now.
+_STALE = 10.0
 #: Notes of the work itself, which are no news to the owner.
 _QUIET = {"worker.started", "fence.by_hand"}
 
@@ -58,7 +60,7 @@ class Progress:
             before_end=on_the_way[-1] if on_the_way else State.ASSESSING,
             is_begun=True,
             entries=entries,
-            live=record.read_live(),
+            live=_fresh(record.read_live()) if state is State.SYNCHRONIZING else record.read_live(),
             report=records.read_json(record.folder / "assessment.json"),
             record=record,
             teller=Teller.of(tasks.root.parent),
@@ -166,6 +168,17 @@ class Progress:
         lag = self.live.get("lag_seconds") if standby else None
         is_synced = self.is_promoted or bool(standby and self.live.get("caught_up"))
         return replication.info(standby, lag, synced=is_synced)
+
+
+def _fresh(live: dict[str, Any]) -> dict[str, Any]:
+    """The latest figures; of old ones no more than their age: they say nothing of now."""
+    if "at" not in live:
+        return live
+    age = (datetime.now(UTC) - datetime.fromisoformat(live["at"])).total_seconds()
+    if age < _STALE:
+        return live
+    kept = {name: live[name] for name in ("at", "phase") if name in live}
+    return kept | {"state": Replication.DISCONNECT.value, "age_seconds": round(age)}
 
 
 def said(entry: dict[str, Any], teller: Teller) -> str:

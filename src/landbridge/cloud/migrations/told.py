@@ -44,6 +44,14 @@ REMEDIES = {
 #: A command or an option of the command line, in parentheses or as part of a sentence.
 _ASIDE = re.compile(r"\s*\((?:[^()]*\s)?(?:--[a-z]|landbridge [a-z])[^()]*\)")
 _COMMAND = re.compile(r"(?<!\w)--[a-z]|\blandbridge [a-z]+\b(?! \w+ to )|\bthe task's folder\b")
+#: What libpq says of a server on this machine that does not answer: its reason is group 1.
+_LOCAL_SOCKET = re.compile(
+    r"cannot connect to the server on .*?:"
+    r' (?:connection (?:is bad|failed): )?(?:connection to server on socket "[^"]*" failed: )?'
+    r"(.*?)(?: Is the server running locally and accepting connections on that socket\?)?$",
+    re.MULTILINE,
+)
+_SILENT = r"the destination's server does not answer: \1"
 _SENTENCES = re.compile(r"(?<=[.;:])\s+|\n+")
 _DESTINATION, _PROGRAMS = "the destination's folder", "the server's programs"
 
@@ -53,6 +61,11 @@ class Teller:
 
     def __init__(self, here: Iterable[Path], programs: Iterable[Path]) -> None:
         """`here`: folders of the service's own; `programs`: those of servers."""
+        here, programs = tuple(here), tuple(programs)
+        self._asides = [
+            re.compile(rf"\s*\([^()]*{re.escape(str(path))}[^()]*\)") for path in (*here, *programs)
+        ]
+        """What stands in parentheses and names a place says nothing without it."""
         self._places = [
             (re.compile(rf"{re.escape(str(path))}[^\s,;:)'\"]*"), said)
             for paths, said in ((here, _DESTINATION), (programs, _PROGRAMS))
@@ -66,6 +79,9 @@ class Teller:
 
     def text(self, text: str) -> str:
         """A text without places of this machine and without its command line."""
+        text = _LOCAL_SOCKET.sub(_SILENT, text)
+        for aside in self._asides:
+            text = aside.sub("", text)
         for place, said in self._places:
             text = place.sub(said, text)
         text = text.replace("--wal-budget", "the budget for WAL")
