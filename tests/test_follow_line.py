@@ -14,7 +14,7 @@ from fix_wire import Wire
 from landbridge.migration.states import Replication
 
 
-@pytest.mark.parametrize("major", [11, 15])
+@pytest.mark.parametrize("major", [pytest.param(11, marks=pytest.mark.slow), 15])
 def test_cut_line_says_since_when_and_resumes_by_itself(
     servers: Servers, state_dir: Path, wires: type[Wire], major: int
 ) -> None:

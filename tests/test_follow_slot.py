@@ -114,7 +114,7 @@ def test_slot_that_the_source_has_broken_ends_the_following(
         assert getattr(following.failed(), "id", "") == "follow.slot_lost"
 
 
-@pytest.mark.parametrize("major", [11, 15])
+@pytest.mark.parametrize("major", [pytest.param(11, marks=pytest.mark.slow), 15])
 def test_source_is_protected_when_the_wal_budget_is_spent(
     servers: Servers, state_dir: Path, wires: type[Wire], major: int
 ) -> None:

@@ -152,7 +152,8 @@ def _assert_moves_with_the_plan(lab: LabCli) -> None:
     assert sorted(p.name for p in (lab.folder / "instances").iterdir()) == ["pgm-a", "pgm-c"]
 
 
-@pytest.mark.parametrize("mode", ["netns", pytest.param("ordinary", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["netns", "ordinary"])
 def test_up_mends_what_was_interrupted_crashed_moved_away_or_removed(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:

@@ -103,6 +103,7 @@ def joined(cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str) -> Iterator[tup
         yield lab, ledger
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ONE_IN_THE_DEFAULT_RUN)
 def test_cluster_moves_from_one_vpc_to_another_under_a_live_writer(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, mode: str

@@ -52,7 +52,7 @@ def writers(source: Source, dbname: str = "postgres", count: int = 4) -> Iterato
             thread.join()
 
 
-@pytest.mark.parametrize("major", [10, 18])
+@pytest.mark.parametrize("major", [pytest.param(10, marks=pytest.mark.slow), 18])
 def test_equal_under_load(servers: Servers, state_dir: Path, major: int) -> None:
     source = servers.source(major)
     fill(source)
