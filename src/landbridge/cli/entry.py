@@ -34,9 +34,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _invoke(arguments or ["--help"])
     except typer.TyperException as error:
-        return _fail(
-            output, UsageError(" ".join(error.format_message().split()), remedy=_help_hint(error))
-        )
+        said = " ".join(error.format_message().split()) or "a command is missing"
+        return _fail(output, UsageError(said, remedy=_help_hint(error)))
     except LandbridgeError as error:
         return _fail(output, error)
     except KeyboardInterrupt:
@@ -70,9 +69,10 @@ def _invoke(arguments: Sequence[str]) -> int:
 def _help_hint(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "landbridge"
+    group = context.command if context is not None else app.command()
     known = ""
-    if path == "landbridge":
-        known = f"Commands: {', '.join(app.command().commands)}. "
+    if isinstance(group, TyperGroup):
+        known = f"Commands: {', '.join(group.commands)}. "
     return f"{known}See `{path} --help`."
 
 

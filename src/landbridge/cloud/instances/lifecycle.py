@@ -380,6 +380,11 @@ def _address(session: Session, vswitch: VSwitch, wanted: str | None) -> str:
         place = IPv4Address(wanted)
     except ValueError:
         place = IPv4Address(0)
-    if int(place) - int(block[0]) not in usable or str(place) in used:
-        raise CloudError("InvalidPrivateIpAddress", f"{wanted} is taken, or not of {vswitch.id}")
+    if int(place) - int(block[0]) not in usable:
+        raise CloudError(
+            "InvalidPrivateIpAddress",
+            f"{wanted} is none that {vswitch.id} can give: {block[1]} to {block[-4]}",
+        )
+    if str(place) in used:
+        raise CloudError("InvalidPrivateIpAddress", f"{wanted} is taken in {vswitch.id}")
     return str(place)
