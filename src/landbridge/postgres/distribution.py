@@ -46,6 +46,13 @@ class Distribution:
         return int(self.version.split(".")[1])
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """What its programs read: its root, and the libraries that a wheel keeps beside itself."""
+        wheel = self.root.parent
+        libraries = wheel.with_name(f"{wheel.name}.libs")
+        return (self.root, libraries) if libraries.is_dir() else (self.root,)
+
+    @property
     def root(self) -> Path:
         return self.bin.parent
 

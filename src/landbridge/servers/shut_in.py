@@ -66,7 +66,7 @@ class Room:
             data / "pg_tblspc": Use.LINKS,
             cluster.socket_dir: Use.SOCKETS,
             cluster.side: Use.LOOK,
-            cluster.distribution.root: Use.LOOK,
+            **dict.fromkeys(cluster.distribution.folders, Use.LOOK),
         }
         group = Group.of(data.parent.name, account)
         return cls(
@@ -82,7 +82,8 @@ class Room:
     @classmethod
     def copying(cls, cluster: Cluster, target: Path) -> Room:
         """Of a program that makes a copy in `target`."""
-        uses = {target: Use.DATA, cluster.side: Use.LOOK, cluster.distribution.root: Use.LOOK}
+        uses = {target: Use.DATA, cluster.side: Use.LOOK}
+        uses |= dict.fromkeys(cluster.distribution.folders, Use.LOOK)
         return replace(cls.of(cluster, Limits()), uses=_named(uses), server="")
 
     def enter(self) -> None:
