@@ -11,7 +11,7 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from .asking import Asked, confirm, is_confirmed
+from .asking import Asked, confirm, confirmed
 
 #: (last part of the address, label)
 _TABS = (("", "Account"), ("users", "Users"), ("trail", "Audit trail"), ("costs", "Costs"))
@@ -74,14 +74,12 @@ def _disable_form(visit: Visit, form: Form | None = None, status: int = 200) -> 
 
 
 def _disable_key(visit: Visit) -> Response:
-    form = confirm("disable", visit["key"]).filled(visit.form)
-    if not is_confirmed(form, visit["key"]):
-        return _disable_form(visit, form, 422)
-    try:
-        visit.call("landbridge.DisableAccessKey", UserAccessKeyId=visit["key"])
-    except CloudError as problem:
-        return _disable_form(visit, form, form.refuse(problem))
-    return visit.go(url("account"), f"{visit['key']} is disabled.")
+    key = visit["key"]
+    again = confirmed(
+        visit, "disable", key, _disable_form,
+        lambda: visit.call("landbridge.DisableAccessKey", UserAccessKeyId=key),
+    )  # fmt: skip
+    return again or visit.go(url("account"), f"{key} is disabled.")
 
 
 def _users(visit: Visit) -> Response:
@@ -133,14 +131,12 @@ def _remove_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 
 def _remove_user(visit: Visit) -> Response:
-    form = confirm("delete", visit["user"]).filled(visit.form)
-    if not is_confirmed(form, visit["user"]):
-        return _remove_form(visit, form, 422)
-    try:
-        visit.call("landbridge.DeleteConsoleUser", UserName=visit["user"])
-    except CloudError as problem:
-        return _remove_form(visit, form, form.refuse(problem))
-    return visit.go(url("account", "users"), f"{visit['user']} was deleted.")
+    user = visit["user"]
+    again = confirmed(
+        visit, "delete", user, _remove_form,
+        lambda: visit.call("landbridge.DeleteConsoleUser", UserName=user),
+    )  # fmt: skip
+    return again or visit.go(url("account", "users"), f"{user} was deleted.")
 
 
 def _trail(visit: Visit) -> Response:

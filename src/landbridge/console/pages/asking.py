@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
+from ...cloud import CloudError
 from ..forms import Field, Form
 from ..visit import Visit
 
 Crumbs = Sequence[tuple[str, str]]
+#: Shows a form, filled and with a status where it was refused.
+Show = Callable[[Visit, Form, int], Response]
 _CONFIRM = "confirm"
 
 
@@ -55,12 +58,22 @@ def confirm(what: str, name: str) -> Form:
     return Form((field,))
 
 
-def is_confirmed(form: Form, name: str) -> bool:
-    """Whether the name was typed; otherwise the form says so."""
-    if form.value(_CONFIRM).strip() == name:
-        return True
-    form.errors[_CONFIRM] = f"Type {name} to go on; nothing was changed."
-    return False
+def confirmed(
+    visit: Visit, what: str, name: str, show: Show, act: Callable[[], object]
+) -> Response | None:
+    """Do `act` if the name was typed; without it, and where `act` is refused, ask again.
+
+    What is asked with is `show`; None once it is done.
+    """
+    form = confirm(what, name).filled(visit.form)
+    if form.value(_CONFIRM).strip() != name:
+        form.errors[_CONFIRM] = f"Type {name} to go on; nothing was changed."
+        return show(visit, form, 422)
+    try:
+        act()
+    except CloudError as problem:
+        return show(visit, form, form.refuse(problem))
+    return None
 
 
 def _exactly(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
+from .asking import Asked, Show
 from .instance import attribute, tab_page
 
 _STEPS = (
@@ -174,22 +174,12 @@ def _report(visit: Visit) -> Response:
 def _about_report(visit: Visit, heading: str, intro: str, form: Form, status: int) -> Response:
     """A form about an assessment."""
     id, task = visit["id"], str(_assessment(visit)["TaskId"])
-    return visit.page(
-        "form.html",
-        status=status,
-        heading=heading,
-        crumbs=[(url("rds", id, "migration"), id)],
-        intro=intro,
-        form=form,
-        button=heading,
-        danger=False,
-        back=url("rds", id, "migration", "assessments", task),
-    )
+    back = url("rds", id, "migration", "assessments", task)
+    crumbs = [(url("rds", id, "migration"), id)]
+    return Asked(heading, heading, back, crumbs, intro).page(visit, form, status)
 
 
-def _carried_out(
-    visit: Visit, form: Form, action: str, show: Callable[[Visit, Form, int], Response], said: str
-) -> Response:
+def _carried_out(visit: Visit, form: Form, action: str, show: Show, said: str) -> Response:
     filled = form.filled(visit.form)
     try:
         visit.call(action, TaskId=visit["task"], **filled.arguments())

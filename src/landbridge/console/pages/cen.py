@@ -10,7 +10,7 @@ from ...cloud import CloudError
 from ..forms import Form
 from ..page import Page
 from ..visit import Visit, url
-from .asking import Asked, Crumbs, confirm, is_confirmed
+from .asking import Asked, Crumbs, confirm, confirmed
 from .cens import CODES, NAMED
 
 #: (last part of the address, label)
@@ -146,14 +146,11 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 
 def _delete(visit: Visit) -> Response:
-    form = confirm("delete", visit["id"]).filled(visit.form)
-    if not is_confirmed(form, visit["id"]):
-        return _delete_form(visit, form, 422)
-    try:
-        visit.call("cbn.DeleteCen", CenId=visit["id"])
-    except CloudError as problem:
-        return _delete_form(visit, form, form.refuse(problem))
-    return visit.go(url("cen"), f"CEN instance {visit['id']} is being deleted.")
+    id = visit["id"]
+    again = confirmed(
+        visit, "delete", id, _delete_form, lambda: visit.call("cbn.DeleteCen", CenId=id)
+    )
+    return again or visit.go(url("cen"), f"CEN instance {id} is being deleted.")
 
 
 PAGES = (

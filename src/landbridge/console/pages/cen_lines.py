@@ -12,7 +12,7 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from . import cen, cen_plans, topology
-from .asking import confirm, is_confirmed
+from .asking import confirm, confirmed
 
 _Row = dict[str, Any]
 _TAB = "connections"
@@ -228,14 +228,12 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 
 def _delete(visit: Visit) -> Response:
-    form = confirm("delete", visit["line"]).filled(visit.form)
-    if not is_confirmed(form, visit["line"]):
-        return _delete_form(visit, form, 422)
-    try:
-        visit.call("cbn.DeleteTransitRouterPeerAttachment", TransitRouterAttachmentId=visit["line"])
-    except CloudError as problem:
-        return _delete_form(visit, form, form.refuse(problem))
-    return visit.go(url("cen", visit["id"], _TAB), f"{visit['line']} is being deleted.")
+    line = visit["line"]
+    again = confirmed(
+        visit, "delete", line, _delete_form,
+        lambda: visit.call("cbn.DeleteTransitRouterPeerAttachment", TransitRouterAttachmentId=line),
+    )  # fmt: skip
+    return again or visit.go(url("cen", visit["id"], _TAB), f"{line} is being deleted.")
 
 
 _BASE = f"/cen/{{id}}/{_TAB}"

@@ -13,7 +13,7 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from . import cen
-from .asking import confirm, is_confirmed
+from .asking import confirm, confirmed
 
 _Row = dict[str, Any]
 _SAME, _CROSS = "same", "cross"
@@ -268,19 +268,14 @@ def _detach_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 def _detach(visit: Visit) -> Response:
     row = _attachment(visit)
-    form = confirm("detach", row["VpcId"]).filled(visit.form)
-    if not is_confirmed(form, row["VpcId"]):
-        return _detach_form(visit, form, 422)
-    try:
-        visit.call(
-            "cbn.DeleteTransitRouterVpcAttachment",
-            TransitRouterAttachmentId=row["TransitRouterAttachmentId"],
-        )
-    except CloudError as problem:
-        return _detach_form(visit, form, form.refuse(problem))
+    attachment = {"TransitRouterAttachmentId": row["TransitRouterAttachmentId"]}
+    again = confirmed(
+        visit, "detach", row["VpcId"], _detach_form,
+        lambda: visit.call("cbn.DeleteTransitRouterVpcAttachment", **attachment),
+    )  # fmt: skip
     is_mine = row["VpcOwnerId"] == visit.who.uid
     back = url("vpc", row["VpcId"]) if is_mine else url("cen", visit["id"])
-    return visit.go(back, f"{row['VpcId']} is being detached.")
+    return again or visit.go(back, f"{row['VpcId']} is being detached.")
 
 
 PAGES = (

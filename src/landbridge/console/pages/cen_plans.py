@@ -13,7 +13,7 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from . import cen
-from .asking import confirm, is_confirmed
+from .asking import confirm, confirmed
 from .cens import NAME_RULE
 
 _Row = dict[str, Any]
@@ -215,16 +215,14 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 def _delete(visit: Visit) -> Response:
     plan = _one(visit)
     id = plan["CenBandwidthPackageId"]
-    form = confirm("delete", id).filled(visit.form)
-    if not is_confirmed(form, id):
-        return _delete_form(visit, form, 422)
-    try:
+
+    def act() -> None:
         for owner in plan["CenIds"]["CenId"]:
             visit.call("cbn.UnassociateCenBandwidthPackage", CenId=owner, CenBandwidthPackageId=id)
         visit.call("cbn.DeleteCenBandwidthPackage", CenBandwidthPackageId=id)
-    except CloudError as problem:
-        return _delete_form(visit, form, form.refuse(problem))
-    return visit.go(url("cen", visit["id"], _TAB), f"{id} was deleted.")
+
+    again = confirmed(visit, "delete", id, _delete_form, act)
+    return again or visit.go(url("cen", visit["id"], _TAB), f"{id} was deleted.")
 
 
 _BASE = f"/cen/{{id}}/{_TAB}"

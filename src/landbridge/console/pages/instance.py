@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import Response
@@ -11,9 +10,8 @@ from ...cloud import CloudError
 from ..forms import Field, Form
 from ..page import Page
 from ..visit import Visit, url
-from .asking import confirm, is_confirmed
+from .asking import Asked, Show, confirm, confirmed
 
-Show = Callable[[Visit, Form, int], Response]
 #: (last part of the address, label), in the order of the console's navigation pane.
 TABS = (
     ("", "Basic Information"),
@@ -56,17 +54,9 @@ def dialog(
 ) -> Response:  # fmt: skip
     """A form about an instance."""
     id = attribute(visit)["DBInstanceId"]
-    return visit.page(
-        "form.html",
-        status=status,
-        heading=heading,
-        crumbs=[(url("rds"), "Instances"), (url("rds", id), id)],
-        intro=intro,
-        form=form,
-        button=button,
-        danger=danger,
-        back=url("rds", id, *([tab] if tab else [])),
-    )
+    crumbs = [(url("rds"), "Instances"), (url("rds", id), id)]
+    back = url("rds", id, *([tab] if tab else []))
+    return Asked(heading, button, back, crumbs, intro, danger).page(visit, form, status)
 
 
 def _basics(visit: Visit) -> Response:
@@ -109,16 +99,10 @@ def _release_form(visit: Visit, form: Form | None = None, status: int = 200) -> 
 
 
 def _carried_out(visit: Visit, show: Show, verb: str, action: str, *back: str) -> Response:
-    """Do what was confirmed by its name; otherwise show the question again."""
+    """Do to the instance what was confirmed by its id."""
     id = visit["id"]
-    form = confirm(verb, id).filled(visit.form)
-    if not is_confirmed(form, id):
-        return show(visit, form, 422)
-    try:
-        visit.call(action, DBInstanceId=id)
-    except CloudError as problem:
-        return show(visit, form, form.refuse(problem))
-    return visit.go(url("rds", *back), f"{id}: {verb} was ordered.")
+    again = confirmed(visit, verb, id, show, lambda: visit.call(action, DBInstanceId=id))
+    return again or visit.go(url("rds", *back), f"{id}: {verb} was ordered.")
 
 
 def _restart(visit: Visit) -> Response:

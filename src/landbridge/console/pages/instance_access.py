@@ -10,7 +10,7 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from .asking import confirm, is_confirmed
+from .asking import confirm, confirmed
 from .instance import dialog, tab_page
 
 _CLOSE = Field(
@@ -171,15 +171,12 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 
 def _delete(visit: Visit) -> Response:
-    name = visit["name"]
-    form = confirm("delete", name).filled(visit.form)
-    if not is_confirmed(form, name):
-        return _delete_form(visit, form, 422)
-    try:
-        visit.call("rds.DeleteAccount", DBInstanceId=visit["id"], AccountName=name)
-    except CloudError as problem:
-        return _delete_form(visit, form, form.refuse(problem))
-    return visit.go(url("rds", visit["id"], "accounts"), f"The account {name} is being deleted.")
+    id, name = visit["id"], visit["name"]
+    again = confirmed(
+        visit, "delete", name, _delete_form,
+        lambda: visit.call("rds.DeleteAccount", DBInstanceId=id, AccountName=name),
+    )  # fmt: skip
+    return again or visit.go(url("rds", id, "accounts"), f"The account {name} is being deleted.")
 
 
 PAGES = (

@@ -10,6 +10,7 @@ from ...cloud import CloudError, regions
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
+from .asking import Asked
 
 _CLASSES = (
     Option("pg.n2.1c.1m", "pg.n2.1c.1m", "1 core, 1 GB"),
@@ -88,18 +89,12 @@ def _places(visit: Visit) -> list[Option]:
 
 
 def _form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
-    return visit.page(
-        "form.html",
-        status=status,
-        heading="Create Instance",
-        crumbs=[(url("rds"), "Instances")],
-        intro="A PostgreSQL server with a private address in a VPC. Nobody may connect to it"
-        " until its whitelist says so.",
-        form=form or _order(visit),
-        button="Create",
-        danger=False,
-        back=url("rds"),
-    )
+    asked = Asked(
+        "Create Instance", "Create", url("rds"), [(url("rds"), "Instances")],
+        "A PostgreSQL server with a private address in a VPC. Nobody may connect to it until its"
+        " whitelist says so.",
+    )  # fmt: skip
+    return asked.page(visit, form or _order(visit), status)
 
 
 def _create(visit: Visit) -> Response:

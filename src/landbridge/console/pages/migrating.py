@@ -12,7 +12,7 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, options
 from ..page import Page
 from ..visit import Visit, url
-from .asking import confirm, is_confirmed
+from .asking import Asked, confirm, confirmed
 from .assessing import migration_tabs
 from .instance import attribute, tab_page
 
@@ -72,19 +72,16 @@ def _create_blank(visit: Visit) -> tuple[Form, list[dict[str, Any]]]:
 
 
 def _create_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
-    id = visit["id"]
-    return visit.page(
-        "form.html",
-        status=status,
-        heading="Create Cloud Migration Task",
-        crumbs=[(url("rds", id, "migration", "tasks"), id)],
-        intro="The destination's status becomes Migrating Data In. The source may be read and"
-        " written; do not migrate, restart or resize it meanwhile.",
-        form=form or _create_blank(visit)[0],
-        button="Initiate Migration to Cloud",
-        danger=False,
-        back=url("rds", id, "migration", "tasks"),
+    back = url("rds", visit["id"], "migration", "tasks")
+    asked = Asked(
+        "Create Cloud Migration Task",
+        "Initiate Migration to Cloud",
+        back,
+        [(back, visit["id"])],
+        "The destination's status becomes Migrating Data In. The source may be read and written;"
+        " do not migrate, restart or resize it meanwhile.",
     )
+    return asked.page(visit, form or _create_blank(visit)[0], status)
 
 
 def _create(visit: Visit) -> Response:
@@ -216,34 +213,20 @@ _ORDERS = {
 
 def _order_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     verb, button, words, _ = _chosen(visit)
-    id, task = visit["id"], task_of(visit)
-    return visit.page(
-        "form.html",
-        status=status,
-        heading=button,
-        crumbs=[(url("rds", id, "migration", "tasks"), id)],
-        intro=words,
-        form=form or confirm(verb, task["TaskName"]),
-        button=button,
-        danger=True,
-        back=url("rds", id, "migration", "tasks", visit["task"]),
-    )
+    name = task_of(visit)["TaskName"]
+    tasks = ("rds", visit["id"], "migration", "tasks")
+    crumbs = [(url(*tasks), visit["id"])]
+    asked = Asked(button, button, url(*tasks, visit["task"]), crumbs, words, danger=True)
+    return asked.page(visit, form or confirm(verb, name), status)
 
 
 def _order(visit: Visit) -> Response:
     verb, _, _, action = _chosen(visit)
     name = task_of(visit)["TaskName"]
-    form = confirm(verb, name).filled(visit.form)
-    if not is_confirmed(form, name):
-        return _order_form(visit, form, 422)
-    try:
-        visit.call(action, TaskId=visit["task"])
-    except CloudError as problem:
-        return _order_form(visit, form, form.refuse(problem))
-    back = [visit["task"]] if verb == "cancel" else []
-    return visit.go(
-        url("rds", visit["id"], "migration", "tasks", *back), f"{name}: {verb} ordered."
-    )
+    task = visit["task"]
+    again = confirmed(visit, verb, name, _order_form, lambda: visit.call(action, TaskId=task))
+    back = url("rds", visit["id"], "migration", "tasks", *([task] if verb == "cancel" else []))
+    return again or visit.go(back, f"{name}: {verb} ordered.")
 
 
 def _chosen(visit: Visit) -> tuple[str, str, str, str]:

@@ -11,7 +11,7 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from . import vpcs
-from .asking import confirm, is_confirmed
+from .asking import confirm, confirmed
 
 _TAB = "authorization"
 _OWNER, _SELF = "PayByCenOwner", "PayByResourceOwner"
@@ -86,21 +86,20 @@ def _revoke_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 
 def _revoke(visit: Visit) -> Response:
-    form = confirm("revoke the grant to", visit["cen"]).filled(visit.form)
-    if not is_confirmed(form, visit["cen"]):
-        return _revoke_form(visit, form, 422)
-    owner = next((r["CenOwnerId"] for r in _rules(visit) if r["CenId"] == visit["cen"]), 0)
-    try:
+    cen = visit["cen"]
+
+    def act() -> None:
+        owner = next((r["CenOwnerId"] for r in _rules(visit) if r["CenId"] == cen), 0)
         visit.call(
             "cbn.RevokeInstanceFromTransitRouter",
-            CenId=visit["cen"],
+            CenId=cen,
             CenOwnerId=owner,
             InstanceId=visit["id"],
             InstanceType="VPC",
         )
-    except CloudError as problem:
-        return _revoke_form(visit, form, form.refuse(problem))
-    return visit.go(url("vpc", visit["id"], _TAB), f"The grant to {visit['cen']} was revoked.")
+
+    again = confirmed(visit, "revoke the grant to", cen, _revoke_form, act)
+    return again or visit.go(url("vpc", visit["id"], _TAB), f"The grant to {cen} was revoked.")
 
 
 _BASE = f"/vpc/{{id}}/{_TAB}"

@@ -10,7 +10,7 @@ from ...cloud import CloudError, regions
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from .asking import Asked, Crumbs, confirm, is_confirmed
+from .asking import Asked, Crumbs, confirm, confirmed
 
 _Row = dict[str, Any]
 #: (last part of the address, label)
@@ -211,15 +211,13 @@ def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 def _delete(visit: Visit) -> Response:
     vpc = found(visit)
-    form = confirm("delete", vpc["VpcId"]).filled(visit.form)
-    if not is_confirmed(form, vpc["VpcId"]):
-        return _delete_form(visit, form, 422)
-    try:
+
+    def act() -> None:
         _refuse_if_used(visit, vpc)
         _take_back(visit, vpc["VpcId"], vpc["VSwitchIds"]["VSwitchId"])
-    except CloudError as problem:
-        return _delete_form(visit, form, form.refuse(problem))
-    return visit.go(url("vpc"), f"{vpc['VpcId']} was deleted.")
+
+    again = confirmed(visit, "delete", vpc["VpcId"], _delete_form, act)
+    return again or visit.go(url("vpc"), f"{vpc['VpcId']} was deleted.")
 
 
 def _refuse_if_used(visit: Visit, vpc: _Row) -> None:
@@ -260,14 +258,12 @@ def _remove_vswitch_form(visit: Visit, form: Form | None = None, status: int = 2
 
 
 def _remove_vswitch(visit: Visit) -> Response:
-    form = confirm("delete", visit["vswitch"]).filled(visit.form)
-    if not is_confirmed(form, visit["vswitch"]):
-        return _remove_vswitch_form(visit, form, 422)
-    try:
-        visit.call("vpc.DeleteVSwitch", VSwitchId=visit["vswitch"])
-    except CloudError as problem:
-        return _remove_vswitch_form(visit, form, form.refuse(problem))
-    return visit.go(url("vpc", visit["id"]), f"{visit['vswitch']} was deleted.")
+    id = visit["vswitch"]
+    again = confirmed(
+        visit, "delete", id, _remove_vswitch_form,
+        lambda: visit.call("vpc.DeleteVSwitch", VSwitchId=id),
+    )  # fmt: skip
+    return again or visit.go(url("vpc", visit["id"]), f"{id} was deleted.")
 
 
 PAGES = (
