@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,10 @@ from fix_servers import Servers, Source
 from fix_standby import synchronizing_task, wait_streaming
 from fix_writers import Writer, acked_rows, missing_and_doubled, prepare, writing
 from landbridge.assessment.model import Level
-from landbridge.errors import LandbridgeError, SwitchoverRefused
+from landbridge.errors import LandbridgeError, SwitchoverRefused, SwitchoverUndone
+from landbridge.migration.fence.attempt import Deadline
 from landbridge.migration.fence.guardrails import LONG
+from landbridge.migration.fence.rivals import Stage, claim, mark
 from landbridge.migration.states import State
 from landbridge.migration.switchover import (
     Guardrail,
@@ -21,6 +25,7 @@ from landbridge.migration.switchover import (
     switch_over,
 )
 from landbridge.migration.task import Task
+from landbridge.postgres.positions import Connection
 from landbridge.postgres.process import wait_until
 
 
@@ -176,6 +181,43 @@ def test_two_migrations_switch_over_at_once_one_is_promoted_and_the_source_waits
     assert source.sql("SHOW synchronous_standby_names") == [("",)]
     (promoted,) = [task for task in tasks if task.state is State.PROMOTED]
     assert (SwitchoverResult.load(promoted) or pytest.fail()).diverged == []
+
+
+def test_who_has_the_source_is_agreed_without_a_moment_for_two(
+    servers: Servers, tmp_path: Path
+) -> None:
+    source = servers.source(15)
+    task, rival = Task(tmp_path / "m_88888888"), Task(tmp_path / "m_00000000")
+
+    def refused(mine: Connection) -> bool:
+        deadline = Deadline(time.time() + 10)
+        try:
+            claim(mine, task, deadline)
+        except SwitchoverUndone as error:
+            assert error.id == "fence.other_switchover"
+            return True
+        finally:
+            deadline.disarm()
+        return False
+
+    def meets(first: Stage, then: Callable[[Connection], None] = lambda conn: None) -> bool:
+        with source.connect() as mine, source.connect() as theirs:
+            mark(mine, task)
+            mark(theirs, rival, first)
+            later = threading.Timer(0.2, then, [theirs])
+            later.start()
+            try:
+                return refused(mine)
+            finally:
+                later.join()
+
+    assert not meets(Stage.YIELDS)
+    assert meets(Stage.HOLDS)
+    assert meets(Stage.ASKS, lambda conn: mark(conn, rival, Stage.HOLDS)), "its id comes first"
+    rival = Task(tmp_path / "m_ffffffff")
+    assert not meets(Stage.ASKS, lambda conn: mark(conn, rival, Stage.YIELDS))
+    assert meets(Stage.ASKS, lambda conn: mark(conn, rival, Stage.HOLDS)), "it was there before"
+    assert meets(Stage.ASKS, lambda conn: conn.close()), "it may have switched over"
 
 
 def test_source_that_waits_for_another_migration_is_refused(made: tuple[Source, Task]) -> None:

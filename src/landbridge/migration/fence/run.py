@@ -51,7 +51,7 @@ def _drain(
     task: Task, attempt: Attempt, source: SourceSide, destination: Destination
 ) -> dict[str, Any]:
     """Fence, and drain until the destination has everything; the facts for the record."""
-    claim(source.control, task)
+    claim(source.control, task, source.deadline)
     fence = make_fence(task, attempt, source)
     task.journal.append("step", name="fence", phase="begin", fence=attempt.fence)
     fence.prepare()
