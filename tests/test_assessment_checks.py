@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
+import re
 from types import ModuleType
 
 import pytest
@@ -14,6 +15,7 @@ from landbridge.assessment import Level, assess, lines
 from landbridge.assessment.checks import _of, extensions
 from landbridge.assessment.facts import Facts
 from landbridge.assessment.registry import CHECKS, Check
+from landbridge.cloud.instances.parameters import specs
 from landbridge.postgres import refusal, units
 from landbridge.postgres.facts import connect, server, source, timezones
 
@@ -46,6 +48,19 @@ def test_check_finds(case: Case) -> None:
         assert fix.kind == "sql" and fix.undo
     if case.level in (Level.ERROR, Level.WARNING):
         assert finding.remedy
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.id}-{c.why}".rstrip("-"))
+def test_the_owner_of_an_instance_is_advised_nothing_that_takes_a_superuser(case: Case) -> None:
+    facts = facts_of(case)
+    offered = frozenset(specs(15))
+    plan = dataclasses.replace(facts.plan, managed=offered, fence="manual")
+    for finding in assess(dataclasses.replace(facts, plan=plan)).findings:
+        fixes = [fix for fix in finding.fixes if fix.where == "source"]
+        assert {fix.kind for fix in fixes} <= {"sql", "api", "shell"}, finding
+        typed = " ".join(line for fix in fixes for line in fix.lines)
+        assert not re.search("ALTER SYSTEM|pg_reload_conf|CREATEROLE|REPLICATION", typed), finding
+        assert set(re.findall(r'Parameters={"(\w+)"', typed)) <= offered, finding
 
 
 def test_ids_are_unique_and_every_rule_has_a_source() -> None:

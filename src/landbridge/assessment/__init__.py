@@ -7,7 +7,7 @@
 
 from .assess import assess
 from .facts import DestinationPlan, Facts
-from .fixes import apply_fixes
+from .fixes import apply_each, apply_fixes
 from .gather import gather
 from .html import render_html
 from .model import Finding, Fix, Level, Report
@@ -21,6 +21,7 @@ __all__ = [
     "Fix",
     "Level",
     "Report",
+    "apply_each",
     "apply_fixes",
     "assess",
     "assess_way",

@@ -29,7 +29,7 @@ def assess(facts: Facts, only: Container[str] | None = None) -> Report:
             why_not = _why_skipped(facts, missing)
             skipped.append(Skipped(check.id, check.title, check.group, why_not))
             continue
-        findings.extend(_finding(check, verdict) for verdict in verdicts)
+        findings.extend(_finding(check, verdict, facts.started) for verdict in verdicts)
     findings.sort(key=lambda f: _ORDER[f.group])
     return Report(
         tuple(findings),
@@ -41,10 +41,10 @@ def assess(facts: Facts, only: Container[str] | None = None) -> Report:
     )
 
 
-def _finding(check: Check, verdict: Verdict) -> Finding:
+def _finding(check: Check, verdict: Verdict, checked: str) -> Finding:
     return Finding(
         check.id, verdict.level, check.title, verdict.cause, verdict.remedy, verdict.fixes,
-        verdict.data, check.group,
+        verdict.data, check.group, checked,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ..postgres.cluster import quote
+from . import managed
 from .facts import Facts
 from .model import Fix
 
@@ -46,8 +47,15 @@ def source_sql(
 
 def alter_system(
     facts: Facts, values: dict[str, str], *, needs_restart: bool = False, automatic: bool = True
-) -> Fix:
-    """ALTER SYSTEM on the source, with the way back to what pg_settings shows now."""
+) -> tuple[Fix, ...]:
+    """ALTER SYSTEM on the source, with the way back to what pg_settings shows now.
+
+    At an instance of the control plane its owner's way to the same, if there is one.
+    """
+    if facts.plan.managed is not None:
+        if not all(managed.may_set(facts, name) for name in values):
+            return ()
+        return (managed.parameters(values, needs_restart=needs_restart),)
     lines = [f"ALTER SYSTEM SET {name} = {literal(value)};" for name, value in values.items()]
     undo = []
     settings = facts.source.server.settings if facts.source else {}
@@ -60,9 +68,10 @@ def alter_system(
             else f"ALTER SYSTEM RESET {name};"
         )
     tail = () if needs_restart else (RELOAD,)
-    return source_sql(
+    fix = source_sql(
         *lines, *tail, undo=(*undo, *tail), automatic=automatic, needs_restart=needs_restart
     )
+    return (fix,)
 
 
 def hba_line(facts: Facts, database: str) -> str:
@@ -93,6 +102,8 @@ def hba_name(name: str) -> str:
 
 def hba_fix(facts: Facts, *databases: str) -> Fix:
     """Those lines for pg_hba.conf, to stand above any that reject."""
+    if facts.plan.managed is not None:
+        return managed.whitelist(facts)
     server = facts.source.server if facts.source else None
     file = server.value("hba_file") if server else ""
     return Fix("hba", "source", tuple(hba_line(facts, d) for d in databases), file=file or None)

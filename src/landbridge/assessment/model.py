@@ -43,7 +43,7 @@ class Group(Enum):
     SECURITY = "Security"
 
 
-Kind = Literal["sql", "hba", "conf", "shell"]
+Kind = Literal["sql", "hba", "conf", "shell", "api"]
 Side = Literal["source", "destination"]
 
 
@@ -51,9 +51,11 @@ Side = Literal["source", "destination"]
 class Fix:
     """Exact lines that repair a finding, as they are to be typed.
 
-    `file` is the file that conf and hba lines go into, where it is known; `database`
-    the one that sql lines run in. `automatic` fixes can be applied by `apply_fixes`
-    (sql only) and carry the lines that take them back in `undo`.
+    Lines of the kind api are actions of the control plane; in them SOURCE stands for the id of
+    the source, which whoever reads this may not know. `file` is the file that conf and hba
+    lines go into, where it is known; `database` the one that sql lines run in. `automatic`
+    fixes can be applied by `apply_fixes` (sql only) and carry the lines that take them back in
+    `undo`.
     """
 
     kind: Kind
@@ -109,6 +111,8 @@ class Finding:
     fixes: tuple[Fix, ...]
     data: dict[str, Any]
     group: Group
+    checked: str = ""
+    """When the look began that it comes from: UTC, ISO 8601."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {

@@ -43,6 +43,8 @@ class Check:
     """Where the rule comes from."""
     absolute: bool = False
     """Its errors cannot be waived: going on would harm a cluster that is in use."""
+    opens: bool = False
+    """Where it fails, others see less or nothing: what they said then holds no longer."""
 
 
 _DOC = "PostgreSQL documentation, "
@@ -50,24 +52,24 @@ _HERE = ("source", "destination.programs")
 
 CHECKS: tuple[Check, ...] = (
     Check("connect.address", G.CONNECTION, "Address", connection.address, (),
-          "the destination's host must reach the source"),
+          "the destination's host must reach the source", opens=True),
     Check("connect.port", G.CONNECTION, "Port", connection.port, ("reached.port",),
-          "the destination's host must reach the source"),
+          "the destination's host must reach the source", opens=True),
     Check("connect.login", G.CONNECTION, "Login", connection.login,
-          ("reached.login",), _DOC + "The pg_hba.conf File"),
+          ("reached.login",), _DOC + "The pg_hba.conf File", opens=True),
     Check("connect.replication", G.CONNECTION, "Replication connection",
           connection.replication, ("reached.replication",),
           _DOC + "Streaming Replication Protocol; pg_hba.conf cannot be read, so it is tried"),
     Check("connect.createrole", G.CONNECTION, "CREATEROLE attribute", connection.createrole,
           ("source.account",), "the privileged account of the migration procedure"),
     Check("connect.pg_monitor", G.CONNECTION, "Membership in pg_monitor", connection.monitor,
-          ("source.account",), _DOC + "Predefined Roles"),
+          ("source.account",), _DOC + "Predefined Roles", opens=True),
     Check("connect.expiry", G.CONNECTION, "Expiry of the password", security.expiry,
           ("source.account",), _DOC + "CREATE ROLE, VALID UNTIL"),
     Check("connect.limit", G.CONNECTION, "Connection limit of the account", security.limit,
           ("source.account",), _DOC + "CREATE ROLE, CONNECTION LIMIT"),
     Check("connect.databases", G.CONNECTION, "Access to all databases",
-          content.databases, ("source.databases",), _DOC + "Privileges, CONNECT"),
+          content.databases, ("source.databases",), _DOC + "Privileges, CONNECT", opens=True),
     Check("network.cidr", G.ROUTE, "Address blocks", route.cidr,
           ("plan.source_cidrs", "plan.cidrs"), "a route cannot tell overlapping blocks apart"),
     Check("network.line", G.ROUTE, "Throughput of the line", route.line, ("reached.line",),
@@ -77,7 +79,7 @@ CHECKS: tuple[Check, ...] = (
     Check("network.latency", G.ROUTE, "Round trip", route.latency, ("source",),
           "measured: the shortest question, best of three"),
     Check("version.major", G.PLATFORM, "Major version", platform.major, ("source",),
-          _DOC + "Log-Shipping Standby Servers, Planning"),
+          _DOC + "Log-Shipping Standby Servers, Planning", opens=True),
     Check("version.minor", G.PLATFORM, "Minor version", platform.minor, _HERE,
           _DOC + "Log-Shipping Standby Servers, Planning"),
     Check("platform.architecture", G.PLATFORM, "Architecture", platform.architecture, _HERE,

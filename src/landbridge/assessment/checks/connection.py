@@ -9,6 +9,7 @@ from ...postgres import refusal as refusals
 from ...postgres.facts.account import Account
 from ...postgres.facts.connect import Attempt
 from ...postgres.refusal import Refusal
+from .. import managed
 from ..facts import Facts
 from ..lines import RELOAD, alter_system, hba_fix, ident, source_sql
 from ..model import Fix, Verdict, error, passed
@@ -37,8 +38,17 @@ def port(facts: Facts) -> Iterator[Verdict]:
     if attempt.ok:
         yield passed(f"port {number} is open")
         return
+    said = f"The host answers, but port {number} is closed: {attempt.message}."
+    if facts.plan.managed is not None:
+        yield error(
+            said,
+            "See that the instance runs (DescribeDBInstanceAttribute) and has this port"
+            " (DescribeDBInstanceNetInfo; console: Database Connection).",
+            message=attempt.message,
+        )
+        return
     yield error(
-        f"The host answers, but port {number} is closed: {attempt.message}.",
+        said,
         "Start the server, or make it listen on this address (listen_addresses, port), and"
         " open the port in the host's firewall.",
         Fix("sql", "source", ("ALTER SYSTEM SET listen_addresses = '*';",), needs_restart=True),
@@ -74,6 +84,8 @@ def replication(facts: Facts) -> Iterator[Verdict]:
 
 def _why_no_replication(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, ...]]:
     said = f"A replication connection is refused: {attempt.message}."
+    if facts.plan.managed is not None and (way := managed.admit(facts, attempt.refusal)):
+        return said, *way
     account = facts.source.account if facts.source else None
     lacking = account is not None and not (account.replication or account.superuser)
     attribute = (_give(facts.user, "REPLICATION"),) if lacking else ()
@@ -100,7 +112,7 @@ def _why_no_replication(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple
             "Raise max_wal_senders and restart the source. Whether pg_hba.conf admits a"
             " replication connection shows only then; make sure that it has this line.",
             (
-                alter_system(facts, {"max_wal_senders": "10"}, needs_restart=True),
+                *alter_system(facts, {"max_wal_senders": "10"}, needs_restart=True),
                 *attribute,
                 *hba,
             ),
@@ -123,11 +135,11 @@ def createrole(facts: Facts) -> Iterator[Verdict]:
     if account.createrole or account.superuser:
         yield passed(f"{account.name} has CREATEROLE")
         return
-    yield error(
-        f"The role {account.name} does not have CREATEROLE.",
-        "Give it the attribute.",
-        _give(account.name, "CREATEROLE"),
-    )
+    said = f"The role {account.name} does not have CREATEROLE."
+    if facts.plan.managed is not None:
+        yield error(said, *managed.privileged(facts))
+        return
+    yield error(said, "Give it the attribute.", _give(account.name, "CREATEROLE"))
 
 
 def monitor(facts: Facts) -> Iterator[Verdict]:
@@ -135,11 +147,16 @@ def monitor(facts: Facts) -> Iterator[Verdict]:
     if account.monitor or account.superuser:
         yield passed(f"{account.name} is a member of pg_monitor")
         return
+    said = (
+        f"The role {account.name} is not a member of pg_monitor; without it settings, other"
+        " sessions and WAL files stay hidden."
+    )
+    if facts.plan.managed is not None:
+        yield error(said, *managed.privileged(facts))
+        return
     name = ident(account.name)
     yield error(
-        f"The role {account.name} is not a member of pg_monitor; without it settings, other"
-        " sessions and WAL files stay hidden.",
-        "Make it a member.",
+        said, "Make it a member.",
         source_sql(
             f"GRANT pg_monitor TO {name};", undo=(f"REVOKE pg_monitor FROM {name};",),
             automatic=True,
@@ -160,6 +177,8 @@ def _why_refused(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, .
     """Cause, remedy and lines for a refusal that any connection may meet."""
     user = ident(facts.user)
     said = f"The server refuses {facts.user}: {attempt.message}."
+    if facts.plan.managed is not None and (way := managed.admit(facts, attempt.refusal)):
+        return said, *way
     advice = refusals.remedy(attempt.refusal or Refusal.OTHER)
     if attempt.refusal is Refusal.TIMEOUT:
         return (

@@ -31,6 +31,11 @@ def tls(facts: Facts) -> Iterator[Verdict]:
             "Ask for it in the connection string.",
             Fix("shell", "destination", ("sslmode=verify-full sslrootcert=/path/to/ca.crt",)),
         )
+    elif facts.plan.managed is not None:
+        yield warning(
+            "The source offers no TLS: all data crosses the network in clear text.",
+            "An instance offers none inside its VPC: what keeps it private is the CEN.",
+        )
     else:
         yield warning(
             "The source offers no TLS: all data crosses the network in clear text.",
@@ -57,7 +62,7 @@ def certificate(facts: Facts) -> Iterator[Verdict]:
             yield warning(
                 f"The source's certificate {state}; a connection that verifies it fails then.",
                 "Renew it; a reload is enough.",
-                source_sql("SELECT pg_reload_conf();"),
+                *((source_sql("SELECT pg_reload_conf();"),) if facts.plan.managed is None else ()),
                 expires=found.expires.isoformat(),
             )
     if found.problem is not None:
