@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ..cloud import CloudError
 
@@ -17,6 +17,11 @@ def now() -> datetime:
 def second(at: datetime) -> str:
     """Like `2026-01-31T12:00:00Z`."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def second_after(at: datetime) -> str:
+    """The first whole second that is later, like `2026-01-31T12:00:00Z`."""
+    return second(at + timedelta(seconds=1))
 
 
 def minute(at: datetime) -> str:

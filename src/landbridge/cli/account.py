@@ -142,17 +142,21 @@ def trail(
     json: JsonFlag = False,
 ) -> None:
     """Show the audit trail of an account, newest first."""
-    from ..cloud import accounts, audit
+    from ..cloud import accounts, audit, retention
 
     with local_cloud() as cloud, cloud.database.read() as session:
-        found = audit.trail(session, accounts.find(session, account), limit)
+        owner = accounts.find(session, account)
+        found = audit.trail(session, owner, limit)
+        since = retention.complete_since(session, owner, audit.AuditEntry)
     rows = table(("TIME", "FROM", "ACCESS KEY", "ACTION", "RESOURCE", "RESULT"))
     for entry in found:
         rows.add_row(
             f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}", entry.source, entry.access_key_id or "",
             entry.action, entry.resource or "", entry.outcome,
         )  # fmt: skip
-    Output(Mode.of(json)).result({"entries": [entry.as_dict() for entry in found]}, rows)
+    facts = {"entries": [e.as_dict() for e in found], "complete_since": since and since.isoformat()}
+    said = [f"Some up to {since.astimezone():%Y-%m-%d %H:%M:%S} were removed."] if since else []
+    Output(Mode.of(json)).result(facts, rows, *said)
 
 
 @account.command()

@@ -1,6 +1,6 @@
 """The audit trail: who did what, from where, when, and with what result. Only added to.
 
-Parameters are not kept: some are passwords.
+Parameters are not kept: some are passwords. How long it is kept: `retention`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Select, String, select
+from sqlalchemy import ForeignKey, Index, Select, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ..store import Base, RowNumber, utcnow
@@ -27,6 +27,7 @@ class AuditEntry(Base):
     """One call."""
 
     __tablename__ = "audit_entry"
+    __table_args__ = (Index(None, "account_uid", "outcome"),)
 
     id: Mapped[int] = mapped_column(RowNumber, primary_key=True)
     at: Mapped[datetime] = mapped_column(default=utcnow)

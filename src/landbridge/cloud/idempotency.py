@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, delete
+from sqlalchemy import JSON, ForeignKey, String
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from ..store import Base, utcnow
 from .accounts import Account
 from .errors import CloudError
 
-#: How long a token is remembered.
+#: How long a token is remembered (the vendor's pages name no time); how many: `retention`.
 KEPT = timedelta(hours=24)
 
 
@@ -62,17 +62,15 @@ def remember(
     arguments: Mapping[str, str],
     answer: dict[str, Any],
 ) -> None:
-    """Keep the answer for a repetition; forgets what is older than KEPT."""
-    now = utcnow()
-    session.execute(delete(ClientToken).where(ClientToken.answered_at < now - KEPT))
-    session.add(
+    """Keep the answer for a repetition, in the place of one that is older than KEPT."""
+    session.merge(
         ClientToken(
             account_uid=account.uid,
             action=action,
             token=token,
             digest=_digest(arguments),
             answer=answer,
-            answered_at=now,
+            answered_at=utcnow(),
         )
     )
     session.flush()

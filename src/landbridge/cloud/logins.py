@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, String, delete
+from sqlalchemy import ForeignKey, String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..postgres.conninfo import Secret
@@ -21,6 +21,8 @@ from .users import ConsoleUser
 
 #: How long a login lasts, used or not.
 LASTS = timedelta(hours=12)
+#: How many of one key or user are open; another one ends the oldest.
+MOST = 20
 _TOKEN_BYTES = 32
 
 
@@ -30,10 +32,10 @@ class Login(Base):
     __tablename__ = "console_login"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    account_uid: Mapped[int] = mapped_column(ForeignKey("account.uid"))
+    account_uid: Mapped[int] = mapped_column(ForeignKey("account.uid"), index=True)
     access_key_id: Mapped[str | None] = mapped_column(ForeignKey("access_key.id"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("console_user.id", ondelete="CASCADE"))
-    opened_at: Mapped[datetime]
+    opened_at: Mapped[datetime] = mapped_column(index=True)
     account: Mapped[Account] = relationship()
     key: Mapped[AccessKey | None] = relationship()
     user: Mapped[ConsoleUser | None] = relationship()
@@ -59,8 +61,12 @@ class Login(Base):
 def open_(
     session: Session, account: Account, *, key_id: str | None = None, user_id: int | None = None
 ) -> Secret:
-    """A new login of an account; the token that stands for it. Forgets those that ended."""
-    session.execute(delete(Login).where(Login.opened_at < utcnow() - LASTS))
+    """A new login of an account; the token that stands for it. Ends the oldest beyond MOST."""
+    mine = select(Login).where(
+        Login.account_uid == account.uid, Login.access_key_id == key_id, Login.user_id == user_id
+    )
+    for old in session.scalars(mine.order_by(Login.opened_at.desc()).offset(MOST - 1)):
+        session.delete(old)
     token = secrets.token_urlsafe(_TOKEN_BYTES)
     session.add(
         Login(

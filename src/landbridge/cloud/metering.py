@@ -45,7 +45,7 @@ class Usage(Base):
     __tablename__ = "usage_hour"
 
     payer_uid: Mapped[int] = mapped_column(ForeignKey("account.uid"), primary_key=True)
-    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True, index=True)
     """The moment it began."""
     item: Mapped[Item] = mapped_column(primary_key=True)
     resource_id: Mapped[str] = mapped_column(String(64), primary_key=True)

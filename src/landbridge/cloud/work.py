@@ -1,4 +1,5 @@
-"""What makes the rows real, all at work at once: networks, servers, migrations."""
+"""What makes the rows real, all at work at once: networks, servers, migrations; and removes old
+ones."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from .. import lock
 from ..errors import NetworkFailed
 from ..network import Fabric
-from . import fabric
+from . import fabric, retention
 from .control import Cloud
 from .instances import public, reconciler
 from .migrations import mover
@@ -34,5 +35,6 @@ def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[None]:
         reconciler.running(cloud, network),
         public.running(cloud, network),
         mover.running(cloud, network),
+        retention.running(cloud.database),
     ):
         yield

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ...cloud import audit, keys, users
+from ...cloud import audit, keys, retention, users
 from ...cloud.audit import AuditEntry
 from ...cloud.keys import AccessKey
 from ...cloud.ownership import everything, owned
 from ...cloud.paging import numbered
 from ..action import Action, Call, Param, Product
-from ..moments import moment, second
+from ..moments import moment, second, second_after
 from ..paging import PAGING, paged
 
 
@@ -26,7 +26,12 @@ def _trail(call: Call) -> dict[str, Any]:
         begin=_moment(call, "StartTime"),
         end=_moment(call, "EndTime"),
     )
-    return {"Entries": [_entry(row) for row in page.rows], **paged(page)}
+    since = retention.complete_since(call.session, call.account, AuditEntry, call["Outcome"])
+    return {
+        "Entries": [_entry(row) for row in page.rows],
+        "CompleteSince": second_after(since) if since else "",
+        **paged(page),
+    }
 
 
 def _moment(call: Call, name: str) -> datetime | None:
@@ -87,7 +92,9 @@ ACTIONS = (
             *PAGING,
         ),
         differences="ActionName is a label like rds.CreateDBInstance, Outcome is Success or the"
-        " code of a refusal. What the operator did has the source operator.",
+        " code of a refusal. What the operator did has the source operator. CompleteSince: from"
+        " when on nothing of that Outcome was removed (docs/accounts.md); empty if nothing ever"
+        " was.",
     ),
     Action(
         Product.LANDBRIDGE,

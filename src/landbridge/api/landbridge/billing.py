@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...cloud import CloudError, bandwidth, prices, regions
+from ...cloud import CloudError, bandwidth, prices, regions, retention
 from ...cloud.bandwidth import BandwidthPlan, Cycle
-from ...cloud.metering import Item
+from ...cloud.metering import Item, Usage
 from ...cloud.paging import numbered_list
 from ...cloud.prices import PriceList
 from ..action import Action, Call, Kind, Param, Product
@@ -47,10 +47,12 @@ def _end(plan: BandwidthPlan) -> dict[str, Any]:
 def _estimate(call: Call) -> dict[str, Any]:
     since, until = _time(call)
     found = prices.estimate(call.session, call.account, since, until, PriceList.of(call.cloud))
+    lost = retention.complete_since(call.session, call.account, Usage)
     page = numbered_list(found.costs, call["PageNumber"], call["PageSize"])
     return {
         "StartTime": second(found.since),
         "EndTime": second(found.until),
+        "CompleteSince": second(lost + timedelta(hours=1)) if lost else "",
         "Currency": found.currency,
         "TotalAmount": round(found.total, 6),
         "Meaning": prices.MEANING,
@@ -148,6 +150,7 @@ ACTIONS = (
         _estimate,
         (Param("StartTime"), Param("EndTime"), *PAGING),
         differences="From the beginning of the month until now, unless told otherwise. Meaning says"
-        " what is in it and what is not.",
+        " what is in it and what is not. CompleteSince: from when on nothing that was counted was"
+        " removed (docs/accounts.md); empty if nothing ever was.",
     ),
 )

@@ -170,7 +170,7 @@ def _trail(visit: Visit) -> Response:
     at = {n: url("account", "trail", **asked, page=n) for n in (number - 1, number + 1)}
     return _tab(
         visit, "account_trail.html", "trail", live=0, form=form, entries=answer["Entries"],
-        total=answer["TotalCount"], number=number, pages=pages,
+        since=answer.get("CompleteSince"), total=answer["TotalCount"], number=number, pages=pages,
         before=at[number - 1] if number > 1 else "", after=at[number + 1] if number < pages else "",
     )  # fmt: skip
 
