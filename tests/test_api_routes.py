@@ -148,6 +148,7 @@ def test_tables_say_the_routes_that_the_network_has(
     assert_in_network(service, routers[HZ], "10.2.0.0/16")
 
 
+@pytest.mark.slow
 def test_ties_and_publishing_of_an_attachment_are_switched(ann: Party) -> None:
     cen = ann.cen()
     first = ann.attach(cen, HZ, ann.network(HZ, "10.1"), auto_publish_route_enabled=False)

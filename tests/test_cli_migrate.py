@@ -246,6 +246,7 @@ def test_interrupted_migration_is_continued_by_the_same_command_and_cancelled(
     assert_no_password(state_dir, cli.said + out + err)
 
 
+@pytest.mark.slow
 def test_resumed_with_the_password_of_the_source_in_the_environment_still_fences(
     cli: Cli, servers: Servers, source: Source, state_dir: Path, give_passwords: Callable[[], None]
 ) -> None:

@@ -178,6 +178,7 @@ def test_forced_read_only_holds_against_who_overrides_it(
     assert run(second, first, "mover", "INSERT INTO held VALUES (1)").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_full_storage_refuses_writes_until_there_is_room(
     managed: Managed, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

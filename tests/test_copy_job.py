@@ -46,7 +46,9 @@ def test_rate_limit_is_kept(servers: Servers, state_dir: Path) -> None:
 
 
 @pytest.mark.skipif(15 not in majors(), reason="no PostgreSQL 15 built with lz4 and zstd")
-@pytest.mark.parametrize("compression", ["zstd:3:2", "zstd", "lz4", "gzip:1"])
+@pytest.mark.parametrize(
+    "compression", ["zstd:3:2", pytest.param("zstd", marks=pytest.mark.slow), "lz4", "gzip:1"]
+)
 def test_each_compression_gives_the_same_files(
     servers: Servers, state_dir: Path, compression: str
 ) -> None:

@@ -96,7 +96,9 @@ def test_demo_works_on_every_major(scratch: Path, major: int, fence: str) -> Non
     assert_nothing_left(scratch)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_interrupted_demo_leaves_nothing_running(scratch: Path, number: signal.Signals) -> None:
     process = start(scratch)
     copied = "*/destination"

@@ -307,6 +307,7 @@ def test_an_undo_that_was_given_up_is_carried_out_by_the_guard(
     source.sql("CREATE TABLE writable_again ()")
 
 
+@pytest.mark.slow
 def test_port_taken_during_the_copy_keeps_the_copy_until_it_is_free(
     servers: Servers, state_dir: Path, cli: Cli
 ) -> None:

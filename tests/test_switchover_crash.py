@@ -74,8 +74,12 @@ def fence_settings(source: Source) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     "moment",
-    ['"fencing"', '"name": "fence", "phase": "begin"', '"drained"', '"phase": "end", "write_out'],
-    ids=["fencing", "fence begun", "drained", "promoted"],
+    [
+        pytest.param('"fencing"', id="fencing", marks=pytest.mark.slow),
+        pytest.param('"name": "fence", "phase": "begin"', id="fence begun"),
+        pytest.param('"drained"', id="drained"),
+        pytest.param('"phase": "end", "write_out', id="promoted"),
+    ],
 )
 def test_killed_worker_is_resumed(servers: Servers, state_dir: Path, moment: str) -> None:
     source, task = make(servers, state_dir)

@@ -89,8 +89,15 @@ def test_override_without_waiting_is_detected_and_put_back(
 
 @pytest.mark.parametrize(
     ("session", "acknowledged"),
-    [(OVERRIDE, False), (f"{OVERRIDE}; SET synchronous_commit = off", True)],
-    ids=["waits for the destination", "waits for nobody"],
+    [
+        pytest.param(OVERRIDE, False, id="waits for the destination"),
+        pytest.param(
+            f"{OVERRIDE}; SET synchronous_commit = off",
+            True,
+            id="waits for nobody",
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
 def test_who_writes_to_the_source_after_the_promotion(
     servers: Servers, state_dir: Path, session: str, acknowledged: bool

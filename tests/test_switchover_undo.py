@@ -214,7 +214,7 @@ def test_source_away_for_good_is_an_alarm_with_what_to_run_there(
 
 def test_guard_survives_what_is_no_error_of_ours(servers: Servers, state_dir: Path) -> None:
     """A disk that is full when the guard wants to write down that it has put back."""
-    source, task = make(servers, state_dir, time_limit=3.0)
+    source, task = make(servers, state_dir, time_limit=6.0)
     replay = replaying(task)
     process = begin(task)
     wait_closing(source)
@@ -252,6 +252,7 @@ def test_guard_keeps_its_folder_and_ends_where_that_was_removed(state_dir: Path)
     assert not guarding.is_alive()
 
 
+@pytest.mark.slow
 def test_source_is_guarded_while_a_person_is_awaited(servers: Servers, state_dir: Path) -> None:
     source, task = make(servers, state_dir, fence="manual", fence_as=False, wal_budget=2**20)
     ended: list[BaseException] = []

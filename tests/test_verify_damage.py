@@ -25,7 +25,7 @@ def test_changed_byte_fails_the_page_check(servers: Servers, state_dir: Path) ->
     assert table.table == "items" and table.error is not None
 
 
-@pytest.mark.parametrize("major", [11, 18])
+@pytest.mark.parametrize("major", [pytest.param(11, marks=pytest.mark.slow), 18])
 def test_undamaged_pages_pass(servers: Servers, state_dir: Path, major: int) -> None:
     source = servers.source(major)
     fill(source)
@@ -51,7 +51,7 @@ def test_without_checksums_the_comparison_finds_it(servers: Servers, state_dir: 
     assert any(s["what"] == "page checksums" for s in result.skipped)
 
 
-@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("installed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_broken_index_is_named(servers: Servers, state_dir: Path, installed: bool) -> None:
     source = servers.source(15, checksums=False)
     if "amcheck" not in source.distribution.extensions:

@@ -112,6 +112,7 @@ def test_truncated_table_is_read_again(
     assert [p["database"] for p in result.points].count("postgres") == 2
 
 
+@pytest.mark.slow
 def test_table_locked_at_the_point_does_not_hang(
     servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ def test_source_is_not_filled_with_wal(
     lab.caught_up()
 
 
+@pytest.mark.slow
 def test_the_follower_leaves_it_alone(servers: Servers, state_dir: Path) -> None:
     source = servers.source(15)
     fill(source)

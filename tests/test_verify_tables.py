@@ -44,7 +44,10 @@ def everything(source: Source) -> None:
     fill(source, 500, "second")
 
 
-@pytest.mark.parametrize("major", [10, 12, 15, 18])
+@pytest.mark.parametrize(
+    "major",
+    [10, pytest.param(12, marks=pytest.mark.slow), pytest.param(15, marks=pytest.mark.slow), 18],
+)
 def test_equal_after_promotion(servers: Servers, state_dir: Path, major: int) -> None:
     source = servers.source(major)
     everything(source)
@@ -101,7 +104,7 @@ def test_source_moved_on_is_an_error(servers: Servers, state_dir: Path) -> None:
     assert caught.value.id == "verify.source_moved"
 
 
-@pytest.mark.parametrize("major", [11, 16])
+@pytest.mark.parametrize("major", [pytest.param(11, marks=pytest.mark.slow), 16])
 def test_planted_differences_are_found_and_located(
     servers: Servers, state_dir: Path, major: int
 ) -> None:

@@ -262,7 +262,7 @@ class Stage:
                 self._service.wait(20)
             except subprocess.TimeoutExpired:
                 self._service.kill()
-            self._service.communicate()
+            self._service.wait()
         if (self.state / "cloud").exists():
             done = subprocess.run(
                 [sys.executable, "-P", "-m", "landbridge.cli", "service", "remove", "--state",
