@@ -58,6 +58,16 @@ KeyOption = Annotated[
 NetworkOption = Annotated[
     Network, typer.Option("--network", help="What makes the networks; see docs/network.md.")
 ]
+PrivateOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--private-sources/--no-private-sources",
+        help="Whether tenants may migrate from servers at private addresses, or of this host, that"
+        " are no instances. Of the networks `relay` and `external`, where this host connects to"
+        " them.",
+        show_default="with `--network external` they may",
+    ),
+]
 
 
 def serve(
@@ -67,6 +77,7 @@ def serve(
     tls_cert: CertificateOption = None,
     tls_key: KeyOption = None,
     network: NetworkOption = Network.AUTO,
+    private_sources: PrivateOption = None,
 ) -> None:
     """Serve the API that the vendor's SDKs speak, until SIGTERM or Ctrl-C.
 
@@ -94,7 +105,8 @@ def serve(
     cloud = Cloud.open(where, database, taken_password("source"))
     try:
         fabric = Connection(where / "network", network)
-        cloud = replace(cloud, external=fabric.external)
+        may = fabric.external is not None if private_sources is None else private_sources
+        cloud = replace(cloud, external=fabric.external, private_sources=may)
         at_work = work.running(cloud, fabric)
         run(
             cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"),

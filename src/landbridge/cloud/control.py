@@ -35,6 +35,9 @@ class Cloud:
     vault: Vault
     external: ExternalDriver | None = None
     """The network, where it is somebody else's; only this process knows what it was told."""
+    private_sources: bool = False
+    """Whether tenants may name sources at private addresses that are no instances, where the
+    service's own host opens the connections."""
 
     @classmethod
     def open(cls, state: Path, url: str | None = None, password: str | None = None) -> Self:

@@ -78,18 +78,22 @@ class Errand:
         *,
         password: Secret | None = None,
         within: float | None = None,
+        only: frozenset[str] | None = None,
     ) -> dict[str, Any]:
         """Do it, and return its answer.
 
-        `password`: of the source's account, instead of the one that is kept. After `within`
-        seconds it is broken off. Raises NotReached, NetworkFailed, and LandbridgeError with what
-        went wrong there: place.failed where nothing is known of it, as if broken off.
+        `only`: the checks of an assessment that are made; None: all. `password`: of the source's
+        account, instead of the one that is kept. After `within` seconds it is broken off. Raises
+        NotReached, NetworkFailed, and LandbridgeError with what went wrong there: place.failed
+        where nothing is known of it, as if broken off.
         """
         fabric = self._connect()
         with self._cloud.database.read() as session:
             job = self._job(session, fabric, verb, row)
         if password is not None:
             job = replace(job, password=password.reveal())
+        if only is not None:
+            job = replace(job, only=tuple(sorted(only)))
         answer = self._send(fabric, row.instance_id, job, within)
         if (error := answer.get("error")) is not None:
             message = error.pop("message")
@@ -127,10 +131,12 @@ class Errand:
             ending=tuple(ending.command(instance.id, account)) if is_own(account) else (),
             max_rate=_max_rate(session, fabric, instance.id, row.source_id),
             closed=_closed(session, fabric, instance.id),
+            private=fabric.capabilities().real_private_ip or self._cloud.private_sources,
             is_managed=row.source_id is not None,
             source_cidrs=self._cidrs(session, row.source_id),
             cidrs=self._cidrs(session, instance.id),
             report=row.report if isinstance(row, Assessment) else None,
+            fix_ids=_fix_ids(row),
         )
 
     def _source(
@@ -158,7 +164,10 @@ class Errand:
         instance: DBInstance,
         row: Assessment | Migration,
     ) -> None:
-        """Where addresses are made up, those of VPCs are never looked for outside."""
+        """Say in the network's own words why an address of a VPC leads nowhere.
+
+        The place itself refuses it, whatever name it has.
+        """
         try:
             place = IPv4Address(row.address)
         except ValueError:
@@ -207,6 +216,11 @@ class Errand:
         return answer
 
 
+def _fix_ids(row: Assessment | Migration) -> tuple[str, ...] | None:
+    ids = row.fix_ids if isinstance(row, Assessment) else None
+    return None if ids is None else tuple(ids)
+
+
 def _max_rate(session: Session, fabric: Fabric, destination: str, source: str | None) -> int | None:
     """Bytes per second that a copy keeps to, where the network does not hold it to its line.
 
@@ -222,9 +236,13 @@ def _max_rate(session: Session, fabric: Fabric, destination: str, source: str | 
 
 
 def _closed(session: Session, fabric: Fabric, destination: str) -> tuple[str, ...]:
-    """Addresses of instances that only the model keeps from a destination."""
-    if fabric.capabilities().isolation is not Isolation.NONE:
+    """What only the model keeps from a destination: addresses of instances and, where all
+    addresses of VPCs are made up, their blocks, which are never looked for outside."""
+    isolation = fabric.capabilities().isolation
+    if isolation is Isolation.KERNEL:
         return ()
+    if isolation is Isolation.COOPERATIVE:
+        return tuple(session.scalars(select(Vpc.cidr)))
     topology = network.wanted(session).topology
     return tuple(
         str(it.address)

@@ -15,11 +15,12 @@ import socket
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Any
 
 from ... import lock
-from ...assessment import DestinationPlan, apply_fixes, assess, assess_way, gather
+from ...assessment import DestinationPlan, apply_each, assess, assess_way, gather
 from ...assessment.model import Report
 from ...errors import LandbridgeError, UsageError
 from ...migration import worker
@@ -27,14 +28,15 @@ from ...migration.plan import create_task, make_request
 from ...migration.task import Tasks
 from ...postgres.conninfo import Conninfo, Secret
 from ...postgres.distribution import find
+from ..instances import parameters
 from . import readiness, rules
-from .source import is_of_the_machine
+from .source import is_of_the_machine, plain
 
 #: Roles of the service's own, which a source from elsewhere must not bring along.
 RESERVED = ("alicloud_rds_admin", "aurora", "replicator", "monitor")
 
 #: What is said of a source that is not even tried.
-NOWHERE = ("source.machine", "source.closed")
+NOWHERE = ("source.machine", "source.closed", "source.private", "source.unknown")
 
 #: Seconds to wait for another process that begins the same migration.
 _PATIENCE = 60.0
@@ -86,36 +88,65 @@ class Job:
     max_rate: int | None = None
     """Bytes per second that the copy keeps to."""
     closed: tuple[str, ...] = ()
-    """Addresses to which nothing that is attached leads, though this place would reach them."""
+    """Addresses and blocks to which nothing that is attached leads, though this place would reach
+    them."""
+    private: bool = True
+    """Whether the source may be at a private address, or one of this very host."""
     is_managed: bool = False
     """Whether the source is an instance of this control plane."""
     source_cidrs: tuple[str, ...] | None = None
     cidrs: tuple[str, ...] | None = None
     report: dict[str, Any] | None = None
     """Of an assessment whose fixes are to be applied."""
+    fix_ids: tuple[str, ...] | None = None
+    """Of the findings whose fixes these are; None: of all."""
+    only: tuple[str, ...] | None = None
+    """The checks that are made; None: all."""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
 
     def conninfo(self) -> Conninfo:
-        """The source; UsageError (source.machine, source.closed) if its name leads to this very
-        host or to an instance that is not for this one."""
+        """The source by the address that its name has now, so that it leads nowhere else later.
+
+        UsageError: source.unknown (it has none), source.machine, source.closed, source.private.
+        """
         whole = Conninfo(self.source).with_password(Secret(self.password))
-        return whole if self.is_managed else _pinned(whole, self.closed)
+        if self.is_managed:
+            return whole
+        try:
+            found = socket.getaddrinfo(whole.host, whole.port, type=socket.SOCK_STREAM)
+        except OSError as problem:
+            raise UsageError(
+                f"its name leads to no address: {problem.strerror}", id="source.unknown"
+            ) from None
+        address = str(found[0][4][0])
+        self._refuse(whole.host, address)
+        return whole.with_(hostaddr=address)
+
+    def _refuse(self, name: str, address: str) -> None:
+        """UsageError where a tenant's source must not be."""
+        if is_of_the_machine(address):
+            raise UsageError(f"{name} is no name of another host", id="source.machine")
+        place = plain(address)
+        if any(place in ip_network(block) for block in self.closed):
+            raise UsageError(f"nothing that is attached leads to {name}", id="source.closed")
+        if not self.private and (not place.is_global or _is_here(place)):
+            raise UsageError(
+                f"{name} is a private address and none of an instance that is attached",
+                id="source.private",
+            )
 
 
-def _pinned(whole: Conninfo, closed: tuple[str, ...]) -> Conninfo:
-    """The source by the address that its name has now, so that it leads nowhere else later."""
-    try:
-        found = socket.getaddrinfo(whole.host, whole.port, type=socket.SOCK_STREAM)
-    except OSError:
-        return whole  # the assessment says so
-    address = str(found[0][4][0])
-    if is_of_the_machine(address):
-        raise UsageError(f"{whole.host} is no name of another host", id="source.machine")
-    if address.removeprefix("::ffff:") in closed:
-        raise UsageError(f"nothing that is attached leads to {whole.host}", id="source.closed")
-    return whole.with_(hostaddr=address)
+def _is_here(place: IPv4Address | IPv6Address) -> bool:
+    """Whether this host has an address: then it is also the one to reach it from."""
+    family = socket.AF_INET if place.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as trial:
+        try:
+            trial.connect((str(place), 9))  # nothing is sent
+        except OSError:
+            return False
+        return str(trial.getsockname()[0]) == str(place)
 
 
 def do(job: Job) -> dict[str, Any]:
@@ -130,12 +161,13 @@ def do(job: Job) -> dict[str, Any]:
             return {"task": job.task}
         case Verb.FIX:
             assert job.report is not None
-            return {"applied": apply_fixes(Report.from_dict(job.report), job.conninfo())}
+            report = Report.from_dict(job.report)
+            done = apply_each(report, job.conninfo(), job.fix_ids)
+            return {"applied": [each.as_dict() for each in done]}
         case Verb.TEST:
             source = job.conninfo().with_(connect_timeout=_CONNECT)
-            return {
-                "report": assess_way(source, DestinationPlan(Path(job.data), job.port)).as_dict()
-            }
+            plan = DestinationPlan(Path(job.data), job.port, cidrs=job.cidrs, managed=_managed(job))
+            return {"report": assess_way(source, plan).as_dict()}
         case Verb.LOOK:
             return readiness.look(Tasks(Path(job.root)).get(job.task))
 
@@ -152,14 +184,19 @@ def _assess(job: Job) -> Report:
         listen=job.listen,
         source_cidrs=job.source_cidrs,
         cidrs=job.cidrs,
+        managed=_managed(job),
         os_account=job.os_account,
     )
     facts = gather(job.conninfo(), plan)
-    report = assess(facts)
+    report = assess(facts, job.only)
     findings = [f for f in report.findings if f.id not in rules.OF_THE_MACHINE]
     spaces = (facts.source.tablespaces or ()) if facts.source else ()
     findings += rules.tablespaces([t.name for t in spaces if Path(t.location).is_absolute()])
     return replace(report, findings=tuple(findings))
+
+
+def _managed(job: Job) -> frozenset[str] | None:
+    return frozenset(parameters.specs(job.major)) if job.is_managed else None
 
 
 def _begin(job: Job) -> str:
@@ -209,7 +246,7 @@ def main() -> int:
 
 def _read() -> Job:
     raw = json.load(sys.stdin)
-    for name in ("source_cidrs", "cidrs", "through", "ending", "closed"):
+    for name in ("source_cidrs", "cidrs", "through", "ending", "closed", "fix_ids", "only"):
         raw[name] = tuple(raw[name]) if raw[name] is not None else None
     return Job(**raw)
 
