@@ -151,6 +151,7 @@ OURS: _Table = {
     "InvalidProcessId.NotFound": (404, "The session has ended already."),
     "OperationDenied.AccountOwns": (400, "The database account still owns something."),
     "OperationDenied.ServiceSession": (403, "The session is the service's own."),
+    "InvalidFindingId.NotFound": (404, "The assessment has no such finding."),
     "InvalidTaskId.NotFound": (404, "The assessment or migration does not exist."),
     "OperationDenied.AssessmentNotPassed": (400, "No successful assessment is of this source."),
     "OperationDenied.ConfirmationMissing": (400, "A switchover needs all confirmations."),

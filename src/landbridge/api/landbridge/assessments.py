@@ -10,6 +10,11 @@ from ..moments import second
 
 ID = Param("TaskId", Kind.INTEGER, required=True)
 NOT_FOUND = "InvalidTaskId.NotFound"
+NO_FINDING = "InvalidFindingId.NotFound"
+_LOOK_REFUSED = (
+    NOT_FOUND, "IncorrectDBInstanceState", "InvalidDBInstanceId.NotFound",
+    "IncorrectDBInstanceType", "OperationDenied.LocalStorage", "OperationDenied.ReadOnlyInstances",
+)  # fmt: skip
 
 
 def _describe(call: Call) -> dict[str, Any]:
@@ -21,17 +26,36 @@ def _describe(call: Call) -> dict[str, Any]:
         "Created": second(row.created_at),
         "Modified": second(row.modified_at),
         "Report": row.report,
+        "Stale": assessments.is_stale(row),
         "Fixes": row.fixes,
         "FixesPending": row.fix_account is not None,
+        "FixesPendingFor": row.fix_ids or [],
+        "RecheckPending": row.recheck,
+        "Recheck": row.rechecked,
     }
 
 
 def _apply(call: Call) -> dict[str, Any]:
     row = assessments.find(call.session, call.account, call["TaskId"])
-    assessments.order_fixes(
-        call.session, call.cloud.vault, row, call["AdminAccount"], call["AdminPassword"]
+    chosen = assessments.order_fixes(
+        call.session, call.cloud.vault, row, call["AdminAccount"], call["AdminPassword"],
+        call["FindingIds"],
+    )  # fmt: skip
+    return {
+        "TaskId": int(row.id),
+        "Findings": [
+            {"FindingId": id, "Outcome": "not_applicable" if why else "pending", "Why": why}
+            for id, why in chosen
+        ],
+    }
+
+
+def _again_one(call: Call) -> dict[str, Any]:
+    row = assessments.find(call.session, call.account, call["TaskId"])
+    assessments.again_one(
+        call.session, call.cloud.vault, row, call["FindingId"], call["SourcePassword"]
     )
-    return {"TaskId": int(row.id)}
+    return {"TaskId": int(row.id), "FindingId": call["FindingId"]}
 
 
 def _again(call: Call) -> dict[str, Any]:
@@ -54,20 +78,26 @@ ACTIONS = (
         _describe,
         (ID,),
         errors=(NOT_FOUND,),
+        differences="Each finding has the moment of its check; Stale says that one is older than"
+        " a week, and that no migration goes by the assessment until it is checked again.",
     ),
     Action(
         Product.LANDBRIDGE,
         "ApplyAssessmentFixes",
-        "Apply the fixes of an assessment that need no restart, as an account of the source.",
+        "Apply an assessment's fixes, of all findings or of some, as an account of the source.",
         _apply,
         (
             ID,
+            Param("FindingIds", many=100),
             Param("AdminAccount", required=True),
             Param("AdminPassword", Kind.SECRET, required=True),
         ),
         writes=True,
         resource="TaskId",
-        errors=(NOT_FOUND, "IncorrectDBInstanceState"),
+        errors=(NOT_FOUND, NO_FINDING, "IncorrectDBInstanceState"),
+        differences="Answered is what will be tried of FindingIds, and why the rest is not."
+        " DescribeAssessment tells of each what was run, what takes it back, and what the source"
+        " refused. Nothing is restarted.",
     ),
     Action(
         Product.LANDBRIDGE,
@@ -77,16 +107,28 @@ ACTIONS = (
         (ID, Param("SourcePassword", Kind.SECRET, required=True)),
         writes=True,
         resource="TaskId",
-        errors=(
-            NOT_FOUND,
-            "IncorrectDBInstanceState",
-            "InvalidDBInstanceId.NotFound",
-            "IncorrectDBInstanceType",
-            "OperationDenied.LocalStorage",
-            "OperationDenied.ReadOnlyInstances",
+        errors=_LOOK_REFUSED,
+        differences="All checks are made. The report before stays until then; the password is"
+        " forgotten again.",
+    ),
+    Action(
+        Product.LANDBRIDGE,
+        "RecheckAssessmentFinding",
+        "Look at one finding again, as after it was put right.",
+        _again_one,
+        (
+            ID,
+            Param("FindingId", required=True),
+            Param("SourcePassword", Kind.SECRET, required=True),
         ),
-        differences="All checks are made: what a first failure had hidden would be taken for well."
-        " The report before stays until then; the password is forgotten again.",
+        writes=True,
+        resource="TaskId",
+        errors=(*_LOOK_REFUSED, NO_FINDING),
+        differences="Its check is made and the status follows; the others stay with the moments"
+        " of theirs. All are made where it is one that others depend on (address, port, login,"
+        " pg_monitor, databases, version), where such a one is in the way, where the source is"
+        " another than before, and where the report is Stale: what one failure had hidden would be"
+        " taken for well.",
     ),
     Action(
         Product.LANDBRIDGE,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from ...assessment.fixes import why_not
 from ...assessment.model import Report
 from ...postgres.conninfo import Secret
-from ...store import Vault
+from ...store import Vault, utcnow
 from .. import quotas
 from ..accounts import Account
 from ..dependents import refuse_if_used
@@ -18,11 +20,13 @@ from ..instances import lifecycle
 from ..instances.states import Status
 from ..instances.tables import DBInstance
 from ..ownership import count, everything, owned
-from . import detail, names, rules
+from . import detail, names, renewal, rules
 from .source import Source, locate
 from .tables import Assessment, Task, Verdict
 
 Kind = TypeVar("Kind", bound=Task)
+#: Entries that are kept of what was applied, the latest.
+_MOST_FIXES = 200
 
 
 def create(
@@ -93,14 +97,18 @@ def successful(
         .order_by(Assessment.created_at.desc(), Assessment.id.desc())
         .limit(1)
     )
+    what = ""
     if latest is None or latest.verdict is not Verdict.SUCCESSFUL:
         what = "was never assessed" if latest is None else f"was assessed: {latest.verdict.value}"
+    elif is_stale(latest):
+        what = f"was assessed too long ago: {latest.id} has findings older than a week"
+    if latest is None or what:
         raise CloudError(
             "OperationDenied.AssessmentNotPassed",
             f"a migration from {source.address}:{source.port} as {source.account} into"
             f" {instance.id} {what}",
             remedy="Call CreateCloudMigrationPrecheckTask with the same instance, address, port"
-            " and account, and wait for *Migrate check success*.",
+            " and account (or RecheckAssessment), and wait for *Migrate check success*.",
         )
     return latest
 
@@ -108,10 +116,44 @@ def successful(
 def again(session: Session, vault: Vault, row: Assessment, password: Secret) -> None:
     """Order that everything is looked at again; the report stays until then.
 
-    Not one check alone: what a first failure had hidden would be taken for well.
     CloudError: IncorrectDBInstanceState, InvalidDBInstanceId.NotFound, and those of
     `rules.check_destination`.
     """
+    _order_look(session, vault, row, password)
+    row.verdict = Verdict.RUNNING
+
+
+def again_one(
+    session: Session, vault: Vault, row: Assessment, finding: str, password: Secret
+) -> None:
+    """Order that one finding is looked at again; all else of the report stays (`renewal`).
+
+    CloudError: InvalidFindingId.NotFound, and those of `again`.
+    """
+    require_findings(row, [finding])
+    _order_look(session, vault, row, password)
+    row.recheck = finding
+
+
+def require_findings(row: Assessment, ids: Sequence[str]) -> Report:
+    """Its report, if all of these are of it.
+
+    CloudError: InvalidFindingId.NotFound, IncorrectDBInstanceState (there is no report yet).
+    """
+    _require_idle(row)
+    assert row.report is not None
+    report = Report.from_dict(row.report)
+    known = {f.id for f in report.findings} | {s.id for s in report.skipped}
+    if missing := [id for id in ids if id not in known]:
+        raise CloudError(
+            "InvalidFindingId.NotFound",
+            f"assessment {row.id} has no finding {', '.join(missing)}",
+        )
+    return report
+
+
+def _order_look(session: Session, vault: Vault, row: Assessment, password: Secret) -> None:
+    """Take the destination, and keep what is needed to look at the source."""
     _require_idle(row)
     instance = session.get(DBInstance, row.instance_id)
     if instance is None or instance.owner_uid != row.owner_uid:
@@ -120,14 +162,28 @@ def again(session: Session, vault: Vault, row: Assessment, password: Secret) -> 
     lifecycle.occupy(instance, Status.MAINTAINING)
     there = locate(session, instance, row.address, row.port)
     row.source_id = there.id if there else None
-    row.verdict = Verdict.RUNNING
     row.password_id = vault.keep(session, password.reveal())
     row.touch()
 
 
 def _require_idle(row: Assessment) -> None:
-    if row.verdict is Verdict.RUNNING or row.fix_account is not None:
-        raise CloudError("IncorrectDBInstanceState", f"assessment {row.id} is being worked on")
+    if is_worked_on(row):
+        raise CloudError(
+            "IncorrectDBInstanceState",
+            f"assessment {row.id} is being worked on",
+            remedy="Wait until DescribeAssessment shows nothing that is pending.",
+        )
+
+
+def is_worked_on(row: Assessment) -> bool:
+    """Whether something was ordered of it that is not done yet."""
+    is_looking = row.verdict is Verdict.RUNNING or row.recheck is not None
+    return is_looking or row.fix_account is not None
+
+
+def is_stale(row: Assessment) -> bool:
+    """Whether its findings are too old for a migration to go by them."""
+    return row.report is not None and renewal.is_stale(Report.from_dict(row.report), utcnow())
 
 
 def delete(session: Session, row: Assessment) -> None:
@@ -142,14 +198,26 @@ def delete(session: Session, row: Assessment) -> None:
 
 def pending(session: Session) -> list[Assessment]:
     """Those that are not over, oldest first. For the mover alone."""
-    query = select(Assessment).where(Assessment.verdict == Verdict.RUNNING)
+    query = select(Assessment).where(
+        or_(Assessment.verdict == Verdict.RUNNING, Assessment.recheck.is_not(None))
+    )
     return list(session.scalars(query.order_by(Assessment.created_at)))
 
 
-def settle(session: Session, vault: Vault, id: str, report: Report) -> None:
-    """Write down what was found, and give the destination back."""
+def settle(
+    session: Session,
+    vault: Vault,
+    id: str,
+    report: Report,
+    rechecked: dict[str, Any] | None = None,
+) -> None:
+    """Write down what was found, and give the destination back.
+
+    `rechecked`: what came of looking at one finding again.
+    """
     row = session.get_one(Assessment, id)
     row.report = report.as_dict()
+    row.recheck, row.rechecked = None, rechecked
     row.verdict = Verdict.FAILED if report.errors else Verdict.SUCCESSFUL
     row.touch()
     secret, row.password_id = row.password_id, None
@@ -162,16 +230,30 @@ def settle(session: Session, vault: Vault, id: str, report: Report) -> None:
 
 
 def order_fixes(
-    session: Session, vault: Vault, row: Assessment, admin: str, password: Secret
-) -> None:
-    """Order that the fixes which need no restart are applied, as an account of the source.
+    session: Session,
+    vault: Vault,
+    row: Assessment,
+    admin: str,
+    password: Secret,
+    findings: Sequence[str] = (),
+) -> list[tuple[str, str]]:
+    """Order that fixes are applied, as an account of the source: of all findings, or of these.
 
-    CloudError IncorrectDBInstanceState while it runs, or others are being applied.
+    Returned is each of `findings` and why nothing can be applied for it, empty where that will
+    be tried; where none can, nothing is ordered. CloudError: InvalidFindingId.NotFound,
+    IncorrectDBInstanceState while the assessment runs, or others are being applied.
     """
-    _require_idle(row)
+    report = require_findings(row, findings)
+    chosen = [
+        (id, why_not([f for f in report.findings if f.id == id])) for id in dict.fromkeys(findings)
+    ]
+    if findings and all(why for _, why in chosen):
+        return chosen
     row.fix_account = admin
+    row.fix_ids = [id for id, _ in chosen] or None
     row.password_id = vault.keep(session, password.reveal())
     row.touch()
+    return chosen
 
 
 def to_fix(session: Session) -> list[Assessment]:
@@ -180,9 +262,11 @@ def to_fix(session: Session) -> list[Assessment]:
 
 
 def fixed(session: Session, vault: Vault, id: str, applied: list[dict[str, Any]]) -> None:
-    """Write down what was applied."""
+    """Write down what was applied, after what was before."""
     row = session.get_one(Assessment, id)
-    row.fixes, row.fix_account = applied, None
+    at = utcnow().isoformat(timespec="milliseconds")
+    row.fixes = [*(row.fixes or []), *({**each, "at": at} for each in applied)][-_MOST_FIXES:]
+    row.fix_account, row.fix_ids = None, None
     row.touch()
     secret, row.password_id = row.password_id, None
     session.flush()

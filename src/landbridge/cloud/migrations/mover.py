@@ -19,6 +19,7 @@ import psycopg
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ...assessment.fixes import Outcome
 from ...assessment.model import Report
 from ...beside import beside
 from ...errors import LandbridgeError
@@ -32,7 +33,7 @@ from ...network.fabric import Fabric
 from ..control import Cloud
 from ..instances.homes import Homes
 from ..instances.tables import DBInstance
-from . import assessments, handover, rules, settle
+from . import assessments, handover, renewal, rules, settle
 from .errand import Errand, NotReached
 from .place import Verb
 from .series import Series
@@ -122,17 +123,39 @@ class Mover:
             instance = session.get(DBInstance, row.instance_id) if row else None
         if row is None or instance is None:
             return
+        before = Report.from_dict(row.report) if row.recheck and row.report else None
+        if before is None or row.recheck is None:
+            report, answer = self._look(row, instance), None
+        else:
+            report, answer = self._look_at_one(row, instance, before, row.recheck)
+        with self._cloud.database.write() as session:
+            if session.get(Assessment, id) is not None:
+                assessments.settle(session, self._cloud.vault, id, report, answer)
+
+    def _look(
+        self, row: Assessment, instance: DBInstance, ids: frozenset[str] | None = None
+    ) -> Report:
+        """What is found now, as its owner is told it; by the checks `ids` alone, if given."""
         try:
-            answer = self._errand.run(Verb.ASSESS, row)
+            answer = self._errand.run(Verb.ASSESS, row, only=ids)
             report = Report.from_dict(answer["report"])
         except NotReached as nowhere:
             report = settle.report([rules.unreachable(row.address, nowhere.message)])
         data = self._homes.home(instance.id) / "data"
         more = rules.findings(data, instance.storage_gb, report.source)
-        with self._cloud.database.write() as session:
-            if session.get(Assessment, id) is not None:
-                merged = self._teller.report(settle.report(more, report).as_dict())
-                assessments.settle(session, self._cloud.vault, id, Report.from_dict(merged))
+        told = Report.from_dict(self._teller.report(settle.report(more, report).as_dict()))
+        return renewal.only(told, ids)
+
+    def _look_at_one(
+        self, row: Assessment, instance: DBInstance, before: Report, id: str
+    ) -> tuple[Report, dict[str, Any]]:
+        """The report with one finding looked at again, and what came of that."""
+        ids = renewal.scope(before, id, datetime.now(UTC))
+        seen = self._look(row, instance, ids)
+        if ids is not None and renewal.is_another(before, seen):
+            ids, seen = None, self._look(row, instance)
+        answer = renewal.answer(seen, id, is_all=ids is None)
+        return (seen if ids is None else renewal.merged(before, seen, id)), answer
 
     def _fix(self, id: str) -> None:
         """Apply an assessment's fixes to the source, once."""
@@ -141,9 +164,14 @@ class Mover:
         if row is None or row.fix_account is None:
             return
         try:
-            applied = self._errand.run(Verb.FIX, row)["applied"]
+            found = self._errand.run(Verb.FIX, row)["applied"]
+            applied = [each | {"why": self._teller.text(each["why"])} for each in found]
         except LandbridgeError as problem:
-            applied = [{"error": self._teller.value(problem.as_dict())}]
+            error = self._teller.value(problem.as_dict())
+            applied = [
+                {"id": each, "outcome": Outcome.REFUSED.value, "why": error["message"]}
+                for each in row.fix_ids or ()
+            ] or [{"error": error}]
         with self._cloud.database.write() as session:
             assessments.fixed(session, self._cloud.vault, id, applied)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,8 +20,9 @@ from .tables import Migration, Order
 def report(findings: Sequence[Finding], base: Report | None = None) -> Report:
     """A report of these findings, before those of `base`."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    findings = tuple(replace(each, checked=now) for each in findings)
     if base is None:
-        return Report(tuple(findings), (), now, now, {}, {})
+        return Report(findings, (), now, now, {}, {})
     return Report(
         (*findings, *base.findings), base.skipped, base.started, base.finished, base.source,
         base.destination,

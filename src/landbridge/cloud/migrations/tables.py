@@ -75,8 +75,15 @@ class Assessment(Task, Base):
     """`Report.as_dict`; None until it is over."""
     fix_account: Mapped[str | None] = mapped_column(String(63))
     """As whom the fixes shall be applied to the source, until that was tried."""
+    fix_ids: Mapped[list[str] | None] = mapped_column(JSON)
+    """Findings whose fixes these are; None: of all."""
     fixes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON)
-    """What was applied, and how to take it back; an entry with `error` where it ended."""
+    """`Applied.as_dict` with the moment `at`, oldest first; one with `error` where none could be
+    tried."""
+    recheck: Mapped[str | None] = mapped_column(String(64))
+    """The finding that shall be looked at again, until that was done."""
+    rechecked: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """What came of the last of these: `renewal.answer`."""
 
 
 class Migration(Task, Base):
