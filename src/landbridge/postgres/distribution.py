@@ -29,6 +29,10 @@ _TOOLS = (
 )  # fmt: skip
 
 
+#: Where root's own are copied to.
+_COPIES = Path("/var/cache/landbridge/wheels")
+
+
 @dataclass(frozen=True)
 class Distribution:
     """One set of server programs: version, where they lie, what they were built with."""
@@ -193,13 +197,19 @@ def reachable(distribution: Distribution, account: OsAccount | None = None) -> D
     account = account or OsAccount.for_servers()
     if account.can_execute(distribution.bin / "postgres"):
         return distribution
-    copy = Path("/var/cache/landbridge/embedded") / f"{distribution.version}"
-    if not (copy / "bin/postgres").exists():
+    copy = _COPIES / distribution.version
+    # Programs of a wheel find its libraries by the way from one to the other.
+    base = distribution.root.parent.parent
+    if not copy.exists():
         scratch = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(distribution.root, scratch, symlinks=True)
-        scratch.chmod(0o755)
+        for folder in distribution.folders:
+            shutil.copytree(folder, scratch / folder.relative_to(base), symlinks=True)
+        for folder in (scratch, *scratch.glob("*"), *scratch.glob("*/*")):
+            if folder.is_dir():
+                folder.chmod(0o755)
         scratch.rename(copy)
-    return Distribution(distribution.version, copy / "bin", distribution.origin)
+    there = copy / distribution.bin.relative_to(base)
+    return Distribution(distribution.version, there, distribution.origin)
 
 
 def _candidates() -> Iterator[tuple[Path, str]]:
