@@ -87,6 +87,8 @@ class Call:
     cloud: Cloud
     host: str
     """How the caller reached us, like `127.0.0.1:8450`."""
+    seen: Any = None
+    """The answer of the action's `look`; None where it was refused."""
 
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
@@ -109,6 +111,8 @@ class Action:
     """Whether it does something at once that is in no table: in the trail, but not repeatable."""
     asks: bool = False
     """Whether it asks an instance's server, which may keep it waiting for seconds."""
+    look: Callable[[Call], Any] | None = None
+    """What one that writes asks of a server: before its transaction, for which others wait."""
     resource: str = ""
     """Field of the answer, or parameter, that says for the audit trail what it was about."""
     dry_run: bool = False
@@ -130,7 +134,7 @@ class Action:
     @property
     def lane(self) -> Lane:
         """With which others it takes turns."""
-        if self.asks or self.acts:
+        if self.asks or self.acts or self.look:
             return Lane.ASK
         return Lane.WRITE if self.writes else Lane.READ
 

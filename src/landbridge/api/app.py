@@ -21,7 +21,7 @@ from ..cloud import CloudError
 from ..errors import LandbridgeError
 from . import metrics
 from .action import Lane
-from .dispatch import Answer, Service, new_request_id, refused
+from .dispatch import ASKED_AT_ONCE, Answer, Service, new_request_id, refused
 from .openapi import document
 from .request import MAX_BODY, Request
 from .table import ACTIONS
@@ -29,7 +29,8 @@ from .table import ACTIONS
 _METHODS = ("GET", "POST")
 #: Calls of each lane that are answered at the same time. Few are quicker, as they wait for
 #: Python's lock (measured: of 200 calls a second, 95 % within 12 ms with 2, 530 ms with 16).
-_AT_ONCE = {Lane.READ: 2, Lane.WRITE: 2, Lane.ASK: 16}
+#: Those that ask a server mostly wait for it; no account has more than a quarter of them.
+_AT_ONCE = {Lane.READ: 2, Lane.WRITE: 2, Lane.ASK: 4 * ASKED_AT_ONCE}
 #: Calls that are waiting or being answered.
 _MOST = 500
 #: Seconds for a body to arrive; bytes of all bodies that are arriving.

@@ -9,11 +9,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ..cloud import Cloud, CloudError, Session, audit, idempotency, keys, replay
 from ..cloud.accounts import Account
+from ..cloud.turns import Turns
 from ..errors import LandbridgeError
 from . import parameters
 from .action import CLIENT_TOKEN, DRY_RUN, Action, Call, Kind, Lane, Product
@@ -27,6 +29,8 @@ _SUCCESS = audit.SUCCESS
 #: Seconds between two entries about one key and one reason, of calls that do not prove the key:
 #: anybody can make those.
 _UNPROVEN = 60.0
+#: Calls of one account that ask servers at the same time.
+ASKED_AT_ONCE = 8
 #: Not of an action's own arguments: they say how it is to be called.
 _MANNER = {CLIENT_TOKEN.name, DRY_RUN.name}
 
@@ -84,6 +88,7 @@ class Service:
         self._actions = {(action.product.value, action.name): action for action in actions}
         self._labels = {action.label: action for action in actions}
         self._quiet: dict[tuple[str, str], float] = {}
+        self._asking = Turns(ASKED_AT_ONCE, "calls that ask servers")
 
     def answer(self, request: Request) -> Answer:
         """Answer a call; whatever goes wrong is an answer too."""
@@ -142,7 +147,8 @@ class Service:
             arguments = parameters.parse(action, request.arguments)
             if not action.writes:
                 return self._read(request, account, action, arguments, session, seen)
-        return self._write(request, account, action, arguments, seen)
+            looked = self._look(request, account, action, arguments, session)
+        return self._write(request, account, action, arguments, seen, looked)
 
     def _perform(self, ask: Ask, seen: _Seen) -> dict[str, Any]:
         action = self._labels[ask.action]
@@ -151,7 +157,22 @@ class Service:
             arguments = parameters.parse(action, ask.arguments)
             if not action.writes:
                 return self._read(ask, account, action, arguments, session, seen)
-        return self._write(ask, account, action, arguments, seen)
+            looked = self._look(ask, account, action, arguments, session)
+        return self._write(ask, account, action, arguments, seen, looked)
+
+    def _look(
+        self,
+        request: Request | Ask,
+        account: Account,
+        action: Action,
+        arguments: dict[str, Any],
+        session: Session,
+    ) -> Any:
+        """What a writing action sees before its transaction, which then decides."""
+        if action.look is None:
+            return None
+        with self._asking.taken(account.uid), suppress(CloudError):
+            return action.look(Call(account, arguments, session, self.cloud, request.host))
 
     def _read(
         self,
@@ -162,7 +183,9 @@ class Service:
         session: Session,
         seen: _Seen,
     ) -> dict[str, Any]:
-        answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
+        asks = action.lane is Lane.ASK
+        with self._asking.taken(account.uid) if asks else nullcontext():
+            answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
         _stop_dry_run(arguments)
         if action.acts:
             with self.cloud.database.write() as writer:
@@ -186,6 +209,7 @@ class Service:
         action: Action,
         arguments: dict[str, Any],
         seen: _Seen,
+        looked: Any,
     ) -> dict[str, Any]:
         given = _repeatable(action, request.arguments)
         token = arguments.get(CLIENT_TOKEN.name)
@@ -194,7 +218,8 @@ class Service:
                 kept = idempotency.recall(session, account, action.label, token, given)
                 if kept is not None:
                     return kept
-            answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
+            call = Call(account, arguments, session, self.cloud, request.host, looked)
+            answer = action.handler(call)
             _stop_dry_run(arguments)
             if token:
                 idempotency.remember(session, account, action.label, token, given, answer)

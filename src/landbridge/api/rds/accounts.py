@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ...cloud import CloudError, quotas
@@ -22,10 +23,31 @@ _GIVE_AWAY = (
 _FLAG = {True: "t", False: "f"}
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What a server has said."""
+
+    accounts: list[roles.Found] | None
+    """None: it could not be asked."""
+    obstacle: str = ""
+    """Why the account cannot be deleted."""
+
+
+def _look(call: Call) -> _Seen:
+    return _Seen(look.accounts(call.cloud, find(call)))
+
+
+def _look_closely(call: Call) -> _Seen:
+    instance = find(call)
+    return _Seen(
+        look.accounts(call.cloud, instance),
+        look.obstacle(call.cloud, instance, call["AccountName"]),
+    )
+
+
 def _create(call: Call) -> dict[str, Any]:
-    instance = _writable(call)
-    there = look.accounts(call.cloud, instance) or ()
-    if any(found.name == call["AccountName"] for found in there):
+    instance, seen = _writable(call), _seen(call)
+    if any(found.name == call["AccountName"] for found in seen.accounts or ()):
         raise CloudError("InvalidAccountName.Duplicate")
     dbaccounts.create(
         call.session,
@@ -50,7 +72,7 @@ def _reset(call: Call) -> dict[str, Any]:
 def _delete(call: Call) -> dict[str, Any]:
     instance = _writable(call)
     _require_account(call, instance)
-    if owns := look.obstacle(call.cloud, instance, call["AccountName"]):
+    if owns := _seen(call).obstacle:
         raise CloudError("OperationDenied.AccountOwns", owns, remedy=_GIVE_AWAY)
     dbaccounts.delete(call.session, call.cloud.vault, instance, call["AccountName"])
     return {}
@@ -58,7 +80,7 @@ def _delete(call: Call) -> dict[str, Any]:
 
 def _describe(call: Call) -> dict[str, Any]:
     instance = find(call)
-    rows = _rows(call, instance)
+    rows = _rows(instance, look.accounts(call.cloud, instance))
     if call["AccountName"] is not None:
         rows = [row for row in rows if row["AccountName"] == call["AccountName"]]
     page = numbered_list(rows, call["PageNumber"], call["PageSize"])
@@ -69,10 +91,9 @@ def _describe(call: Call) -> dict[str, Any]:
     }
 
 
-def _rows(call: Call, instance: DBInstance) -> list[dict[str, Any]]:
+def _rows(instance: DBInstance, found: list[roles.Found] | None) -> list[dict[str, Any]]:
     """What the catalog has, and what is still to be made."""
     known = {account.name: account for account in instance.accounts}
-    found = look.accounts(call.cloud, instance)
     there = {account.name: account for account in found or ()}
     rows = []
     for name in sorted(there.keys() | known.keys()):
@@ -112,6 +133,10 @@ def _rights(account: roles.Found | None) -> dict[str, Any]:
     }
 
 
+def _seen(call: Call) -> _Seen:
+    return call.seen or _Seen(None)
+
+
 def _writable(call: Call) -> DBInstance:
     instance = find(call)
     lifecycle.require_kept(instance)
@@ -119,7 +144,8 @@ def _writable(call: Call) -> DBInstance:
 
 
 def _require_account(call: Call, instance: DBInstance) -> None:
-    if not any(row["AccountName"] == call["AccountName"] for row in _rows(call, instance)):
+    rows = _rows(instance, _seen(call).accounts)
+    if not any(row["AccountName"] == call["AccountName"] for row in rows):
         raise CloudError("InvalidAccountName.NotFound")
 
 
@@ -137,6 +163,7 @@ ACTIONS = (
             Param("AccountDescription"),
         ),
         writes=True,
+        look=_look,
         resource="DBInstanceId",
         errors=(
             *_WRITE_ERRORS,
@@ -172,6 +199,7 @@ ACTIONS = (
             _reset,
             (ID, _NAME, _PASSWORD),
             writes=True,
+            look=_look,
             resource="DBInstanceId",
             errors=(
                 *_WRITE_ERRORS, "InvalidAccountName.NotFound", "InvalidAccountPassword.Malformed",
@@ -187,6 +215,7 @@ ACTIONS = (
         _delete,
         (ID, _NAME),
         writes=True,
+        look=_look_closely,
         resource="DBInstanceId",
         errors=(
             *_WRITE_ERRORS, "InvalidAccountName.NotFound", quotas.DATABASE_ACCOUNTS.code,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -14,6 +15,8 @@ from .homes import Homes, connect
 from .states import KEPT
 from .tables import DBInstance
 
+_Answer = TypeVar("_Answer")
+
 #: Seconds for an answer: a call waits for it.
 _PATIENCE = 3
 #: By instance: the process that was asked last, and its version.
@@ -22,33 +25,19 @@ _versions: dict[str, tuple[ProcessId, str]] = {}
 
 def accounts(cloud: Cloud, instance: DBInstance) -> list[roles.Found] | None:
     """The accounts that the server's catalog has."""
-    conn = connected(cloud, instance)
-    if conn is None:
-        return None
-    with conn:
-        return roles.accounts(conn)
+    return _asked(cloud, instance, roles.accounts)
 
 
 def obstacle(cloud: Cloud, instance: DBInstance, name: str) -> str:
     """Why an account cannot be deleted now; empty where it can, or the server cannot be asked."""
-    conn = connected(cloud, instance)
-    if conn is None:
-        return ""
-    with conn:
-        return roles.obstacle(conn, name)
+    return _asked(cloud, instance, lambda conn: roles.obstacle(conn, name)) or ""
 
 
 def settings(cloud: Cloud, instance: DBInstance) -> dict[str, str] | None:
     """The values that the server works with, of the parameters that may be set."""
-    conn = connected(cloud, instance)
-    if conn is None:
-        return None
+    query = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
     names = list(parameters.specs(instance.major))
-    with conn:
-        rows = conn.execute(
-            "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [names]
-        ).fetchall()
-    return {row[0]: row[1] for row in rows}
+    return _asked(cloud, instance, lambda conn: dict(conn.execute(query, [names]).fetchall()))
 
 
 def version(cloud: Cloud, instance: DBInstance) -> str | None:
@@ -66,6 +55,19 @@ def version(cloud: Cloud, instance: DBInstance) -> str | None:
     if process is not None:
         _versions[instance.id] = process, text
     return text
+
+
+def _asked(
+    cloud: Cloud, instance: DBInstance, question: Callable[[psycopg.Connection[Any]], _Answer]
+) -> _Answer | None:
+    conn = connected(cloud, instance)
+    if conn is None:
+        return None
+    try:
+        with conn:
+            return question(conn)
+    except psycopg.Error:  # it hangs, ends, or its catalog is none
+        return None
 
 
 def connected(cloud: Cloud, instance: DBInstance) -> psycopg.Connection[Any] | None:

@@ -18,6 +18,7 @@ from ..control import Cloud
 from ..errors import CloudError
 from ..instances import lifecycle
 from ..instances.states import Status
+from ..turns import Turns
 from . import rules, settle
 from .errand import Errand, NotReached
 from .place import Verb
@@ -26,9 +27,10 @@ from .source import Source, locate
 from .tables import Assessment, Migration
 from .told import Teller
 
-#: Seconds after which it is broken off, and how many are tried at once.
-WITHIN, _AT_ONCE = 8.0, 6
+#: Seconds after which it is broken off, and how many are tried at once, of one account too.
+WITHIN, _AT_ONCE, _MINE_AT_ONCE = 8.0, 12, 3
 _ROOM = threading.BoundedSemaphore(_AT_ONCE)
+_MINE = Turns(_MINE_AT_ONCE, "sources or switchovers")
 
 
 def connection(
@@ -49,7 +51,7 @@ def connection(
         account=source.account, source_id=there.id if there else None,
     )  # fmt: skip
     try:
-        with _errand(cloud) as errand:
+        with _MINE.taken(account.uid), _errand(cloud) as errand:
             answer = errand.run(Verb.TEST, row, password=source.password, within=WITHIN)
     except NotReached as nowhere:
         return settle.report([rules.unreachable(source.address, nowhere.message)])
@@ -71,8 +73,10 @@ def readiness(cloud: Cloud, row: Migration, progress: Progress) -> dict[str, Any
             " stage increment",
         )
     try:
-        with _errand(cloud) as errand:
+        with _MINE.taken(row.owner_uid), _errand(cloud) as errand:
             answer = errand.run(Verb.LOOK, row, within=WITHIN)
+    except CloudError:
+        raise
     except LandbridgeError as problem:
         raise CloudError("ServiceUnavailable", _words(cloud, problem)) from None
     told: dict[str, Any] = Teller.of(cloud.folder.parent).value(answer)
