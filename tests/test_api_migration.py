@@ -146,7 +146,9 @@ def _told(two: Two, task: str) -> None:
     assert steps.items() >= dict.fromkeys(("copy", "start", "fence", "promote"), "done").items()
     moved = told["Switchover"]
     assert all(phase["Milliseconds"] >= 0 for phase in moved["Phases"]), moved
-    assert moved["Phases"][3]["End"] == moved["PointOfNoReturn"]
+    ends = {phase["Name"]: phase["End"] for phase in moved["Phases"]}
+    assert ends["intent"] == moved["PointOfNoReturn"] < ends["promote"] == moved["WritesAccepted"]
+    assert list(ends.values()) == sorted(set(ends.values())), ends
     assert moved["WriteOutageMilliseconds"] > 0 and moved["Diverged"] == []
     assert (moved["WriteOutageFrom"], moved["Undone"]) == ("confirmed", False)
     assert told["Events"][0]["Level"] == "info"

@@ -165,16 +165,21 @@ def _migrate(two: Two, bob: Surfer, there: Destination) -> None:
     second = bob.send(f"{there.at}/create", form)
     assert "Migrating Data In" in said(second.status, second.text, "")
     page = bob.get(f"{task}/switchover").text
-    every = dict.fromkeys(
-        re.findall(r'type="checkbox" value="true" id="field-(\w+)"', page), "true"
-    )
+    confirmed = re.findall(r'type="checkbox" value="true" id="field-(\w+)"[^>]* required', page)
+    assert len(confirmed) == 3 and 'name="TimeLimit" ' in page, page
+    every = dict.fromkeys(confirmed, "true") | {"TimeLimit": "60"}
     early = bob.send(f"{task}/switchover", every)
     assert "begins in the stage increment" in said(early.status, early.text, "")
 
     assert wait_until(lambda: "Ready to switch" in bob.get(task).text, 90, 0.2), bob.get(task).text
-    for name in every:
+    for name in confirmed:
         missing = bob.send(f"{task}/switchover", {**every, name: ""})
         assert said(missing.status, missing.text, name) == "Select this check box to go on."
+    for limit in ("", "0", "3601", "soon"):
+        missing = bob.send(f"{task}/switchover", {**every, "TimeLimit": limit})
+        assert said(missing.status, missing.text, "TimeLimit"), limit
+    forced = bob.send(f"{task}/switchover", {**every, "Force": "true", "confirm": "another"})
+    assert said(forced.status, forced.text, "confirm").startswith("Type moving to force it")
     wrong = bob.send(f"{task}/cancel", {"confirm": "another"})
     assert wrong.status == 422 and 'id="field-confirm-error"' in wrong.text
     assert bob.send(f"{task}/delete", {"confirm": "moving"}).status == 422

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from sqlalchemy import select
@@ -30,6 +30,7 @@ class End:
     """An instance, or a VPC as a whole."""
 
     id: str
+    """As it was asked for: of an instance also its address."""
     vpc: Vpc
     instance: DBInstance | None = None
 
@@ -61,9 +62,11 @@ def ask(
     """Whether clients at `source_id` can work with `destination_id`; one end is the account's.
 
     Of another account's ends only those are found that share a CEN with the account, or were
-    granted to one of its CENs. CloudError: InvalidDBInstanceId.NotFound, InvalidVpcId.NotFound.
+    granted to one of its CENs. The destination may be the address of an instance in the source's
+    VPC or in one joined to it; then its id is not told. CloudError: InvalidDBInstanceId.NotFound, InvalidVpcId.NotFound.
     """
-    source, destination = (_end(session, id) for id in (source_id, destination_id))
+    source = _end(session, source_id)
+    destination = _at(session, source, destination_id) or _end(session, destination_id)
     for end, other in ((source, destination), (destination, source)):
         if not end.is_of(account) and not _may_know(session, account, end, other):
             raise _absent(end.id)
@@ -72,6 +75,8 @@ def ask(
         port = server.port
     topology = fabric.wanted(session).topology
     verdict = _decide(topology, source, destination, port)
+    if server is not None:
+        verdict = replace(verdict, reason=verdict.reason.replace(server.id, destination.id))
     return Answer(
         source, destination, port, _discreet(session, account, verdict, source, destination),
         _probe(net, account, source, server, port),
@@ -84,6 +89,17 @@ def _end(session: Session, id: str) -> End:
     if (instance := session.get(DBInstance, id)) is not None:
         return End(id, instance.vpc, instance)
     raise _absent(id)
+
+
+def _at(session: Session, source: End, address: str) -> End | None:
+    """The instance at an address as `source` sees it; None where that is none, or no address."""
+    here = _attachment(session, source.vpc)
+    for instance in session.scalars(select(DBInstance).where(DBInstance.address == address)):
+        there = _attachment(session, instance.vpc)
+        is_joined = here is not None and there is not None and here.cen_id == there.cen_id
+        if instance.vpc_id == source.vpc.id or is_joined:
+            return End(address, instance.vpc, instance)
+    return None
 
 
 def _absent(id: str) -> CloudError:
@@ -111,7 +127,7 @@ def _attachment(session: Session, vpc: Vpc) -> Attachment | None:
 def _decide(topology: Topology, source: End, destination: End, port: int | None) -> Verdict:
     for end in (source, destination):
         known = topology.vpcs if end.instance is None else topology.instances
-        if end.id not in known:
+        if (end.instance or end.vpc).id not in known:
             return Verdict(Hop.INSTANCE, f"{end.id} is not in the network yet")
     verdict = decide_vpcs(topology, source.vpc.id, destination.vpc.id)
     server = destination.instance

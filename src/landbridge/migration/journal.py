@@ -13,6 +13,8 @@ note        id (stable), level ("info", "warning", "alarm"), text, facts
 error       id, message, remedy: why the migration failed, or why something was
             put back; `held`: it goes on as it was and waits for somebody to act
 signal      what somebody asked for: resume, switchover, undo, cancel
+moment      name: what a switchover has reached, said when it is; not durable, the record
+            proper is in the facts of its steps
 =========== ==================================================================
 """
 

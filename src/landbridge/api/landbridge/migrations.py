@@ -40,6 +40,7 @@ def _describe(call: Call) -> dict[str, Any]:
         "Modified": second(row.modified_at),
         "Live": progress.live,
         "Confirmations": migrations.CONFIRMATIONS,
+        "TimeLimit": migrations.time_limit(progress),
         "Steps": timeline.told_steps(progress),
         "Switchover": timeline.switchover(progress),
         "Events": timeline.news(progress),
@@ -51,7 +52,7 @@ def _switch(call: Call) -> dict[str, Any]:
     if missing := [name for name in migrations.CONFIRMATIONS if not call[name]]:
         said = "; ".join(f"{name}: {migrations.CONFIRMATIONS[name]}" for name in missing)
         raise CloudError("OperationDenied.ConfirmationMissing", f"not confirmed: {said}")
-    migrations.switch(row, progress, forced=bool(call["Force"]))
+    migrations.switch(row, progress, forced=bool(call["Force"]), time_limit=call["TimeLimit"])
     return {"TaskId": int(row.id)}
 
 
@@ -110,10 +111,11 @@ ACTIONS = (
     ),
     _order(
         "SwitchOverMigration",
-        "Switch over, with everything confirmed that a person answers for.",
+        "Switch over within TimeLimit seconds; all that a person answers for is confirmed.",
         _switch,
         *(Param(name, Kind.BOOLEAN) for name in migrations.CONFIRMATIONS),
         Param("Force", Kind.BOOLEAN),
+        Param("TimeLimit", Kind.INTEGER, least=1, most=migrations.LONGEST),
         errors=(BAD_STATE, "OperationDenied.ConfirmationMissing"),
     ),
     _order(

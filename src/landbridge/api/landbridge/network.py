@@ -186,7 +186,8 @@ ACTIONS = (
         asks=True,
         errors=(DBInstance.not_found, Vpc.not_found),
         differences="SourceId and DestinationId are instances or VPCs; one is the account's own,"
-        " the other is, too, or shares a CEN with it. Only from an own instance a packet is sent.",
+        " the other is, too, or shares a CEN with it. DestinationId may be the private address of"
+        " an instance. Only from an own instance a packet is sent.",
     ),
     Action(
         Product.LANDBRIDGE,

@@ -5,11 +5,13 @@ Every order is written down and carried out by `mover`, also after a crash.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from ...migration.states import Stage
+from ...migration.task import Request
 from ...store import Vault
 from .. import quotas
 from ..accounts import Account
@@ -30,6 +32,10 @@ CONFIRMATIONS = {
     "ConfirmRepointing": "The applications are going to use the destination; there is no"
     " automatic way back.",
 }
+
+
+#: Seconds of a switchover's time limit, at most.
+LONGEST = 3600
 
 
 def create(
@@ -90,8 +96,21 @@ def under_way(session: Session, account: Account, instance_id: str) -> Migration
     return row
 
 
-def switch(row: Migration, progress: Progress, *, forced: bool = False) -> None:
-    """Order the switchover. CloudError IncorrectDBInstanceState in any stage but increment."""
+def time_limit(progress: Progress) -> int:
+    """Seconds within which a switchover promotes the destination or is put back."""
+    with suppress(FileNotFoundError):  # the operator has removed its record
+        if progress.record is not None:
+            return round(progress.record.request.time_limit)
+    return round(Request.time_limit)
+
+
+def switch(
+    row: Migration, progress: Progress, *, forced: bool = False, time_limit: int | None = None
+) -> None:
+    """Order the switchover, with another time limit (seconds) if one is given.
+
+    CloudError IncorrectDBInstanceState in any stage but increment.
+    """
     is_ordered = row.order is not Order.NONE or progress.is_ordered
     if progress.stage is not Stage.INCREMENT or is_ordered:
         stage = Stage.SWITCH.value if is_ordered else progress.stage.value
@@ -99,6 +118,8 @@ def switch(row: Migration, progress: Progress, *, forced: bool = False) -> None:
             "IncorrectDBInstanceState",
             f"task {row.id} is in the stage {stage}; a switchover begins in the stage increment",
         )
+    if time_limit is not None and progress.record is not None:
+        progress.record.amend(time_limit=time_limit)
     row.order = Order.FORCED_SWITCH if forced else Order.SWITCH
     row.touch()
 

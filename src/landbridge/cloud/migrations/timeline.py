@@ -21,9 +21,11 @@ _LABELS = {
 }
 #: Between which moments of the switchover what is done, and what that is called.
 _PHASES = (
-    ("prepare", "begun", "closing", "Prepare the fence"),
-    ("close", "closing", "fenced", "See that the source refuses writes"),
-    ("drain", "fenced", "drained", "End sessions, let everything arrive, prove it"),
+    ("look", "ordered", "begun", "Look at the guardrails, prepare to put everything back"),
+    ("prepare", "begun", "close", "Prepare the fence"),
+    ("close", "close", "fenced", "See that the source refuses writes"),
+    ("drain", "fenced", "arrived", "Let everything arrive, until nothing moves"),
+    ("prove", "arrived", "drained", "Prove that both sides hold the same"),
     ("intent", "drained", "intent", "Write down that there is no way back"),
     ("promote", "intent", "promoted", "Promote: the destination accepts writes"),
     ("release", "promoted", "released", "Let the source rest, look for later commits"),
@@ -48,7 +50,7 @@ def told_steps(progress: Progress) -> list[dict[str, Any]]:
 
 
 def switchover(progress: Progress) -> dict[str, Any] | None:
-    """The latest switchover as far as it is; None before the first.
+    """The latest switchover as far as it is; None before the first was ordered.
 
     Milliseconds are None of what has not ended. `PointOfNoReturn` is the moment from which
     nothing is put back.
@@ -79,6 +81,7 @@ def switchover(progress: Progress) -> dict[str, Any] | None:
         ],
         "Undone": "undone" in moments,
         "PointOfNoReturn": moments.get("intent"),
+        "WritesAccepted": moments.get("promoted"),
         "WriteOutageMilliseconds": moments.get("outage"),
         "WriteOutageFrom": result.write_outage_from if result else None,
         **ended,
@@ -102,24 +105,32 @@ def _level(entry: dict[str, Any]) -> str:
 
 
 def _moments(entries: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    """The moments of the latest attempt, by name."""
+    """The moments of the latest attempt, by name; none of an order that was refused."""
     found: dict[str, Any] = {}
     for entry in entries:
-        if entry["kind"] != "step":
-            continue
-        match entry["name"], entry["phase"]:
-            case "fence", "begin":
-                found = {"begun": entry["at"]}
-            case "fence", "undone":
+        match entry["kind"], entry.get("name"), entry.get("phase"):
+            case "signal", "switchover", None:
+                found = {"ordered": entry["at"]}
+            case "error", None, None if "begun" not in found:
+                found = {}
+            case "step", "fence", "begin":
+                ordered = {"ordered": found["ordered"]} if "ordered" in found else {}
+                found = {**ordered, "begun": entry["at"]}
+            case "moment", str(name), None:
+                found[name] = entry["at"]
+            case "step", "fence", "undone":
                 found["undone"] = entry["at"]
-            case "promote", "begin":
-                known = ("closing", "fenced", "drained")
-                found |= {name: entry[name] for name in known if name in entry}
-                found["intent"] = entry["at"]
-            case "promote", "end":
+            case "step", "promote", "begin":
+                known = {n: entry[n] for n in ("closing", "fenced", "drained") if n in entry}
+                found |= known | {"intent": entry["at"]}
+            case "step", "promote", "end":
                 found |= {"promoted": entry["at"], "outage": entry["write_outage_ms"]}
-            case "release", "end":
+            case "step", "release", "end":
                 found["released"] = entry["at"]
+    # Where nothing but the record was written: by versions before, or of another's promotion.
+    for name, instead in (("close", "closing"), ("arrived", "drained")):
+        if name not in found and instead in found:
+            found[name] = found[instead]
     return found
 
 

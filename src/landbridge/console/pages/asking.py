@@ -15,7 +15,7 @@ from ..visit import Visit
 Crumbs = Sequence[tuple[str, str]]
 #: Shows a form, filled and with a status where it was refused.
 Show = Callable[[Visit, Form, int], Response]
-_CONFIRM = "confirm"
+CONFIRM = "confirm"
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,13 @@ class Asked:
 
 def confirm(what: str, name: str) -> Form:
     """A form that asks to type a name before something is destroyed."""
-    rule = f"Exactly: {name}"
-    field = Field(
-        _CONFIRM, f"Type {name} to {what} it", required=True, pattern=_exactly(name), rule=rule
-    )
-    return Form((field,))
+    return Form((confirm_field(what, name),))
+
+
+def confirm_field(what: str, name: str, only_if: str = "") -> Field:
+    """Where the name is typed; `only_if` as in `Field`."""
+    words, rule = f"Type {name} to {what} it", f"Exactly: {name}"
+    return Field(CONFIRM, words, required=True, pattern=_exactly(name), rule=rule, only_if=only_if)
 
 
 def confirmed(
@@ -66,8 +68,8 @@ def confirmed(
     What is asked with is `show`; None once it is done.
     """
     form = confirm(what, name).filled(visit.form)
-    if form.value(_CONFIRM).strip() != name:
-        form.errors[_CONFIRM] = f"Type {name} to go on; nothing was changed."
+    if form.value(CONFIRM).strip() != name:
+        form.errors[CONFIRM] = f"Type {name} to go on; nothing was changed."
         return show(visit, form, 422)
     try:
         act()

@@ -85,7 +85,7 @@ def asked(
 ) -> Asked:
     """A form about the CEN, which leads back to a tab of it."""
     id = visit["id"]
-    crumbs: Crumbs = [(url("cen"), "Instances"), (url("cen", id), id)]
+    crumbs: Crumbs = [(url("cen"), "CEN instances"), (url("cen", id), id)]
     back = url("cen", id, *([tab] if tab else []))
     return Asked(heading, button, back, crumbs, intro, danger)
 

@@ -45,7 +45,7 @@ def _list(visit: Visit) -> Response:
 
 def _form(visit: Visit, form: Form = _CREATE, status: int = 200) -> Response:
     asked = Asked(
-        "Create CEN Instance", "OK", url("cen"), [(url("cen"), "Instances")],
+        "Create CEN Instance", "OK", url("cen"), [(url("cen"), "CEN instances")],
         "A CEN instance joins VPCs, of one account or several, over an internal network.",
     )  # fmt: skip
     return asked.page(visit, form, status)

@@ -54,7 +54,7 @@ def dialog(
 ) -> Response:  # fmt: skip
     """A form about an instance."""
     id = attribute(visit)["DBInstanceId"]
-    crumbs = [(url("rds"), "Instances"), (url("rds", id), id)]
+    crumbs = [(url("rds"), "RDS instances"), (url("rds", id), id)]
     back = url("rds", id, *([tab] if tab else []))
     return Asked(heading, button, back, crumbs, intro, danger).page(visit, form, status)
 

@@ -90,7 +90,7 @@ def _places(visit: Visit) -> list[Option]:
 
 def _form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     asked = Asked(
-        "Create Instance", "Create", url("rds"), [(url("rds"), "Instances")],
+        "Create Instance", "Create", url("rds"), [(url("rds"), "RDS instances")],
         "A PostgreSQL server with a private address in a VPC. Nobody may connect to it until its"
         " whitelist says so.",
     )  # fmt: skip

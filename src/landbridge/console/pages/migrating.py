@@ -25,6 +25,8 @@ PHASES = {
     "switch": "Switchover",
     "success": "Finished",
 }
+#: Seconds between two looks at a switchover, whose steps take some tenths of a second.
+_SWITCHING = 0.1
 OVER = ("Finished", "Cancelled", "Failed")
 
 
@@ -46,12 +48,13 @@ def _passed(visit: Visit) -> list[dict[str, Any]]:
     answer = visit.call(
         "rds.DescribeCloudMigrationPrecheckResult", DBInstanceName=visit["id"], PageSize=100
     )
-    return [
-        row
-        for row in answer["Items"]
-        if visit.call("landbridge.DescribeAssessment", TaskId=row["TaskId"])["Status"]
-        == "Successful"
-    ]
+    return [row for row in answer["Items"] if _may_begin(visit, row["TaskId"])]
+
+
+def _may_begin(visit: Visit, id: int) -> bool:
+    """Whether a migration may go by an assessment."""
+    found = visit.call("landbridge.DescribeAssessment", TaskId=id)
+    return found["Status"] == "Successful" and not found["Stale"]
 
 
 def _create_blank(visit: Visit) -> tuple[Form, list[dict[str, Any]]]:
@@ -123,7 +126,7 @@ def task_of(visit: Visit) -> dict[str, Any]:
 def _show(visit: Visit) -> Response:
     task = task_of(visit)
     is_over = task["Status"] in OVER
-    live = 0 if is_over else 0.3 if task["Stage"] == "switch" else 1
+    live = 0 if is_over else _SWITCHING if task["Status"] == "Switching" else 1
     evidence = None
     if is_over:
         try:
@@ -136,6 +139,7 @@ def _show(visit: Visit) -> Response:
         live=live,
         instance=attribute(visit),
         task=task,
+        switchover=_after(task["Switchover"]),
         figures=task["Live"],
         phases=PHASES,
         over=OVER,
@@ -143,6 +147,22 @@ def _show(visit: Visit) -> Response:
         evidence=evidence and evidence["Evidence"],
         curves=_curves(points),
     )
+
+
+def _after(switchover: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A switchover, each phase with how many milliseconds after the first it began."""
+    if switchover is None:
+        return None
+    first: datetime | None = None
+    phases = []
+    for phase in switchover["Phases"]:
+        after = None
+        if phase["Begin"]:
+            begun = datetime.fromisoformat(phase["Begin"])
+            first = first or begun
+            after = (begun - first).total_seconds() * 1000
+        phases.append(phase | {"After": after})
+    return switchover | {"Phases": phases}
 
 
 def _checks(detail: str) -> list[str]:

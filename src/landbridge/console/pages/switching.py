@@ -7,19 +7,30 @@ from typing import Any
 from starlette.responses import Response
 
 from ...cloud import CloudError
+from ...cloud.migrations.migrations import LONGEST
 from ..forms import Field, Form, Kind
 from ..page import Page
 from ..visit import Visit, url
+from .asking import CONFIRM, confirm_field
 from .migrating import task_of
+
+_LIMIT, _FORCE = "TimeLimit", "Force"
 
 
 def _blank(task: dict[str, Any]) -> Form:
     return Form(
-        tuple(
-            Field(name, words, Kind.CHECK, required=True)
-            for name, words in task["Confirmations"].items()
+        (
+            Field(_LIMIT, "Time limit", Kind.NUMBER, required=True, default=str(task[_LIMIT]),
+                  least=1, most=LONGEST, unit="s", rule=f"1 to {LONGEST:,} seconds.",
+                  help="If the destination is not promoted by then, everything is put back."),
+            *(
+                Field(name, words, Kind.CHECK, required=True)
+                for name, words in task["Confirmations"].items()
+            ),
+            Field(_FORCE, "Switch over although the source accepts writes", Kind.CHECK),
+            confirm_field("force", task["TaskName"], only_if=f"{_FORCE}=true"),
         )
-    )
+    )  # fmt: skip
 
 
 def _form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
@@ -55,18 +66,32 @@ def _readiness(visit: Visit) -> Response:
 def _switch(visit: Visit) -> Response:
     task = task_of(visit)
     form = _blank(task).filled(visit.form)
-    for name in task["Confirmations"]:
-        if form.values[name] != "true":
-            form.errors[name] = "Select this check box to go on."
+    form.errors = _missing(task, form)
     if form.errors:
         return _form(visit, form, 422)
+    ordered = form.arguments(_LIMIT, _FORCE, *task["Confirmations"])
     try:
-        visit.call("landbridge.SwitchOverMigration", TaskId=visit["task"], **form.arguments())
+        visit.call("landbridge.SwitchOverMigration", TaskId=visit["task"], **ordered)
     except CloudError as problem:
         return _form(visit, form, form.refuse(problem))
     return visit.go(
         url("rds", visit["id"], "migration", "tasks", visit["task"]), "The switchover has begun."
     )
+
+
+def _missing(task: dict[str, Any], form: Form) -> dict[str, str]:
+    """What a person has yet to do before anything is ordered, by field."""
+    found = {
+        name: "Select this check box to go on."
+        for name in task["Confirmations"]
+        if form.values[name] != "true"
+    }
+    limit = form.values[_LIMIT].strip()
+    if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 1 <= int(limit) <= LONGEST):
+        found[_LIMIT] = f"Enter 1 to {LONGEST:,} seconds."
+    if form.values[_FORCE] == "true" and form.values[CONFIRM].strip() != task["TaskName"]:
+        found[CONFIRM] = f"Type {task['TaskName']} to force it; nothing was changed."
+    return found
 
 
 PAGES = (

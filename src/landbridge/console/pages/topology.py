@@ -19,6 +19,8 @@ _Row = dict[str, Any]
 #: log of the server that it is sent to.
 _LOOK, _TRY, _TRY_AGAIN = 2.0, 5.0, 10.0
 _ID = "DBInstanceId"
+#: What is chosen to name an instance that is not shown.
+_OTHER = "other"
 
 
 @dataclass
@@ -98,18 +100,30 @@ def _question(
         Option(row[_ID], row[_ID], row["DBInstanceDescription"] or row["PrivateIpAddress"])
         for row in instances
     )
-    networks = (Option(row["VpcId"], row["VpcId"], f"VPC {row['CidrBlock']}") for row in vpcs)
+    networks = (
+        Option(
+            row["VpcId"], row["VpcId"],
+            f"VPC {row['CidrBlock']}"
+            + ("" if row["VpcOwnerId"] == visit.who.uid else f" of {row['VpcOwnerId']}"),
+        )
+        for row in vpcs
+    )  # fmt: skip
     options = (*servers, *networks)
+    blocks = [r["CidrBlock"] for r in vpcs if r["VpcOwnerId"] != visit.who.uid]
+    other = Option(_OTHER, "An instance of another account …")
     form = Form(
         (
             Field("from", "From", Kind.CHOICE, options=options),
-            Field("to", "To", Kind.CHOICE, options=options),
-            Field("other", "or an instance of the other account", placeholder="pgm-"),
+            Field("to", "To", Kind.CHOICE, options=(*options, *([other] if blocks else []))),
+            Field("other", "Its private address or ID", only_if=f"to={_OTHER}",
+                  help=f"Its owner knows it; within {' or '.join(blocks)}."),
         ),
         {"InvalidDBInstanceId.NotFound": "other", "InvalidVpcId.NotFound": "other"},
         dict(visit.query),
-    )
-    source, there = form.value("from"), form.value("other").strip() or form.value("to")
+    )  # fmt: skip
+    source, there = form.value("from"), form.value("to")
+    if there == _OTHER:
+        there = form.value("other").strip()
     if not source or not there:
         return form, None, None
     try:

@@ -16,6 +16,33 @@
     each.textContent = clock.format(new Date(each.dateTime));
   });
 
+  // Whether the service answers, which the page says. Pages that are not kept up to date look now
+  // and then.
+  const answers = async () => {
+    const there = await fetch("/healthz", { method: "HEAD", cache: "no-store" })
+      .then((answer) => answer.ok, () => false);
+    document.body.classList.toggle("away", !there);
+    return there;
+  };
+  const look = async () => {
+    if (!stream && !document.hidden) await answers();
+    setTimeout(look, 5000);
+  };
+
+  // A form is not sent into nothing: the browser would leave the page, and what was typed. Whether
+  // the service answers is known before a button that goes down has come up.
+  document.addEventListener("submit", async (event) => {
+    if (!document.body.classList.contains("away")) return;
+    const { target, submitter } = event;
+    event.preventDefault();
+    event.stopPropagation();
+    if (await answers()) target.requestSubmit(submitter);
+    else say("The service does not answer; nothing was sent.");
+  }, true);
+  document.addEventListener("pointerdown", (event) => {
+    if (event.target.closest("form button")) answers();
+  });
+
   // A field that only counts while another has a certain value.
   const arrange = (form) => form.querySelectorAll("[data-only-if]").forEach((each) => {
     const [name, wanted] = each.dataset.onlyIf.split("=");
@@ -36,7 +63,9 @@
     const address = `${form.action.split("?")[0]}?${given}`;
     const part = form.closest("dialog");
     const mine = turn += 1;
-    const answer = await fetch(address, { headers: part ? { "HX-Request": "true" } : {} });
+    const headers = part ? { "HX-Request": "true" } : {};
+    const answer = await fetch(address, { headers }).catch(() => null);
+    if (!answer) { answers(); return; }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (mine !== turn) return;  // something else was chosen meanwhile
     const found = fresh.querySelector(`form#${form.id}`);
@@ -103,7 +132,7 @@
     const link = event.target.closest("a[data-dialog]");
     if (link && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
-      open(link.href).catch(() => { location.href = link.href; });
+      open(link.href).catch(async () => { if (await answers()) location.href = link.href; });
     }
     if (event.target.closest("[data-close]") || event.target === dialog()) dialog().close();
     const copier = event.target.closest("[data-copy]");
@@ -119,7 +148,9 @@
   document.addEventListener("htmx:configRequest", (event) => {
     event.detail.headers["X-Form-Token"] = document.body.dataset.formToken ?? "";
   });
-  document.addEventListener("htmx:sendError", () => say("The service does not answer."));
+  document.addEventListener("htmx:sendError", async () => {
+    if (!await answers()) say("The service does not answer; nothing was sent.");
+  });
 
   // Pages that keep themselves up to date. Hidden ones rest: a browser has few connections.
   const morphing = {
@@ -168,6 +199,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     prepare(document);
     follow();
+    look();
     dialog()?.addEventListener("close", () => { dialog().replaceChildren(); });  // nothing of it goes on
   });
 })();

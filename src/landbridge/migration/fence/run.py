@@ -55,9 +55,12 @@ def _drain(
     fence = make_fence(task, attempt, source)
     task.journal.append("step", name="fence", phase="begin", fence=attempt.fence)
     fence.prepare()
+    _reached(task, "close")
     closing = _close(task, attempt, fence)
-    fenced = now()
-    facts = _prove(_stand_still(source, destination), destination)
+    fenced = _reached(task, "fenced")
+    still = _stand_still(source, destination)
+    _reached(task, "arrived")
+    facts = _prove(still, destination)
     fence.check()
     source.deadline.check()
     task.journal.append("step", durable=False, name="fence", phase="end", **facts)
@@ -65,10 +68,15 @@ def _drain(
         **facts,
         "closing": closing,
         "fenced": fenced,
-        "drained": now(),
+        "drained": _reached(task, "drained"),
         "sessions_terminated": len(source.ended),
         "proved": before_promotion(fence=fence.is_proved, synchronous=fence.is_synchronous),
     }
+
+
+def _reached(task: Task, name: str) -> str:
+    """Say to whoever watches how far this is; returns the moment. Costs 0.05 ms."""
+    return str(task.journal.append("moment", durable=False, name=name)["at"])
 
 
 def _close(task: Task, attempt: Attempt, fence: Fence) -> str:

@@ -201,7 +201,7 @@ class Guide:
         _see(a, "ended.")
         _press(b, "Switchover")
         b.locator("dialog[open] #readiness .figures").wait_for(timeout=_PATIENCE)
-        for box in b.locator("dialog[open] input[type=checkbox]").all():
+        for box in b.locator("dialog[open] input[type=checkbox][required]").all():
             box.check()
         yield Shown("3-11-switchover", "B: the Switchover dialog", b)
         _press(b, "Switch Now")

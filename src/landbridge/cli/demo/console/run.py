@@ -138,6 +138,7 @@ def _guide(stage: Stage, wishes: Wishes, out: Output) -> None:
         browser = playwright.chromium.launch(
             executable_path=chromium(), slow_mo=_PACE, headless=not os.environ.get("DISPLAY"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+            env={**os.environ, "TMPDIR": str(stage.folder)},  # what it leaves goes with that
         )  # fmt: skip
         pages = []
         for site in stage.sites.values():
