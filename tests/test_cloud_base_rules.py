@@ -110,6 +110,21 @@ def test_nonces_are_forgotten_once_their_time_is_refused(
     nonces.close()
 
 
+def test_what_else_lies_among_the_nonces_is_left_alone(tmp_path: Path) -> None:
+    now, folder = replay.utcnow(), tmp_path / "nonces"
+    nonces = replay.Nonces(folder)
+    nonces.use("LBAKa", "n", now, lasting=False)
+    nonces.close()
+    strangers = [folder / name for name in (".nfs01", "5837~", "\u0665", "lost+found")]
+    for stranger in strangers:
+        stranger.write_text("a stray file")
+    again = replay.Nonces(folder)
+    with pytest.raises(CloudError):
+        again.use("LBAKa", "n", now, lasting=False)
+    again.close()
+    assert all(stranger.read_text() == "a stray file" for stranger in strangers)
+
+
 def test_a_nonce_that_a_full_disk_left_half_written_is_cut_off(tmp_path: Path) -> None:
     now = replay.utcnow()
     replay.Nonces(tmp_path / "nonces").use("LBAKa", "n", now, lasting=False)

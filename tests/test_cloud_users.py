@@ -117,9 +117,10 @@ def test_guesses_are_held_back_by_user_and_by_address(cloud: Cloud, anna: int) -
         except CloudError as refusal:
             return refusal.code
 
-    wrong = [attempt("anna", f"192.0.2.{i}") for i in range(6)]
+    wrong = [attempt("anna", "192.0.2.9") for _ in range(6)]
     assert wrong == ["SignInFailed"] * 5 + ["Throttling.User"]
     assert attempt("anna", "192.0.2.9", GOOD) == "Throttling.User"
+    assert attempt("anna", "192.0.2.8", GOOD) == "anna", "not kept out by somebody elsewhere"
     now += 31
     assert attempt("anna", "192.0.2.9", GOOD) == "anna"
     assert attempt("anna", "192.0.2.9", GOOD) == "anna", "who gets in spends nothing"
@@ -129,11 +130,28 @@ def test_guesses_are_held_back_by_user_and_by_address(cloud: Cloud, anna: int) -
     assert attempt("u99", "2001:db8:0:1::1") == "SignInFailed"
 
 
+def test_guesses_from_everywhere_at_one_user_are_held_back() -> None:
+    now = 1000.0
+    failures = Throttle(lambda: now)
+    for n in range(200):
+        failures.begin("anna", f"198.51.{n // 5}.1")
+    for source in ("203.0.113.1", "2001:db8::1"):
+        with pytest.raises(CloudError) as refused:
+            failures.begin("anna", source)
+        assert refused.value.code == "Throttling.User"
+    failures.begin("ben", "203.0.113.1")
+    now += 5
+    failures.begin("anna", "203.0.113.1")
+    failures.succeeded("anna", "203.0.113.1")
+    failures.begin("anna", "203.0.113.1")
+
+
 def test_no_crowd_of_names_fills_the_memory() -> None:
     failures = Throttle(lambda: 0.0)
     for i in range(12_000):
         failures.begin(f"u{i}", f"10.{i >> 8 & 255}.{i & 255}.1")
-    assert len(failures._users._spent) == len(failures._sources._spent) == 10_000
+    for buckets in (failures._pairs, failures._users, failures._sources):
+        assert len(buckets._spent) == 10_000
 
 
 def test_users_are_added_listed_and_removed_on_the_machine(

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from landbridge.errors import ServerFailed
 from landbridge.network.fabric import Fabric
 from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import wait_until
@@ -132,6 +133,16 @@ def _left(account: OsAccount) -> int:
         maker = names.split().index("cuid")
         count += sum(line.split()[maker] == str(account.uid) for line in lines)
     return count
+
+
+def test_an_account_that_others_have_is_not_ended() -> None:
+    shared = OsAccount.for_servers()
+    with pytest.raises(ServerFailed) as refused:
+        ending.command("pgm-x", shared)
+    assert refused.value.id == "server.shared_account"
+    with pytest.raises(SystemExit) as ended:
+        ending.main(["pgm-x", str(shared.uid)])
+    assert "not one server's alone" in str(ended.value)
 
 
 def test_a_neighbour_is_left_alone(account: OsAccount, tmp_path: Path) -> None:

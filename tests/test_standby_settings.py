@@ -12,6 +12,7 @@ from landbridge.errors import LandbridgeError
 from landbridge.migration.standby import configuration, start_standby
 from landbridge.migration.standby.settings import SourceSetting, choose
 from landbridge.migration.task import Task
+from landbridge.postgres.cluster import Cluster
 from landbridge.postgres.distribution import find
 from landbridge.postgres.hotstandby import HOT_STANDBY
 
@@ -98,6 +99,32 @@ def test_configuration_of_the_source_is_set_aside_without_passwords(
     assert "0.0.0.0/0" in hba and "oldS3cret" not in hba
     assert "0.0.0.0/0" not in cluster.hba.read_text()
     assert (cluster.data / "postgresql.auto.conf").read_text().count("\n") == 1
+
+
+def test_files_of_the_copy_are_read_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster(tmp_path, find(15), 5432)
+    name = "postgresql.conf"
+    monkeypatch.setattr(configuration, "_MOST", 10_000)
+    (tmp_path / name).write_text("a = 1\n" * 1000)
+    assert configuration._copied(cluster, name) == "a = 1\n" * 1000
+    with (tmp_path / name).open("r+b") as large:
+        large.truncate(1 << 40)  # sparse: more than any memory
+    with pytest.raises(LandbridgeError) as refused:
+        configuration._copied(cluster, name)
+    assert refused.value.id == "start.configuration_size"
+    (tmp_path / name).unlink()
+    assert configuration._copied(cluster, name) is None
+    (tmp_path / name).symlink_to("/etc/passwd")
+    assert configuration._copied(cluster, name) is None
+
+
+def test_a_line_that_is_too_long_is_not_searched_but_left_out() -> None:
+    hostile = "://" + ":" * 2_000_000
+    kept = configuration._without_secrets(f"a = 1\nb = '{hostile}'\n{' ' * 5000}\nc = 2\n")
+    assert kept.splitlines()[0::3] == ["a = 1", "c = 2"]
+    assert len(kept) < 200 and "# b: not kept" in kept
 
 
 def test_setting_this_host_refuses_is_dropped_with_a_note(

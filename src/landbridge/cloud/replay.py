@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from .errors import CloudError
 WINDOW = timedelta(minutes=15)
 #: The times of one file.
 _SPAN = timedelta(minutes=5)
+_NAME = re.compile(r"[1-9][0-9]{0,17}")
 #: Bytes that stand for a key's nonce.
 _MARK = 16
 
@@ -42,7 +44,8 @@ class Nonces:
         with _said_plainly(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             for file in folder.iterdir():
-                self._spans[int(file.name)] = _Span(file)
+                if _NAME.fullmatch(file.name):  # what else lies there is not ours
+                    self._spans[int(file.name)] = _Span(file)
 
     def use(self, access_key_id: str, nonce: str, at: datetime, *, lasting: bool) -> None:
         """Remember a nonce of a call whose time, `at`, was found to be within WINDOW.

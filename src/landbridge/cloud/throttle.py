@@ -53,30 +53,39 @@ class Buckets:
 
 
 class Throttle:
-    """Bears 5 failures for a user and 20 from an address, then one every 30 s for each."""
+    """Bears 5 failures for a user from one address and 20 from an address, then one every 30 s.
+
+    For a user from everywhere it bears 200, then one every 5 s: whoever guesses from one
+    address, or from a few, does not keep the user out who comes from another.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
-        self._users = Buckets(Limit(5, 30), clock)
+        self._pairs = Buckets(Limit(5, 30), clock)
         self._sources = Buckets(Limit(20, 30), clock)
+        self._users = Buckets(Limit(200, 5), clock)
 
     def begin(self, user: str, source: str) -> None:
         """Count a try as failed until `succeeded`. CloudError (Throttling.User)."""
-        place = _network(source)
         with self._lock:
-            wait = max(self._users.wait(user), self._sources.wait(place))
+            buckets = self._of(user, source)
+            wait = max(bucket.wait(name) for bucket, name in buckets)
             if wait > 0:
                 raise CloudError(
                     "Throttling.User", f"too many wrong passwords; try again in {wait + 1:.0f} s"
                 )
-            self._users.spend(user)
-            self._sources.spend(place)
+            for bucket, name in buckets:
+                bucket.spend(name)
 
     def succeeded(self, user: str, source: str) -> None:
         """Forget the try that was begun."""
         with self._lock:
-            self._users.spend(user, -1)
-            self._sources.spend(_network(source), -1)
+            for bucket, name in self._of(user, source):
+                bucket.spend(name, -1)
+
+    def _of(self, user: str, source: str) -> tuple[tuple[Buckets, str], ...]:
+        place = _network(source)
+        return (self._pairs, f"{place} {user}"), (self._sources, place), (self._users, user)
 
 
 def _network(source: str) -> str:

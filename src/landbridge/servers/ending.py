@@ -58,9 +58,19 @@ def end_before_start(id: str, group: Group | None, account: OsAccount, outside: 
 
 
 def command(id: str, account: OsAccount) -> list[str]:
-    """What does the same from elsewhere, for an account that no other server has."""
-    assert is_own(account)
+    """What does the same from elsewhere, for an account that no other server has.
+
+    ServerFailed (server.shared_account) for one that others have, whose processes would end too.
+    """
+    _require_own(account)
     return [sys.executable, "-P", "-m", "landbridge.servers.ending", id, str(account.uid)]
+
+
+def _require_own(account: OsAccount) -> None:
+    if not is_own(account):
+        raise ServerFailed(
+            f"the account {account.name} is not one server's alone", id="server.shared_account"
+        )
 
 
 def _end(id: str, group: Group | None, belongs: Belongs) -> None:
@@ -178,8 +188,8 @@ def _is_alive(status: dict[str, str]) -> bool:
 def main(arguments: Sequence[str]) -> None:
     id, number = arguments
     account = OsAccount.numbered(int(number))
-    assert is_own(account)
     try:
+        _require_own(account)
         _end(id, Group.of(id, account), _of_account(account.uid))
     except ServerFailed as left:
         sys.exit(left.message)

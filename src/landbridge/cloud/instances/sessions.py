@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,7 @@ _SESSIONS = """
 SELECT pid, to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
        usename::text, datname::text, host(client_addr), application_name, backend_type, state,
        concat_ws(': ', wait_event_type, wait_event),
-       to_char(query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), query,
+       to_char(query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), left(query, %s),
        extract(epoch FROM clock_timestamp() - xact_start)::float8,
        client_addr IS NULL OR coalesce(usename, '') = ANY (%s)
 FROM pg_stat_activity
@@ -73,9 +74,24 @@ FROM (SELECT pid, client_addr IS NULL OR coalesce(usename, '') = ANY (%s) AS is_
 def every(cloud: Cloud, rows: Rows, fabric: Fabric, instance: DBInstance) -> list[Session]:
     """Its sessions, the latest first. CloudError: IncorrectDBInstanceState."""
     with _asked(cloud, instance) as conn:
-        found = conn.execute(_SESSIONS, [list(INTERNAL), MOST]).fetchall()
+        found = conn.execute(_SESSIONS, [2 * _STATEMENT, list(INTERNAL), MOST]).fetchall()
     private = _private(rows, fabric, instance) if any(row[4] for row in found) else {}
-    return [_session(row, private) for row in found]
+    return told(found, private)
+
+
+def told(rows: Sequence[Sequence[Any]], private: Mapping[str, str]) -> list[Session]:
+    """Sessions as the server tells of them.
+
+    One that came from elsewhere may have a view of its owner's making in the place of
+    pg_stat_activity. CloudError IncorrectDBInstanceState.
+    """
+    try:
+        return [_session(row, private) for row in rows]
+    except (ValueError, TypeError, IndexError, OverflowError):
+        raise CloudError(
+            "IncorrectDBInstanceState",
+            "the server tells of its sessions as PostgreSQL never does",
+        ) from None
 
 
 def terminate(cloud: Cloud, instance: DBInstance, pid: int, begun: str) -> None:
@@ -106,11 +122,11 @@ def _asked(cloud: Cloud, instance: DBInstance) -> Iterator[psycopg.Connection[An
         with conn:
             conn.execute("SET statement_timeout = '3s'")
             yield conn
-    except psycopg.OperationalError:
+    except psycopg.Error:
         raise CloudError("IncorrectDBInstanceState", "the server did not answer") from None
 
 
-def _session(row: tuple[Any, ...], private: Mapping[str, str]) -> Session:
+def _session(row: Sequence[Any], private: Mapping[str, str]) -> Session:
     text = [str(value or "") for value in row]
     return Session(
         pid=int(row[0]),
@@ -124,9 +140,16 @@ def _session(row: tuple[Any, ...], private: Mapping[str, str]) -> Session:
         wait=text[8],
         statement_begun=text[9],
         statement=str(scrub(text[10]))[:_STATEMENT],
-        transaction_seconds=None if row[11] is None else round(float(row[11]), 3),
+        transaction_seconds=None if row[11] is None else _seconds(row[11]),
         is_service=bool(row[12]),
     )
+
+
+def _seconds(told: Any) -> float:
+    """JSON has no infinity. ValueError."""
+    if not math.isfinite(seconds := float(told)):
+        raise ValueError("no time")
+    return round(seconds, 3)
 
 
 def _private(rows: Rows, fabric: Fabric, instance: DBInstance) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,7 +87,8 @@ class Scales:
         """What was measured last, and let it be measured again; None before the first time."""
         last = self._last.get(id)
         if last is not None and last.job.done():
-            self._known[id] = last.job.result()
+            with suppress(OSError):  # nothing could be read: what was known stays
+                self._known[id] = last.job.result()
         if last is None or (last.job.done() and time.monotonic() >= last.due):
             self._last[id] = self._begin(home)
         return self._known.get(id)

@@ -23,7 +23,11 @@ _FROM_SOURCE = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_id
 #: Files that would make the copy something other than our standby.
 _RECOVERY_FILES = ("recovery.conf", "recovery.done", "recovery.signal", "standby.signal")
 #: Lines that may hold a secret: of a connection string, a URI, a key, LDAP or RADIUS.
+#: In a longer line nothing is looked for, and none of ours is so long.
+_LONG_LINE = 4096
 _SECRET = re.compile(r"passw(?!ord_encryption)|passphrase|secret|://[^/\s]*:[^/\s]*@", re.I)
+#: Bytes of one of these files that are read; somebody else has written it.
+_MOST = 4 << 20
 #: The file that ALTER SYSTEM writes.
 _AUTOMATIC = "postgresql.auto.conf"
 #: Until 11 these stand in recovery.conf, from 12 on in postgresql.conf.
@@ -201,8 +205,9 @@ def _drop_refused(task: Task, refused: Mapping[str, str]) -> None:
 def take_over(task: Task, cluster: Cluster) -> None:
     """Move the source's configuration out of the copy, once; without its passwords.
 
-    Afterwards raises LandbridgeError (start.promoted) when the directory is no standby any
-    more: writing a standby's configuration would turn the promotion back.
+    LandbridgeError start.configuration_size: a file of it is too large to be read. Afterwards
+    start.promoted when the directory is no standby any more: writing a standby's configuration
+    would turn the promotion back.
     """
     choice = recall(task)
     if choice.taken_over:
@@ -213,18 +218,34 @@ def take_over(task: Task, cluster: Cluster) -> None:
         return
     cluster.make_side()
     for name in (*_FROM_SOURCE, *_RECOVERY_FILES):
-        path, target = cluster.data / name, cluster.side / f"source-{name}"
-        if path.exists() and not target.exists():
-            text = path.read_text(errors="replace")
+        target = cluster.side / f"source-{name}"
+        if not target.exists() and (text := _copied(cluster, name)) is not None:
             cluster.account.write(target, _without_secrets(text))
-        path.unlink(missing_ok=True)
+        (cluster.data / name).unlink(missing_ok=True)
     _write_recovery(cluster, {})
     choice.taken_over = True
     remember(task, choice)
 
 
+def _copied(cluster: Cluster, name: str) -> str | None:
+    """A file of the copy; None where there is none, or something else in its place."""
+    try:
+        raw = careful.read(cluster.data, name, _MOST + 1)
+    except OSError:
+        return None
+    if len(raw) > _MOST:
+        raise LandbridgeError(
+            f"the source's {name} has more than {_MOST >> 20} MiB",
+            id="start.configuration_size",
+            remedy=f"Make {name} on the source shorter, and begin again.",
+        )
+    return raw.decode(errors="replace")
+
+
 def _without_secrets(text: str) -> str:
     return "".join(
-        f"# {line.split()[0]}: not kept, it may hold a secret\n" if _SECRET.search(line) else line
+        f"# {' '.join(line[:64].split()[:1])}: not kept, it may hold a secret\n"
+        if len(line) > _LONG_LINE or _SECRET.search(line)
+        else line
         for line in text.splitlines(keepends=True)
     )
