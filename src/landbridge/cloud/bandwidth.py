@@ -21,7 +21,7 @@ from .accounts import Account
 from .cens import Cen, standing
 from .dependents import refuse_if_used
 from .errors import CloudError
-from .ownership import Owned, count, everything, owned
+from .ownership import Owned, count, everything, oldest_first, owned
 
 if TYPE_CHECKING:
     from .lines import Connection
@@ -130,8 +130,7 @@ def buy(
 
 def every(session: Session, account: Account) -> Sequence[BandwidthPlan]:
     """The account's plans, oldest first."""
-    query = everything(BandwidthPlan, account)
-    return session.scalars(query.order_by(BandwidthPlan.created_at, BandwidthPlan.id)).all()
+    return session.scalars(oldest_first(BandwidthPlan), {"uid": account.uid}).all()
 
 
 def modify(

@@ -14,7 +14,7 @@ from . import ids, names, quotas
 from .accounts import Account
 from .dependents import refuse_if_used
 from .made import Made
-from .ownership import Owned, count, everything, owned
+from .ownership import Owned, count, everything, oldest_first, owned
 
 if TYPE_CHECKING:
     from .attachments import Attachment
@@ -55,7 +55,7 @@ def create(session: Session, account: Account, name: str = "", description: str 
 
 def every(session: Session, account: Account) -> Sequence[Cen]:
     """The account's CENs, oldest first."""
-    return session.scalars(everything(Cen, account).order_by(Cen.created_at, Cen.id)).all()
+    return session.scalars(oldest_first(Cen), {"uid": account.uid}).all()
 
 
 def modify(

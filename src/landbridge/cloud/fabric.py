@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, Subquery, case, func, select, true
 from sqlalchemy.orm import Session
 
 from ..beside import beside
@@ -240,21 +240,27 @@ def _meter(fabric: Fabric, id: str) -> Meter | None:
 
 def _fingerprint(session: Session) -> tuple[Any, ...]:
     """Something that differs whenever a row came, went or changed."""
-    return tuple(tuple(session.execute(question).one()) for question in _questions())
+    return tuple(session.execute(_question()).one())
 
 
 @cache
-def _questions() -> tuple[Select[Any], ...]:
-    """Built once, as they are asked all the time."""
-    asked = []
+def _question() -> Select[Any]:
+    """One statement, built once, as it is asked all the time."""
     kinds: tuple[type[Any], ...] = (*KINDS, bandwidth.BandwidthPlan)
-    for kind in kinds:
-        columns = [func.count(), func.max(kind.created_at)]
-        if hasattr(kind, "version"):
-            columns.append(func.sum(kind.version))
-        if issubclass(kind, Made):
-            columns.append(func.sum(case((kind.is_wanted, 1), else_=0)))
-        if kind is bandwidth.BandwidthPlan:
-            columns.append(func.max(kind.expires_at))
-        asked.append(select(*columns).select_from(kind))
-    return tuple(asked)
+    counts = [_count(kind) for kind in kinds]
+    together: Any = counts[0]
+    for each in counts[1:]:
+        together = together.join(each, true())
+    return select(*(column for each in counts for column in each.c)).select_from(together)
+
+
+def _count(kind: type[Any]) -> Subquery:
+    asked = [func.count(), func.max(kind.created_at)]
+    if hasattr(kind, "version"):
+        asked.append(func.sum(kind.version))
+    if issubclass(kind, Made):
+        asked.append(func.sum(case((kind.is_wanted, 1), else_=0)))
+    if kind is bandwidth.BandwidthPlan:
+        asked.append(func.max(kind.expires_at))
+    named = [fact.label(f"fact_{number}") for number, fact in enumerate(asked)]
+    return select(*named).select_from(kind).subquery()

@@ -6,9 +6,10 @@ Both directions have the same bandwidth; `allocation` says where it may come fro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
-from sqlalchemy import ForeignKey, String, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+from sqlalchemy import ForeignKey, Select, String, select
+from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
 from ..network import things
 from ..network.things import LineType
@@ -20,7 +21,7 @@ from .bandwidth import BandwidthPlan
 from .cens import standing
 from .errors import CloudError
 from .made import Made
-from .ownership import Owned, everything, owned
+from .ownership import Owned, oldest_first, owned
 from .routers import TransitRouter
 
 
@@ -151,8 +152,13 @@ def delete(session: Session, account: Account, id: str) -> None:
 
 def every(session: Session, account: Account) -> Sequence[Connection]:
     """The account's connections, oldest first."""
-    query = everything(Connection, account)
-    return session.scalars(query.order_by(Connection.created_at, Connection.id)).all()
+    return session.scalars(_with_routers(), {"uid": account.uid}).all()
+
+
+@cache
+def _with_routers() -> Select[Connection]:
+    both = joinedload(Connection.router), joinedload(Connection.peer_router)
+    return oldest_first(Connection).options(*both)
 
 
 def between(session: Session, a: str, b: str) -> Connection | None:

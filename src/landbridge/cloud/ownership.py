@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+from functools import cache
+from typing import Any, ClassVar, TypeVar, cast
 
 from sqlalchemy import ForeignKey, Select, String, bindparam, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -29,21 +30,27 @@ def owned(session: Session, kind: type[_Thing], account: Account, id: str) -> _T
 
     Another account's thing is answered exactly like one that does not exist.
     """
-    found: _Thing | None = session.scalar(_one_of(kind), {"uid": account.uid, "id": id})
+    found: _Thing | None = session.scalar(_one_of(cast(Any, kind)), {"uid": account.uid, "id": id})
     if found is None:
         raise CloudError(kind.not_found)
     return found
 
 
-_lookups: dict[type[Any], Select[Any]] = {}
-
-
+@cache
 def _one_of(kind: type[Any]) -> Select[Any]:
     """Built once, as nearly every call looks up something."""
-    if kind not in _lookups:
-        mine = kind.owner_uid == bindparam("uid")
-        _lookups[kind] = select(kind).where(mine, kind.id == bindparam("id"))
-    return _lookups[kind]
+    return of_owner(kind).where(kind.id == bindparam("id"))
+
+
+@cache
+def oldest_first(kind: type[Any]) -> Select[Any]:
+    """All things of a kind that the account `uid`, a parameter, has. Built once."""
+    return of_owner(kind).order_by(kind.created_at, kind.id)
+
+
+def of_owner(kind: type[Any]) -> Select[Any]:
+    """`everything` for a statement that is built once: the account is the parameter `uid`."""
+    return select(kind).where(kind.owner_uid == bindparam("uid"))
 
 
 def everything(kind: type[_Thing], account: Account) -> Select[_Thing]:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import IPv4Network
 
-from sqlalchemy import ForeignKey, Select, String
-from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selectinload
+from sqlalchemy import ForeignKey, Select, String, bindparam, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..errors import NetworkRefused
 from ..network import things
@@ -19,6 +19,7 @@ from .accounts import Account
 from .dependents import refuse_if_used
 from .errors import CloudError
 from .ownership import Owned, count, everything, owned
+from .paging import Listing, listing
 from .regions import region as find_region
 from .regions import require_zone
 
@@ -132,16 +133,40 @@ def vpcs(
     *,
     name: str | None = None,
     owner: int | None = None,
-) -> Select[Vpc]:
-    """A query for the account's VPCs of a region, oldest first."""
-    query = everything(Vpc, account).where(Vpc.region_id == region)
-    if wanted is not None:
-        query = query.where(Vpc.id.in_(wanted))
-    if name is not None:
-        query = query.where(Vpc.name == name)
-    if owner is not None:
-        query = query.where(Vpc.owner_uid == owner)
-    return query.options(selectinload(Vpc.vswitches)).order_by(Vpc.created_at, Vpc.id)
+) -> Listing[Vpc]:
+    """The account's VPCs of a region, oldest first."""
+    if owner not in (None, account.uid):
+        wanted = ()
+    found = listing(Vpc, account, _oldest_first, region_id=region, name=name)
+    return found if wanted is None else found.where(Vpc.id.in_(wanted))
+
+
+def _oldest_first(query: Select[Vpc]) -> Select[Vpc]:
+    return query.order_by(Vpc.created_at, Vpc.id)
+
+
+def vswitch_ids(session: Session, vpcs: Sequence[str]) -> dict[str, list[str]]:
+    """The ids of these VPCs' vSwitches, oldest first, by VPC."""
+    found: dict[str, list[str]] = {id: [] for id in vpcs}
+    for vpc, id in session.connection().execute(_VSWITCH_IDS, {"vpcs": list(vpcs)}):
+        found[vpc].append(id)
+    return found
+
+
+_VSWITCH_IDS = (
+    select(VSwitch.vpc_id, VSwitch.id)
+    .where(VSwitch.vpc_id.in_(bindparam("vpcs", expanding=True)))
+    .order_by(VSwitch.created_at, VSwitch.id)
+)
+
+
+def vpc_names(session: Session, vpcs: Sequence[str]) -> dict[str, str]:
+    """What these VPCs are called, by id."""
+    rows = session.connection().execute(_NAMES, {"vpcs": list(vpcs)})
+    return {row.id: row.name for row in rows}
+
+
+_NAMES = select(Vpc.id, Vpc.name).where(Vpc.id.in_(bindparam("vpcs", expanding=True)))
 
 
 def delete_vpc(session: Session, vpc: Vpc) -> None:

@@ -8,7 +8,7 @@ from ...cloud.instances import lifecycle
 from ...cloud.instances.tables import DBInstance
 from ...cloud.ownership import everything
 from ...cloud.paging import numbered
-from ...cloud.vpcs import Vpc
+from ...cloud.vpcs import Vpc, vpc_names, vswitch_ids
 from ..action import Action, Call, Product
 from ..paging import PAGING, paged
 from ..rds.common import created, facts
@@ -20,8 +20,15 @@ def _instances(call: Call) -> dict[str, Any]:
         DBInstance.created_at.desc(), DBInstance.number.desc()
     )
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
+    replicas = lifecycle.replica_ids(call.session, [row.id for row in page.rows])
+    names = vpc_names(call.session, [row.vpc_id for row in page.rows])
     rows = [
-        {**facts(row), "CreateTime": created(row), "VpcName": row.vpc.name} for row in page.rows
+        {
+            **facts(row, replicas[row.id]),
+            "CreateTime": created(row),
+            "VpcName": names[row.vpc_id],
+        }
+        for row in page.rows
     ]
     return {"Items": rows, **paged(page)}
 
@@ -29,7 +36,8 @@ def _instances(call: Call) -> dict[str, Any]:
 def _vpcs(call: Call) -> dict[str, Any]:
     query = everything(Vpc, call.account).order_by(Vpc.created_at.desc(), Vpc.id)
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
-    return {"Vpcs": [vpc_facts(row) for row in page.rows], **paged(page)}
+    within = vswitch_ids(call.session, [row.id for row in page.rows])
+    return {"Vpcs": [vpc_facts(row, within[row.id]) for row in page.rows], **paged(page)}
 
 
 def _offer(call: Call) -> dict[str, Any]:

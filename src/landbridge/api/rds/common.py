@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ...cloud import CloudError
@@ -35,8 +36,8 @@ def engine_version(instance: DBInstance) -> str:
     return f"{instance.major}.0"
 
 
-def facts(instance: DBInstance) -> dict[str, Any]:
-    """The fields that lists and details have in common."""
+def facts(instance: DBInstance, replicas: Sequence[str]) -> dict[str, Any]:
+    """The fields that lists and details have in common; `replicas`: ids of those that follow."""
     return {
         "DBInstanceId": instance.id,
         "DBInstanceDescription": instance.description,
@@ -63,7 +64,7 @@ def facts(instance: DBInstance) -> dict[str, Any]:
         "DeletionProtection": instance.is_protected,
         "MasterInstanceId": instance.primary_id or "",
         "ReadOnlyDBInstanceIds": {
-            "ReadOnlyDBInstanceId": [{"DBInstanceId": other.id} for other in instance.replicas]
+            "ReadOnlyDBInstanceId": [{"DBInstanceId": id} for id in replicas]
         },
     }
 

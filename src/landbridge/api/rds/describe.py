@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud.instances import look, public
+from ...cloud.instances import lifecycle, look, public
 from ...cloud.instances.tables import DBInstance
 from ..action import Action, Call, Product
 from .common import ID, NOT_FOUND, created, facts, find, sold
@@ -14,7 +14,7 @@ def _describe_attribute(call: Call) -> dict[str, Any]:
     instance = find(call)
     found = sold(instance)
     row = {
-        **facts(instance),
+        **facts(instance, lifecycle.replica_ids(call.session, [instance.id])[instance.id]),
         "DBInstanceStorage": instance.storage_gb,
         "DBInstanceDiskUsed": str(instance.used_bytes),
         "DBInstanceCPU": str(found.cpus),

@@ -9,6 +9,7 @@ from ...cloud.instances import lifecycle
 from ...cloud.instances.states import BY_CODE, Role
 from ...cloud.instances.tables import DBInstance
 from ...cloud.paging import numbered
+from ...cloud.vpcs import vpc_names
 from ..action import Action, Call, Kind, Param, Product
 from .common import created, facts, major, sold
 
@@ -16,7 +17,7 @@ from .common import created, facts, major, sold
 def _describe(call: Call) -> dict[str, Any]:
     region = regions.region(call["RegionId"])
     role, status = call["DBInstanceType"], call["DBInstanceStatus"]
-    query = lifecycle.search(
+    found = lifecycle.search(
         call.account,
         region.id,
         call["SearchKey"],
@@ -33,9 +34,15 @@ def _describe(call: Call) -> dict[str, Any]:
         category=call["Category"],
     )
     number, size = _position(call)
-    page = numbered(call.session, query, number, size)
+    page = numbered(call.session, found, number, size)
+    replicas = lifecycle.replica_ids(call.session, [row.id for row in page.rows])
+    names = vpc_names(call.session, [row.vpc_id for row in page.rows])
+    rows = [
+        {**_row(row, replicas[row.id], call["InstanceLevel"]), "VpcName": names[row.vpc_id]}
+        for row in page.rows
+    ]
     answer = {
-        "Items": {"DBInstance": [_row(row, call["InstanceLevel"]) for row in page.rows]},
+        "Items": {"DBInstance": rows},
         "PageNumber": page.number,
         "PageRecordCount": len(page.rows),
         "TotalRecordCount": page.total,
@@ -55,11 +62,10 @@ def _position(call: Call) -> tuple[int, int]:
     return int(token), call["MaxResults"]
 
 
-def _row(instance: DBInstance, level: int) -> dict[str, Any]:
+def _row(instance: DBInstance, replicas: list[str], level: int) -> dict[str, Any]:
     row = {
-        **facts(instance),
+        **facts(instance, replicas),
         "CreateTime": created(instance),
-        "VpcName": instance.vpc.name,
         "VpcCloudInstanceId": instance.id,
     }
     if level:

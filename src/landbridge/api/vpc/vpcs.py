@@ -30,14 +30,15 @@ def _create(call: Call) -> dict[str, Any]:
 
 def _describe(call: Call) -> dict[str, Any]:
     region = regions.region(call["RegionId"])
-    query = vpcs.vpcs(
+    found = vpcs.vpcs(
         call.account, region.id, call["VpcId"], name=call["VpcName"], owner=call["VpcOwnerId"]
     )
-    page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
+    page = numbered(call.session, found, call["PageNumber"], call["PageSize"])
     if call["IsDefault"]:
         page = replace(page, rows=(), total=0)
+    within = vpcs.vswitch_ids(call.session, [vpc.id for vpc in page.rows])
     rows = [
-        {**facts(vpc), "RouterTableIds": {"RouterTableIds": [vpc.route_table_id]}}
+        {**facts(vpc, within[vpc.id]), "RouterTableIds": {"RouterTableIds": [vpc.route_table_id]}}
         for vpc in page.rows
     ]
     return {"Vpcs": {"Vpc": rows}, **paged(page)}
@@ -45,12 +46,13 @@ def _describe(call: Call) -> dict[str, Any]:
 
 def _describe_attribute(call: Call) -> dict[str, Any]:
     vpc = vpcs.find_vpc(call.session, call.account, call["VpcId"], call["RegionId"])
+    within = vpcs.vswitch_ids(call.session, [vpc.id])[vpc.id]
     return {
-        **facts(vpc),
+        **facts(vpc, within),
         "AssociatedCens": {"AssociatedCen": _associated(call, vpc)},
         "CloudResources": {
             "CloudResourceSetType": [
-                {"ResourceType": "VSwitch", "ResourceCount": len(vpc.vswitches)},
+                {"ResourceType": "VSwitch", "ResourceCount": len(within)},
                 {"ResourceType": "VRouter", "ResourceCount": 1},
                 {"ResourceType": "RouteTable", "ResourceCount": 1},
             ]
@@ -70,8 +72,8 @@ def _associated(call: Call, vpc: vpcs.Vpc) -> list[dict[str, Any]]:
     ]
 
 
-def facts(vpc: vpcs.Vpc) -> dict[str, Any]:
-    """The fields that lists and details have in common."""
+def facts(vpc: vpcs.Vpc, vswitches: list[str]) -> dict[str, Any]:
+    """The fields that lists and details have in common; `vswitches`: ids of those in it."""
     return {
         "VpcId": vpc.id,
         "VpcName": vpc.name,
@@ -83,7 +85,7 @@ def facts(vpc: vpcs.Vpc) -> dict[str, Any]:
         "CreationTime": second(vpc.created_at),
         "IsDefault": False,
         "VRouterId": vpc.router_id,
-        "VSwitchIds": {"VSwitchId": [vswitch.id for vswitch in vpc.vswitches]},
+        "VSwitchIds": {"VSwitchId": vswitches},
         "SecondaryCidrBlocks": {"SecondaryCidrBlock": []},
         "UserCidrs": {"UserCidr": []},
         "Tags": {"Tag": []},

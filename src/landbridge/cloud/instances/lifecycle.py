@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import Select, bindparam, func, or_, select
+from sqlalchemy.orm import Session
 
 from ...errors import ServerProgramsMissing
 from ...store import Vault
@@ -17,6 +17,7 @@ from ..accounts import Account
 from ..errors import CloudError
 from ..migrations import guards
 from ..ownership import count, everything, owned
+from ..paging import Listing, listing
 from ..vpcs import VSwitch
 from . import classes, whitelist
 from .homes import programs
@@ -170,20 +171,36 @@ def find(session: Session, account: Account, id: str) -> DBInstance:
 
 def search(
     account: Account, region_id: str, key: str | None = None, **equal: object
-) -> Select[DBInstance]:
-    """A query for the account's instances of a region, newest first.
+) -> Listing[DBInstance]:
+    """The account's instances of a region, newest first.
 
     `key` is part of an id or a description; `equal` names columns, None leaves one open.
     """
-    query = everything(DBInstance, account).where(DBInstance.region_id == region_id)
-    for name, value in equal.items():
-        if value is not None:
-            query = query.where(getattr(DBInstance, name) == value)
-    if key:
-        part = DBInstance.id.contains(key, autoescape=True)
-        query = query.where(or_(part, DBInstance.description.contains(key, autoescape=True)))
-    query = query.options(joinedload(DBInstance.vpc), selectinload(DBInstance.replicas))
+    found = listing(DBInstance, account, _newest_first, region_id=region_id, **equal)
+    if not key:
+        return found
+    part = DBInstance.id.contains(key, autoescape=True)
+    return found.where(or_(part, DBInstance.description.contains(key, autoescape=True)))
+
+
+def _newest_first(query: Select[DBInstance]) -> Select[DBInstance]:
     return query.order_by(DBInstance.created_at.desc(), DBInstance.number.desc())
+
+
+def replica_ids(session: Session, primaries: Sequence[str]) -> dict[str, list[str]]:
+    """The ids of these instances' read-only instances, by instance."""
+    found: dict[str, list[str]] = {id: [] for id in primaries}
+    rows = session.connection().execute(_REPLICA_IDS, {"ids": list(primaries)})
+    for primary, id in rows:
+        found[str(primary)].append(id)
+    return found
+
+
+_REPLICA_IDS = (
+    select(DBInstance.primary_id, DBInstance.id)
+    .where(DBInstance.primary_id.in_(bindparam("ids", expanding=True)))
+    .order_by(DBInstance.number)
+)
 
 
 def describe(instance: DBInstance, description: str) -> None:

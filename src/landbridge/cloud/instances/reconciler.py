@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, select
 
 from ...beside import beside
 from ...errors import LandbridgeError
@@ -29,7 +29,7 @@ from .homes import Homes, connect
 from .server import House, NotYet
 from .states import KEPT, LockMode, Role, Status
 from .storage import Scales
-from .tables import DBInstance
+from .tables import DBInstance, Parameter
 from .trouble import words
 
 #: Seconds between two looks at the rows, and at every server's process and size.
@@ -45,6 +45,22 @@ _UNLOCKED_BELOW = 0.95
 
 _RESTARTED = (Status.REBOOTING, Status.RESIZING)
 _BUSY = (Status.CREATING, *_RESTARTED, Status.DELETING)
+#: What every turn needs of all instances, primaries first; one statement, as it is asked all
+#: the time.
+_SURVEY = (
+    select(
+        DBInstance.id, DBInstance.number, DBInstance.status, DBInstance.version,
+        DBInstance.applied, DBInstance.role, DBInstance.lock_mode,
+        Parameter.value.label("force_read_only"),
+    )
+    .outerjoin(
+        Parameter,
+        and_(
+            Parameter.instance_id == DBInstance.id, Parameter.name == parameters.FORCE_READ_ONLY
+        ),
+    )
+    .order_by(DBInstance.number)
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -98,13 +114,13 @@ class Reconciler:
             self._look()
         now = time.monotonic()
         with self._cloud.database.read() as session:
-            due = _due(session)
-            self._guard.watch(self._posts(session))
-        for id in due:
+            rows = session.execute(_SURVEY).all()
+        self._guard.watch(self._posts(rows))
+        for id in (row.id for row in rows if _is_due(row.status, row.version, row.applied)):
             failed = self._failed.get(id)
             if id not in self._working and (failed is None or now >= failed.due):
                 self._working[id] = pool.submit(self._job, id)
-        for id in self._to_ask(now):
+        for id in self._to_ask(rows, now):
             self._asked[id] = now
             self._working[id] = pool.submit(self._ask, id)
 
@@ -132,7 +148,7 @@ class Reconciler:
     def _work(self, id: str) -> None:
         with self._cloud.database.read() as session:
             instance = session.get(DBInstance, id)
-            if instance is None or id not in _due(session):
+            if instance is None or not _is_due(instance.status, instance.version, instance.applied):
                 return
             goal = wanted.read(session, self._cloud.vault, instance)
             everybody = [other.as_thing() for other in session.scalars(select(DBInstance))]
@@ -206,14 +222,11 @@ class Reconciler:
                 if not up and row.status is Status.RUNNING:
                     row.status = Status.STOPPED
 
-    def _to_ask(self, now: float) -> list[str]:
-        """The servers whose roles are to be looked at."""
-        with self._cloud.database.read() as session:
-            ids = session.scalars(
-                select(DBInstance.id).where(
-                    DBInstance.status == Status.RUNNING, DBInstance.role == Role.PRIMARY
-                )
-            ).all()
+    def _to_ask(self, rows: Sequence[Any], now: float) -> list[str]:
+        """The servers whose roles are to be looked at; `rows` of _SURVEY."""
+        ids = [
+            row.id for row in rows if row.status is Status.RUNNING and row.role is Role.PRIMARY
+        ]  # fmt: skip
         self._asked = {id: at for id, at in self._asked.items() if id in ids}
         return [
             id for id in ids
@@ -259,17 +272,16 @@ class Reconciler:
     def _is_up(self, instance: DBInstance) -> bool:
         return self.homes.found(instance.id, instance.number).process() is not None
 
-    def _posts(self, session: Session) -> dict[str, Post]:
-        """The servers that take no writes."""
+    def _posts(self, rows: Sequence[Any]) -> dict[str, Post]:
+        """The servers that take no writes; `rows` of _SURVEY."""
         posts = {}
-        kept = session.scalars(
-            select(DBInstance).where(DBInstance.status.in_(KEPT), DBInstance.role == Role.PRIMARY)
-        )
-        for instance in kept:
-            is_forced = instance.parameter(parameters.FORCE_READ_ONLY) == "on"
-            if is_forced or instance.lock_mode is LockMode.DISK_QUOTA:
-                cluster = self.homes.found(instance.id, instance.number)
-                posts[instance.id] = Post(cluster, may_free=not is_forced)
+        for row in rows:
+            is_forced = row.force_read_only == "on"
+            if (is_forced or row.lock_mode is LockMode.DISK_QUOTA) and (
+                row.status in KEPT and row.role is Role.PRIMARY
+            ):
+                cluster = self.homes.found(row.id, row.number)
+                posts[row.id] = Post(cluster, may_free=not is_forced)
         return posts
 
 
@@ -281,18 +293,9 @@ def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Reconciler]
         yield reconciler
 
 
-def _due(session: Session) -> list[str]:
-    """The instances on which there is work, primaries first."""
-    rows = session.execute(
-        select(DBInstance.id, DBInstance.status, DBInstance.version, DBInstance.applied).order_by(
-            DBInstance.number
-        )
-    )
-    return [
-        id
-        for id, status, version, applied in rows
-        if status in _BUSY or status is Status.STOPPED or (status in KEPT and applied != version)
-    ]
+def _is_due(status: Status, version: int, applied: int) -> bool:
+    """Whether there is work on an instance."""
+    return status in _BUSY or status is Status.STOPPED or (status in KEPT and applied != version)
 
 
 def _lock(instance: DBInstance, used: int) -> LockMode:
