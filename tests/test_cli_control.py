@@ -21,6 +21,7 @@ from fix_api import Serve
 from fix_cli import Called, Cli
 from landbridge.api.parameters import parse
 from landbridge.api.table import ACTIONS
+from landbridge.assessment import Report
 from landbridge.cli.app import command
 from landbridge.cli.control.advice import ADVICE
 from landbridge.cloud.errors import CODES, CloudError
@@ -319,6 +320,47 @@ def test_a_migration_goes_by_the_source_that_was_assessed(
     played.answers["DescribeMigration"] = [moving("Failed", "Failed", Error=ended)]
     called = cli("migration", "watch", "7", "--json")
     assert (called.code, called.object["error"]["id"]) == (1, "copy.failed")
+
+
+def test_a_finding_is_fixed_and_looked_at_again_by_itself(
+    cli: Cli, played: Played, tmp_path: Path
+) -> None:
+    (tmp_path / "word").write_text("secret")
+    idle = {"TaskId": 5, "Status": "Failed", "FixesPending": False, "RecheckPending": None,
+            "Fixes": None, "Report": Report((), (), "", "", {}, {}).as_dict()}  # fmt: skip
+    fixes = [
+        {
+            "id": "wal.senders",
+            "outcome": "applied",
+            "why": "",
+            "lines": ["ALTER"],
+            "undo": ["BACK"],
+        },
+        {"id": "wal.slots", "outcome": "refused", "why": "must be superuser", "lines": []},
+    ]
+    why = [{"FindingId": "auth.hba", "Outcome": "not_applicable", "Why": "nothing to run"}]
+    played.answers["ApplyAssessmentFixes"] = [{"TaskId": 5, "Findings": why}]
+    played.answers["DescribeAssessment"] = [
+        idle, {**idle, "FixesPending": True}, {**idle, "Fixes": fixes},
+    ]  # fmt: skip
+    word = ("--password-file", tmp_path / "word", "--wait")
+    findings = ("--finding", "wal.senders", "--finding", "wal.slots", "--finding", "auth.hba")
+    called = cli("migration", "fix", "5", "--user", "boss", *findings, *word)
+    assert called.code == 3
+    assert json.loads(played.sent("ApplyAssessmentFixes")["FindingIds"]) == list(findings[1::2])
+    assert "wal.senders: applied" in called.out and "BACK" in called.out
+    assert "wal.slots: refused; must be superuser" in called.out
+
+    again = {"FindingId": "wal.slots", "Checked": False, "WhyNot": "nobody logs in"}
+    played.answers["RecheckAssessmentFinding"] = [{"TaskId": 5}]
+    played.answers["DescribeAssessment"] = [
+        {**idle, "RecheckPending": "wal.slots"}, {**idle, "Recheck": again},
+    ]  # fmt: skip
+    called = cli("migration", "recheck", "5", "--finding", "wal.slots", *word)
+    assert called.code == 0 and "nobody logs in" in called.err
+    assert played.sent("RecheckAssessmentFinding")["FindingId"] == "wal.slots"
+    played.answers["RecheckAssessment"] = [{"TaskId": 5}]
+    assert cli("migration", "recheck", "5", *word[:2], "--json").object["TaskId"] == 5
 
 
 def test_a_switchover_sends_what_was_confirmed_and_says_when_it_was_put_back(

@@ -63,7 +63,8 @@ def admit(facts: Facts, refusal: Refusal | None) -> tuple[str, tuple[Fix, ...]] 
             )
         case Refusal.PASSWORD:
             line = f"ResetAccountPassword {_ID} AccountName={facts.user}"
-            said = "Set the password again (ResetAccountPassword; console: Accounts)."
+            said = "Give the right password, or have another set (ResetAccountPassword; console:"
+            said += " Accounts)."
             return said, (Fix("api", "source", (line,)),)
         case Refusal.NO_ROLE | Refusal.NO_LOGIN | Refusal.NO_REPLICATION:
             remedy, fix = privileged(facts)

@@ -126,6 +126,14 @@ class Visit:
             response.delete_cookie(_FLASH, path=ROOT)
         return response
 
+    def stay(self, path: str, said: str = "") -> Response:
+        """Go on at the page that a dialog was opened from, at the place that it shows now."""
+        response = self.go(path, said)
+        if self.is_part:
+            del response.headers["HX-Redirect"]
+            response.headers["HX-Refresh"] = "true"
+        return response
+
     def go(self, path: str, said: str = "") -> Response:
         """Go on to another page, which says `said` once."""
         if self.is_part:  # the script leaves the page for it

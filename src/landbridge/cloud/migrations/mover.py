@@ -154,7 +154,7 @@ class Mover:
         seen = self._look(row, instance, ids)
         if ids is not None and renewal.is_another(before, seen):
             ids, seen = None, self._look(row, instance)
-        answer = renewal.answer(seen, id, is_all=ids is None)
+        answer = renewal.answer(before, seen, id, is_all=ids is None)
         return (seen if ids is None else renewal.merged(before, seen, id)), answer
 
     def _fix(self, id: str) -> None:

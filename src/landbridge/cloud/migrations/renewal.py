@@ -59,7 +59,7 @@ def merged(before: Report, seen: Report, id: str) -> Report:
     )
 
 
-def answer(seen: Report, id: str, *, is_all: bool) -> dict[str, Any]:
+def answer(before: Report, seen: Report, id: str, *, is_all: bool) -> dict[str, Any]:
     """What came of looking at a finding again, for whoever ordered it."""
     found = [finding.level.value for finding in seen.findings if finding.id == id]
     why = next((skipped.why for skipped in seen.skipped if skipped.id == id), "")
@@ -69,6 +69,7 @@ def answer(seen: Report, id: str, *, is_all: bool) -> dict[str, Any]:
         "FindingId": id,
         "At": seen.started,
         "Checked": bool(found),
+        "Before": [finding.level.value for finding in before.findings if finding.id == id],
         "Levels": found,
         "WhyNot": "" if found else why,
         "Everything": is_all,

@@ -1,4 +1,4 @@
-"""Feasibility assessment: the wizard, the list, the report."""
+"""Feasibility assessment: the wizard and the list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from .asking import Asked, Show
 from .instance import attribute, tab_page
 
 _STEPS = (
@@ -144,98 +143,7 @@ def migration_tabs(id: str) -> list[tuple[str, str]]:
     ]
 
 
-def _assessment(visit: Visit) -> dict[str, Any]:
-    """The assessment that the address names."""
-    row = visit.call("landbridge.DescribeAssessment", TaskId=visit["task"])
-    if row["DBInstanceName"] != visit["id"]:
-        raise CloudError("InvalidTaskId.NotFound")
-    return row
-
-
-def _report(visit: Visit) -> Response:
-    row = _assessment(visit)
-    report = row["Report"] or {"findings": [], "skipped": [], "counts": {}}
-    levels = ("error", "warning", "info", "ok")
-    findings = sorted(report["findings"], key=lambda f: levels.index(f["level"]))
-    can_fix = any(fix["automatic"] for f in findings for fix in f["fixes"] if f["level"] != "ok")
-    busy = row["Status"] == "Running" or row["FixesPending"]
-    return visit.page(
-        "report.html",
-        live=1 if busy else 3,
-        instance=attribute(visit),
-        row=row,
-        report=report,
-        findings=findings,
-        can_fix=can_fix and not busy,
-        busy=busy,
-    )
-
-
-def _about_report(visit: Visit, heading: str, intro: str, form: Form, status: int) -> Response:
-    """A form about an assessment."""
-    id, task = visit["id"], str(_assessment(visit)["TaskId"])
-    back = url("rds", id, "migration", "assessments", task)
-    crumbs = [(url("rds", id, "migration"), id)]
-    return Asked(heading, heading, back, crumbs, intro).page(visit, form, status)
-
-
-def _carried_out(visit: Visit, form: Form, action: str, show: Show, said: str) -> Response:
-    filled = form.filled(visit.form)
-    try:
-        visit.call(action, TaskId=visit["task"], **filled.arguments())
-    except CloudError as problem:
-        return show(visit, filled, filled.refuse(problem))
-    there = url("rds", visit["id"], "migration", "assessments", visit["task"])
-    return visit.go(there, said)
-
-
-_AGAIN = Form(
-    (
-        Field("SourcePassword", "Password of the username", Kind.PASSWORD, required=True,
-              help="The assessment's was forgotten when it ended."),
-    )
-)  # fmt: skip
-
-
-def _again_form(visit: Visit, form: Form = _AGAIN, status: int = 200) -> Response:
-    return _about_report(
-        visit, "Check Again", "All checks are made again: one failure may have hidden another."
-        " Nothing is changed on the source.", form, status,
-    )  # fmt: skip
-
-
-def _again(visit: Visit) -> Response:
-    return _carried_out(
-        visit, _AGAIN, "landbridge.RecheckAssessment", _again_form, "The source is looked at again."
-    )
-
-
-_ADMIN = Form(
-    (
-        Field("AdminAccount", "Account of the source", required=True,
-              help="One that may do what the lines say; a superuser may. It is not kept."),
-        Field("AdminPassword", "Password", Kind.PASSWORD, required=True),
-    )
-)  # fmt: skip
-
-
-def _fix_form(visit: Visit, form: Form = _ADMIN, status: int = 200) -> Response:
-    return _about_report(
-        visit, "Apply fix", "Landbridge runs the lines marked as automatic on the source, and tells"
-        " which. What needs a restart is left to you.", form, status,
-    )  # fmt: skip
-
-
-def _fix(visit: Visit) -> Response:
-    return _carried_out(
-        visit, _ADMIN, "landbridge.ApplyAssessmentFixes", _fix_form, "The fixes are being applied."
-    )
-
-
 PAGES = (
     Page("/rds/{id}/migration", _list),
     Page("/rds/{id}/migration/assess", _wizard, _create),
-    Page("/rds/{id}/migration/assessments/{task}", _report),
-    Page("/rds/{id}/migration/assessments/{task}/fix", _fix_form, _fix),
-    Page("/rds/{id}/migration/assessments/{task}/again", _again_form, _again),
 )
