@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import landbridge
 from landbridge.assessment.model import Finding, Group, Level, Report
 from landbridge.cloud.migrations import detail, replication
+from landbridge.cloud.migrations import series as course
 from landbridge.cloud.migrations.mover import waits_for_us
 from landbridge.cloud.migrations.progress import Progress, status
 from landbridge.cloud.migrations.series import Series
@@ -141,7 +143,7 @@ class Record:
 
     def text(self) -> list[str]:
         passed = Assessment(report=report(finding("cloud.empty", Level.OK)).as_dict())
-        return self.seen().text(self.row, passed).splitlines()
+        return self.seen().text(self.row, lambda: passed).splitlines()
 
 
 @pytest.fixture
@@ -316,5 +318,28 @@ def test_a_course_is_kept_once_a_second_and_told_in_as_many_figures_as_wanted(
             }  # fmt: skip
             series.add(live)
     assert [point["lag_bytes"] for point in series.read(100)] == list(range(10))
-    assert [point["lag_bytes"] for point in series.read(3)] == [1, 5, 9]
+    assert [point["lag_bytes"] for point in series.read(3)] == [3, 7, 9]
     assert "pid" not in series.read(1)[0]
+
+
+def test_a_course_of_weeks_is_kept_in_a_file_that_does_not_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "MOST", 40)
+    monkeypatch.setattr(course, "LATEST", 10)
+    begun = datetime(2026, 1, 31, tzinfo=UTC)
+    path = tmp_path / "series.jsonl"
+    series = Series(tmp_path)
+    for second in range(1000):
+        if second % 300 == 0:
+            series = Series(tmp_path)  # another service
+            with path.open("a") as file:
+                file.write('{"at": "2026-01-3\n')  # one was cut short
+        series.add({"at": (begun + timedelta(seconds=second)).isoformat(), "lag_bytes": second})
+        assert path.read_text().count("\n") <= 40 + 4
+    kept = [point["lag_bytes"] for point in series.read(1000)]
+    assert kept[-10:] == list(range(990, 1000))
+    gaps = [after - before for before, after in pairwise([0, *kept])]
+    assert kept == sorted(set(kept)) and max(gaps) < 1000 / 3
+    evenly = [point["lag_bytes"] for point in series.read(4)]
+    assert evenly[-1] == 999 and len(evenly) <= 4 and evenly[0] < 400

@@ -134,5 +134,5 @@ def test_the_service_sweeps_by_itself(cloud: Cloud) -> None:
         session.add(AuditEntry(at=old, source="x", action="old"))
     from landbridge.postgres.process import wait_until
 
-    with retention.running(cloud.database):
+    with retention.running(cloud):
         assert wait_until(lambda: count(cloud, AuditEntry) == 0, 5)

@@ -23,9 +23,11 @@ from ..errors import LandbridgeError
 from ..store import Base, Database, utcnow
 from .accounts import Account
 from .audit import SUCCESS, AuditEntry
+from .control import Cloud
 from .idempotency import KEPT, ClientToken
 from .logins import LASTS, Login
 from .metering import Usage
+from .migrations import records
 
 #: How long the audit trail and what was used are kept.
 TRAIL, USAGE = timedelta(days=90), timedelta(days=400)
@@ -166,13 +168,14 @@ def _tell(session: Session, key: tuple[int, str, str], at: datetime) -> None:
 
 
 @contextmanager
-def running(database: Database) -> Iterator[None]:
-    """Keep to the rules in a thread of its own."""
+def running(cloud: Cloud) -> Iterator[None]:
+    """Keep to the rules, and to those about records of migrations, in a thread of its own."""
 
     def work(stop: threading.Event) -> None:
         while not stop.is_set():
             try:
-                sweep(database, stop=stop)
+                sweep(cloud.database, stop=stop)
+                records.sweep(cloud)
             except LandbridgeError as problem:
                 _log.warning("old rows stay: %s", problem)
             except Exception:

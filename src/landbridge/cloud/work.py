@@ -35,6 +35,6 @@ def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[None]:
         reconciler.running(cloud, network),
         public.running(cloud, network),
         mover.running(cloud, network),
-        retention.running(cloud.database),
+        retention.running(cloud),
     ):
         yield
