@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from ..cloud import CloudError, Session, Vault, keys, replay
 from ..cloud.accounts import Account
@@ -39,8 +40,14 @@ def authenticate(session: Session, vault: Vault, claim: Claim, *, show_signed: b
 
 def moment(claim: Claim) -> datetime:
     """The time in a call. CloudError IllegalTimestamp."""
+    return _moment(claim.time)
+
+
+@lru_cache(maxsize=1_000)
+def _moment(text: str) -> datetime:
+    """Remembered: calls come many in a second."""
     try:
-        return datetime.strptime(claim.time, _TIME).replace(tzinfo=UTC)
+        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
         raise CloudError(
             "IllegalTimestamp", "a time is written like 2026-01-31T12:00:00Z"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cache
 from pathlib import Path
 
 from ..postgres.osaccount import OsAccount
@@ -39,12 +40,11 @@ def is_own(account: OsAccount) -> bool:
 
 def _is_mapped(uid: int) -> bool:
     """Whether this user namespace has the number, as user and as group."""
-    return all(_maps(Path(f"/proc/self/{kind}"), uid) for kind in ("uid_map", "gid_map"))
+    return all(any(uid in block for block in _maps(kind)) for kind in ("uid_map", "gid_map"))
 
 
-def _maps(path: Path, number: int) -> bool:
-    for line in path.read_text().splitlines():
-        begin, _, count = map(int, line.split())
-        if begin <= number < begin + count:
-            return True
-    return False
+@cache
+def _maps(kind: str) -> tuple[range, ...]:
+    """Read once: what a namespace has is written once."""
+    lines = (map(int, line.split()) for line in Path(f"/proc/self/{kind}").read_text().splitlines())
+    return tuple(range(begin, begin + count) for begin, _, count in lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud.instances import lifecycle, look, public
+from ...cloud.instances import lifecycle, look, public, whitelist
 from ...cloud.instances.tables import DBInstance
 from ..action import Action, Call, Product
 from .common import ID, NOT_FOUND, created, facts, find, sold
@@ -25,7 +25,7 @@ def _describe_attribute(call: Call) -> dict[str, Any]:
         "CurrentKernelVersion": look.version(call.cloud, instance) or "",
         "MasterZone": instance.zone_id,
         "SlaveZones": {"SlaveZone": []},
-        "SecurityIPList": ",".join(e for g in instance.groups for e in g.entries),
+        "SecurityIPList": ",".join(whitelist.entries(call.session, instance)),
         "SecurityIPMode": "normal",
         "DBClusterNodes": {"DBClusterNode": []},
         "Extra": {"DBInstanceIds": {"DBInstanceId": []}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ...cloud import quotas
@@ -92,7 +93,6 @@ def _describe_migrations(call: Call) -> dict[str, Any]:
     items = []
     for row in page.rows:
         progress = Progress.of(tasks, row)
-        passed = call.session.get_one(Assessment, row.assessment_id)
         items.append(
             {
                 **_facts(row),
@@ -100,7 +100,9 @@ def _describe_migrations(call: Call) -> dict[str, Any]:
                 "ReplicationState": progress.replication.value,
                 "ReplicationInfo": progress.info(row),
                 "SwitchTime": second(progress.switched_at) if progress.switched_at else "",
-                "Detail": progress.text(row, passed),
+                "Detail": progress.text(
+                    row, partial(call.session.get_one, Assessment, row.assessment_id)
+                ),
             }
         )
     return _listed(page, items)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import Enum
 from ipaddress import IPv4Network
 
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from .. import quotas
@@ -61,6 +62,19 @@ def modify(
     _check_quota(instance)
     session.flush()
     instance.change()
+
+
+def entries(session: Session, instance: DBInstance) -> list[str]:
+    """Those of all groups."""
+    groups = session.connection().execute(_ENTRIES, {"id": instance.id}).scalars()
+    return [entry for group in groups for entry in group]
+
+
+_ENTRIES = (
+    select(WhitelistGroup.entries)
+    .where(WhitelistGroup.instance_id == bindparam("id"))
+    .order_by(WhitelistGroup.name)
+)
 
 
 def close_strangers(instance: DBInstance) -> None:

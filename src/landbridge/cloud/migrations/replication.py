@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +21,10 @@ from ...errors import LandbridgeError
 from ...postgres import wary
 from ...postgres.cluster import Cluster
 
+#: Seconds for which an answer is given again (measured: a connection costs the service 2 ms).
+_FRESH = 1.0
+#: Servers whose last answers are kept.
+_KNOWN = 1_000
 #: What a connection string may show.
 _SHOWN = ("user", "host", "port", "application_name", "sslmode")
 _PAIR = re.compile(r"(?:^|(?<= ))(\w+)=(\S*)")
@@ -43,8 +51,38 @@ SELECT r.*, {received} AS received_lsn, pg_is_in_recovery() AS is_slave,
 _RECEIVED = {False: "r.received_lsn", True: "r.flushed_lsn"}
 
 
+@dataclass
+class _Look:
+    """What a server said last."""
+
+    found: dict[str, Any] | None = None
+    until: float = 0.0
+    asking: threading.Lock = field(default_factory=threading.Lock)
+
+
+#: By data directory.
+_looks: dict[Path, _Look] = {}
+
+
 def read(cluster: Cluster) -> dict[str, Any] | None:
-    """What the destination's server says of its stream; None while it does not answer."""
+    """What the destination's server says of its stream; None while it does not answer.
+
+    It is asked once in _FRESH seconds, by one call at a time: others get its last answer.
+    """
+    if len(_looks) >= _KNOWN:
+        _looks.clear()
+    look = _looks.setdefault(cluster.data, _Look())
+    if time.monotonic() >= look.until and look.asking.acquire(blocking=not look.until):
+        try:
+            if time.monotonic() >= look.until:
+                look.found = _ask(cluster)
+                look.until = time.monotonic() + _FRESH
+        finally:
+            look.asking.release()
+    return look.found
+
+
+def _ask(cluster: Cluster) -> dict[str, Any] | None:
     try:
         with cluster.connect(options=wary.options(), row_factory=dict_row) as conn:
             is_13 = conn.info.server_version >= 130000

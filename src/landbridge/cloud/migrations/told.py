@@ -73,6 +73,7 @@ class Teller:
         ]
 
     @classmethod
+    @cache
     def of(cls, state: Path) -> Teller:
         """Of the service with this state folder."""
         return cls((state.absolute(), Path(tempfile.gettempdir()) / "landbridge-"), _programs())
