@@ -62,9 +62,9 @@ PrivateOption = Annotated[
     bool | None,
     typer.Option(
         "--private-sources/--no-private-sources",
-        help="Whether tenants may migrate from servers at private addresses, or of this host, that"
-        " are no instances. Of the networks `relay` and `external`, where this host connects to"
-        " them.",
+        help="Tenants may, with `--no-private-sources` may not, migrate from servers at private"
+        " addresses, or of this host, that are no instances. Of the networks `relay` and"
+        " `external`, where this host connects to them.",
         show_default="with `--network external` they may",
     ),
 ]
