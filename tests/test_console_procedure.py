@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from fix_api import Tenant
 from fix_console import PICTURES, Member, Person, Surfer, with_browser
+from fix_html import Plain
 from landbridge.cli.demo.console.guide import Guide, Shown
 from landbridge.cli.demo.console.stage import Stage
 from landbridge.postgres.process import wait_until
@@ -77,7 +78,9 @@ class Party:
 
     def after(self, step: Shown) -> None:
         """Look at a step, and do what is tried in the middle of it."""
-        person = next(p for p in self.people.values() if p.page is step.page)
+        name, person = next((n, p) for n, p in self.people.items() if p.page is step.page)
+        plain = self.surfers[name].get(step.page.url.removeprefix(self.stage.url))
+        assert Plain(plain.text).troubles == [], step.name
         if step.name in _NARROW:
             person.look(step.name)
         else:
@@ -85,6 +88,8 @@ class Party:
         _keep(step)
         if step.name in _NEXT:
             self._see_home(*_NEXT[step.name])
+        if step.name == "1-7-topology":
+            self._a_packet_is_tried(step.page.url.removeprefix(self.stage.url))
         if step.name == "3-7-copy":
             self._the_service_is_killed()
         if step.name == "3-8-increment":
@@ -92,6 +97,14 @@ class Party:
             self._without_scripts()
         if step.name == "3-12-result":
             self._the_evidence_is_downloaded(step.page)
+
+    def _a_packet_is_tried(self, topology: str) -> None:
+        """To the other account's instance, by its address alone."""
+        source, asked = self.stage.source, f"{topology}?from={self.stage.destination.instance}"
+        text = self.surfers["b"].get(f"{asked}&to=other&other={source.address}").text
+        assert f"hitelist of {source.address} lacks" in text and source.instance not in text
+        nobody = self.surfers["b"].get(f"{asked}&to=other&other=10.10.9.9").text
+        assert 'id="field-other-error">There is no 10.10.9.9.' in nobody
 
     def _see_home(self, whose: str, following: str | None) -> None:
         text = self.surfers[whose].get("/console/").text

@@ -16,6 +16,7 @@ import pytest
 
 from fix_api import Running
 from fix_console import Member, Surfer, member
+from fix_html import Plain
 from fix_party import HZ, Party
 from landbridge.api.action import Product
 from landbridge.console.table import PAGES
@@ -299,6 +300,24 @@ def test_whatever_is_sent_to_a_page_is_answered(owner: Owner) -> None:
             assert reply.status < 500, (kind, path, owner.service.log.read_text()[-3000:])
             assert "InternalError" not in reply.text, (kind, path)
             assert "<script>" not in reply.text.replace("<script>alert", ""), (kind, path)
+
+
+def test_every_page_is_read_and_used_without_scripts(owner: Owner) -> None:
+    """All pages there are and all that their links lead to; no link leads nowhere."""
+    ways, seen = dict.fromkeys(_addresses(owner), ""), set[str]()
+    while ways:
+        path, page = ways.popitem()
+        kind = re.sub("=[^&]*", "", path)  # one of each kind of question
+        if kind in seen:
+            continue
+        seen.add(kind)
+        reply = owner.surfer.get(path)
+        assert reply.status in (200, 303) or not page, f"{page} leads to {path}"
+        if reply.status == 200 and "text/html" in reply.headers["Content-Type"]:
+            read = Plain(reply.text)
+            assert read.troubles == [], path
+            ways |= {link: path for link in read.links if link.startswith("/console/")}
+    assert len(seen) > len(PAGES)
 
 
 def test_what_cannot_be_undone_asks_for_the_name(owner: Owner) -> None:

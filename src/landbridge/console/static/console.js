@@ -115,7 +115,8 @@
     box.setAttribute("aria-label", box.querySelector("h2")?.textContent ?? "");
     if (!box.open) box.showModal();
     const fields = "form :is(input:not([type=hidden]), select, textarea, button)";
-    (box.querySelector("[aria-invalid=true]") ?? box.querySelector(fields) ?? box.querySelector("button"))?.focus();
+    const first = ["[aria-invalid=true]", "[data-begin]", fields, "button"];
+    first.map((each) => box.querySelector(each)).find(Boolean)?.focus();
   };
   // Browsers give the clipboard away over TLS and on the machine itself only.
   const copy = async (text) => {

@@ -9,6 +9,7 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def run(wishes: Wishes, out: Output) -> int:
     """Build it, let somebody (or the guide) do the procedure, prove; the exit code."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    if wishes.guided:
+        _require_browser()  # before anything is built
     stage = Stage(major=wishes.major)
     try:
         _build(stage, wishes, out)
@@ -126,14 +129,19 @@ def _counting(stage: Stage, out: Output) -> Iterator[Callable[[], None]]:
         yield count
 
 
-def _guide(stage: Stage, wishes: Wishes, out: Output) -> None:
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError:
+def _require_browser() -> None:
+    """LandbridgeError (demo.playwright, demo.chromium) where the guide has none to click in."""
+    if find_spec("playwright") is None:
         raise LandbridgeError(
             "the guide needs the Python package playwright", id="demo.playwright",
             remedy="pip install playwright; it drives the system's own chromium.",
-        ) from None  # fmt: skip
+        )  # fmt: skip
+    chromium()
+
+
+def _guide(stage: Stage, wishes: Wishes, out: Output) -> None:
+    from playwright.sync_api import Error, sync_playwright
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium(), slow_mo=_PACE, headless=not os.environ.get("DISPLAY"),

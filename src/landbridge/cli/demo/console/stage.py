@@ -100,9 +100,9 @@ class Stage:
         assert self._service.stdout is not None
         line = self._service.stdout.readline()
         if not line.startswith("landbridge: ready on "):
-            words = log.read_text().strip().splitlines()
+            words = log.read_text().rpartition("landbridge: ")[2].split()
             raise LandbridgeError(
-                f"the service did not start: {words[-1] if words else 'it said nothing'}",
+                f"the service did not start: {' '.join(words) or 'it said nothing'}",
                 id="demo.service",
             )
         self.url = line.split()[-1]
