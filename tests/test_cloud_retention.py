@@ -14,7 +14,7 @@ from landbridge.cloud import Cloud, accounts, audit, idempotency, keys, logins, 
 from landbridge.cloud.audit import AuditEntry
 from landbridge.cloud.idempotency import ClientToken
 from landbridge.cloud.metering import Item, Usage
-from landbridge.store import utcnow
+from landbridge.store import Database, utcnow
 
 TRAIL, TOKENS, LOGINS, USAGE = retention.RULES
 
@@ -37,10 +37,10 @@ def at_most(most: Callable[[str], int], rule: retention.Kept) -> tuple[retention
 
 
 def test_refusals_never_push_out_what_was_done_and_the_trail_says_since_when_it_is_whole(
-    cloud: Cloud, few: None
+    db: Database, few: None
 ) -> None:
     now = utcnow()
-    with cloud.database.write() as session:
+    with db.write() as session:
         ann, bob = (accounts.create(session, name) for name in ("ann", "bob"))
         for n in range(30):
             for outcome in (audit.SUCCESS, "SignatureDoesNotMatch", "InvalidParameter")[
@@ -55,13 +55,13 @@ def test_refusals_never_push_out_what_was_done_and_the_trail_says_since_when_it_
         old = now - retention.TRAIL - timedelta(days=1)
         session.add(AuditEntry(id=-1, at=old, account_uid=bob.uid, source="x", action="old"))
         session.add(AuditEntry(id=-2, at=old, account_uid=None, source="local:x", action="reseal"))
-    with cloud.database.read() as session:
+    with db.read() as session:
         assert retention.complete_since(session, ann, AuditEntry) is None
 
     limited = at_most(lambda outcome: 50 if outcome == audit.SUCCESS else 7, TRAIL)
-    assert retention.sweep(cloud.database, limited) == 2 + 13 + 3
-    assert retention.sweep(cloud.database, limited) == 0
-    with cloud.database.read() as session:
+    assert retention.sweep(db, limited) == 2 + 13 + 3
+    assert retention.sweep(db, limited) == 0
+    with db.read() as session:
         left = [(e.outcome, e.action) for e in audit.trail(session, ann, 1000)]
         assert sum(outcome == audit.SUCCESS for outcome, _ in left) == 30
         wrong = [action for outcome, action in left if outcome == "SignatureDoesNotMatch"]
@@ -75,22 +75,22 @@ def test_refusals_never_push_out_what_was_done_and_the_trail_says_since_when_it_
         assert (told.count, told.until) == (13, lost)
 
 
-def test_tokens_go_after_a_day_and_the_oldest_beyond_the_most(cloud: Cloud, few: None) -> None:
-    with cloud.database.write() as session:
+def test_tokens_go_after_a_day_and_the_oldest_beyond_the_most(db: Database, few: None) -> None:
+    with db.write() as session:
         ann, bob = (accounts.create(session, name) for name in ("ann", "bob"))
         for n in range(12):
             idempotency.remember(session, ann, "vpc.CreateVpc", f"t{n}", {}, {"n": n})
         idempotency.remember(session, bob, "vpc.CreateVpc", "t0", {}, {})
     expired = utcnow() - idempotency.KEPT - timedelta(seconds=1)
-    with cloud.database.write() as session:
+    with db.write() as session:
         session.get_one(ClientToken, (ann.uid, "vpc.CreateVpc", "t0")).answered_at = expired
         session.get_one(ClientToken, (ann.uid, "vpc.CreateVpc", "t5")).answered_at = expired
-    with cloud.database.write() as session:  # used again before it was removed
+    with db.write() as session:  # used again before it was removed
         assert idempotency.recall(session, ann, "vpc.CreateVpc", "t5", {}) is None
         idempotency.remember(session, ann, "vpc.CreateVpc", "t5", {}, {"n": "again"})
 
-    assert retention.sweep(cloud.database, at_most(lambda _: 4, TOKENS)) == 1 + 7
-    with cloud.database.read() as session:
+    assert retention.sweep(db, at_most(lambda _: 4, TOKENS)) == 1 + 7
+    with db.read() as session:
         kept = session.execute(select(ClientToken.account_uid, ClientToken.token)).all()
         assert sorted(t for uid, t in kept if uid == ann.uid) == ["t10", "t11", "t5", "t9"]
         assert [t for uid, t in kept if uid == bob.uid] == ["t0"]
@@ -113,15 +113,15 @@ def test_one_key_keeps_a_few_logins_open_and_ended_ones_go(cloud: Cloud, few: No
     assert count(cloud, logins.Login) == logins.MOST - 4
 
 
-def test_hours_of_use_are_kept_for_a_year_and_their_loss_is_told(cloud: Cloud, few: None) -> None:
+def test_hours_of_use_are_kept_for_a_year_and_their_loss_is_told(db: Database, few: None) -> None:
     hour = utcnow().replace(minute=0, second=0, microsecond=0)
-    with cloud.database.write() as session:
+    with db.write() as session:
         ann = accounts.create(session, "ann")
         for n, age in enumerate([401, 400.5, 3, 2, 1]):
             session.add(Usage(payer_uid=ann.uid, hour=hour - timedelta(days=age), item=Item.PLAN,
                               resource_id=f"cenbwp-{n}", tariff="", quantity=1.0))  # fmt: skip
-    assert retention.sweep(cloud.database, at_most(lambda _: 2, USAGE)) == 3
-    with cloud.database.read() as session:
+    assert retention.sweep(db, at_most(lambda _: 2, USAGE)) == 3
+    with db.read() as session:
         assert session.scalars(select(Usage.resource_id).order_by(Usage.hour)).all() == [
             "cenbwp-3", "cenbwp-4",
         ]  # fmt: skip
