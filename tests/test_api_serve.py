@@ -204,9 +204,18 @@ serving.serve(
 def test_what_cannot_be_served_is_said(
     cli: Cli, tmp_path: Path, options: tuple[str, ...], code: int, id: str
 ) -> None:
-    called = cli("serve", "--state", tmp_path, *options)
+    called = cli("serve", "--state", tmp_path / "new", *options)
     assert called.code == code
     assert f"[{id}]" in called.err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_made(cli: Cli, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        called = cli("serve", "--state", tmp_path / "new", "--listen", address)
+    assert called.code == 1 and "[serve.address]" in called.err
+    assert not (tmp_path / "new").exists()
 
 
 def test_the_vendors_sdk_talks_tls(serve: Serve, tmp_path: Path) -> None:

@@ -52,6 +52,19 @@ class Tls:
     certificate: Path
     key: Path
 
+    def check(self) -> None:
+        """UsageError (serve.tls) if the two cannot be used; nobody is asked for a password."""
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate, self.key, password="")
+        except (OSError, ssl.SSLError) as problem:
+            raise UsageError(
+                f"the certificate or its key cannot be used: {problem}",
+                id="serve.tls",
+                remedy="Name PEM files that the service may read, of the same pair; the key without"
+                " a password.",
+            ) from None
+
 
 def serve(
     cloud: Cloud,
@@ -71,6 +84,8 @@ def serve(
     serve.running, serve.address, and StoreFailed: store.taken, also when another service took
     the database while its server was away, state.gone when its folder was removed.
     """
+    if tls is not None:
+        tls.check()
     _allow_connections()
     log = logger(sys.stderr)
     service = Service(cloud, ACTIONS, log)
@@ -89,7 +104,7 @@ def serve(
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
-    _load(config)
+    config.load()
     lost: list[LandbridgeError] = []
     with (
         cloud.alone(),
@@ -233,13 +248,12 @@ def _allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _load(config: uvicorn.Config) -> None:
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as problem:
-        raise UsageError(
-            f"the certificate or its key cannot be used: {problem}", id="serve.tls"
-        ) from None
+def check(listen: str, tls: Tls | None) -> None:
+    """Raise what `serve` would raise of an address or of a certificate, before anything is made."""
+    if tls is not None:
+        tls.check()
+    with listening(listen):
+        pass
 
 
 @contextmanager

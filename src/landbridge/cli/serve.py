@@ -87,7 +87,7 @@ def serve(
     if (tls_cert is None) != (tls_key is None):
         raise UsageError("--tls-cert and --tls-key belong together", id="serve.tls")
     from ..api.client import is_here
-    from ..api.serving import Tls
+    from ..api.serving import Tls, check
     from ..api.serving import serve as run
     from ..cloud import Cloud, refuse_password, work
     from ..console.app import routes
@@ -102,6 +102,8 @@ def serve(
     if database is not None:
         refuse_password(database)
     where = state.absolute() if state else Tasks.default().root
+    if not (where / "cloud").exists():
+        check(listen, tls)  # what fails leaves no new folder behind
     cloud = Cloud.open(where, database, taken_password("source"))
     try:
         fabric = Connection(where / "network", network)
