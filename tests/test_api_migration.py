@@ -70,10 +70,8 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
     id, passed = two.assess()
     assert passed.endswith("*Migrate check success*"), passed
     assert b.ours("DescribeAssessment", TaskId=id)["Status"] == "Successful"
-    b.ours("RecheckAssessment", TaskId=first, SourcePassword=PASSWORD)
-    assert b.status() == "INS_MAINTAINING"
-    b.until("Running")
-    assert b.ours("DescribeAssessment", TaskId=first)["Status"] == "Successful"
+    seen = _checked_again(two, first, "connect.login")
+    assert seen["Status"] == "Successful" and seen["Recheck"]["Everything"]
     _tried(two, {})
     _tried(two, {"connect.login": "error"}, password="wrong")
 
@@ -123,6 +121,39 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
     _told(two, task)
     b.ours("CloseMigration", TaskId=task)
     assert not _listed(two)
+
+
+def _checked_again(two: Two, id: int, finding: str) -> dict[str, Any]:
+    """An assessment of which one finding was looked at again."""
+    two.b.ours("RecheckAssessmentFinding", TaskId=id, FindingId=finding, SourcePassword=PASSWORD)
+    assert two.b.status() == "INS_MAINTAINING"
+    with pytest.raises(CallRefused) as busy:
+        two.b.ours("RecheckAssessment", TaskId=id, SourcePassword=PASSWORD)
+    assert busy.value.id == "IncorrectDBInstanceState"
+    two.b.until("Running")
+    seen = two.b.ours("DescribeAssessment", TaskId=id)
+    assert seen["RecheckPending"] is None and seen["Recheck"]["FindingId"] == finding
+    assert PASSWORD not in json.dumps(seen)
+    return seen
+
+
+def _moments(seen: dict[str, Any]) -> dict[str, str]:
+    """When each finding of an assessment was looked at."""
+    return {finding["id"]: finding["checked"] for finding in seen["Report"]["findings"]}
+
+
+def _fixed(two: Two, id: int, *findings: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What was answered to an order of fixes, and what came of it."""
+    named = {f"FindingIds.{n}": each for n, each in enumerate(findings, 1)}
+    answer = two.b.ours(
+        "ApplyAssessmentFixes", TaskId=id, AdminAccount="boss", AdminPassword=PASSWORD, **named
+    )
+
+    def seen() -> dict[str, Any]:
+        return two.b.ours("DescribeAssessment", TaskId=id)
+
+    assert wait_until(lambda: not seen()["FixesPending"], 30, 0.2)
+    return answer, seen()["Fixes"]
 
 
 def _tried(two: Two, wanted: dict[str, str], password: str = PASSWORD) -> None:
@@ -266,15 +297,32 @@ def test_a_source_from_elsewhere_brings_no_superuser_along(two: Two) -> None:
         whence = {"source_port": 6000, "source_category": "other"}
         id, refused = two.assess(**whence)
         assert "mover has no monitor privilege" in refused
-        two.b.ours("ApplyAssessmentFixes", TaskId=id, AdminAccount="boss", AdminPassword=PASSWORD)
-
-        def applied() -> dict[str, Any] | None:
-            seen = two.b.ours("DescribeAssessment", TaskId=id)
-            return None if seen["FixesPending"] else seen
-
-        assert wait_until(lambda: applied() is not None, 30, 0.2)
-        (fix,) = (applied() or {})["Fixes"]
+        before = _moments(two.b.ours("DescribeAssessment", TaskId=id))
+        with pytest.raises(CallRefused) as unknown:
+            _fixed(two, id, "connect.pg_monitor", "nonsense")
+        assert unknown.value.id == "InvalidFindingId.NotFound"
+        answer, (none, fix) = _fixed(two, id, "auth.hba", "connect.pg_monitor")
+        assert [each["Outcome"] for each in answer["Findings"]] == ["not_applicable", "pending"]
+        fix, none = sorted((none, fix), key=lambda each: each["outcome"])
         assert (fix["id"], fix["lines"]) == ("connect.pg_monitor", ['GRANT pg_monitor TO "mover";'])
+        assert fix["undo"] == ['REVOKE pg_monitor FROM "mover";']
+        assert (none["id"], none["outcome"]) == ("auth.hba", "not_applicable") and none["why"]
+        seen = _checked_again(two, id, "connect.pg_monitor")
+        assert seen["Status"] == "Successful" and seen["Recheck"]["Everything"]
+        now = _moments(seen)
+        assert all(now[each] > moment for each, moment in before.items() if each in now)
+        with source.connect() as conn:
+            conn.execute(f"ALTER ROLE {MOVER} CONNECTION LIMIT 3")
+        seen = _checked_again(two, id, "connect.limit")
+        assert seen["Recheck"]["Before"] == ["ok"] and seen["Recheck"]["Levels"] == ["warning"]
+        changed = {each for each, moment in _moments(seen).items() if moment != now[each]}
+        assert changed == {"connect.limit"} and not seen["Recheck"]["Everything"]
+        _fixed(two, id, "connect.limit")
+        seen = _checked_again(two, id, "connect.limit")
+        assert seen["Recheck"]["Levels"] == ["ok"]
+        two.b.ours("RecheckAssessment", TaskId=id, SourcePassword=PASSWORD)
+        two.b.until("Running")
+        assert two.b.ours("DescribeAssessment", TaskId=id)["Status"] == "Successful"
         _, passed = two.assess(**whence)
         assert passed.endswith("*Migrate check success*"), passed
         two.begin(**whence)
