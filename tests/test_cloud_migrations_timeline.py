@@ -70,6 +70,8 @@ def test_a_switchover_that_was_refused_has_no_steps_and_a_new_one_begins_anew() 
               _entry(330, "error", id="x", held="switchover"))  # fmt: skip
     put_back = _told(*undone)
     assert put_back is not None and put_back["Undone"] and list(_ended(put_back))[-1] == "close"
+    late = _told(*_JOURNAL[:8], _entry(400, "step", name="fence", phase="undone"))
+    assert late is not None and late["PointOfNoReturn"] is None
     again = _told(*undone, _entry(900, "signal", name="switchover"))
     assert again is not None and not again["Undone"] and _ended(again) == {}
 

@@ -23,7 +23,9 @@ from fix_console import PICTURES, Member, Person, Surfer, with_browser
 from fix_html import Plain
 from landbridge.cli.demo.console.guide import Guide, Shown
 from landbridge.cli.demo.console.stage import Stage
+from landbridge.migration.evidence.steps import between
 from landbridge.postgres.process import wait_until
+from landbridge.postgres.units import milliseconds
 
 #: Steps that are looked at on a narrow screen, too.
 _NARROW = ("1-3-connect-source", "2-1-whitelist", "3-5-report", "3-8-increment", "3-12-result")
@@ -168,6 +170,10 @@ class Party:
         evidence = json.loads(Path(download.value.path()).read_text())
         assert evidence["diverged"] == [] and evidence["switchover"]["write_outage_ms"] > 0
         assert re.search("Point of no return, passed at", page.locator("#switchover").inner_text())
+        moved = evidence["switchover"]
+        told = page.locator("#switchover tr", has_text="Promote: the").locator("td").last
+        took = between(moved["undo_possible_until"], moved["promoted"]) or 0
+        assert told.inner_text() == milliseconds(took * 1000)
 
 
 def _keep(step: Shown) -> None:

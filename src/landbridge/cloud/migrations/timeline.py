@@ -80,7 +80,8 @@ def switchover(progress: Progress) -> dict[str, Any] | None:
             for name, begin, end, label in _PHASES
         ],
         "Undone": "undone" in moments,
-        "PointOfNoReturn": moments.get("intent"),
+        # A destination that did not promote itself was put back all the same.
+        "PointOfNoReturn": None if "undone" in moments else moments.get("intent"),
         "WritesAccepted": moments.get("promoted"),
         "WriteOutageMilliseconds": moments.get("outage"),
         "WriteOutageFrom": result.write_outage_from if result else None,
