@@ -24,6 +24,7 @@ from landbridge.cloud.migrations.progress import Progress
 from landbridge.cloud.migrations.search import wanted
 from landbridge.cloud.migrations.source import Source, is_of_the_machine, locate
 from landbridge.cloud.migrations.tables import Assessment, Migration, Order, Verdict
+from landbridge.cloud.paging import numbered
 from landbridge.migration.states import State
 
 HZ = "cn-hangzhou"
@@ -355,8 +356,8 @@ def test_a_migration_is_put_away_when_it_is_over_and_cancelled_only_before(world
     migrations.close(row)
 
     def listed(**only: Any) -> list[Any]:
-        query = wanted(world.session, world.ben, Migration, world.target.id, **only)
-        return list(world.session.scalars(query))
+        found = wanted(world.session, world.ben, Migration, world.target.id, **only)
+        return list(numbered(world.session, found, 1, 30).rows)
 
     assert listed() == [] and listed(id=int(row.id)) == [row]
     migrations.delete(world.session, row)

@@ -109,7 +109,7 @@ def _describe_migrations(call: Call) -> dict[str, Any]:
 
 
 def _page(call: Call, kind: type[Any]) -> Page[Any]:
-    query = wanted(
+    found = wanted(
         call.session,
         call.account,
         kind,
@@ -119,7 +119,7 @@ def _page(call: Call, kind: type[Any]) -> Page[Any]:
         address=call["SourceIpAddress"],
         port=call["SourcePort"],
     )
-    return numbered(call.session, query, call["PageNumber"], call["PageSize"])
+    return numbered(call.session, found, call["PageNumber"], call["PageSize"])
 
 
 def _facts(row: Task) -> dict[str, Any]:

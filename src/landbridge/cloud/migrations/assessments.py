@@ -196,12 +196,16 @@ def delete(session: Session, row: Assessment) -> None:
     session.delete(row)
 
 
-def pending(session: Session) -> list[Assessment]:
-    """Those that are not over, oldest first. For the mover alone."""
-    query = select(Assessment).where(
-        or_(Assessment.verdict == Verdict.RUNNING, Assessment.recheck.is_not(None))
-    )
-    return list(session.scalars(query.order_by(Assessment.created_at)))
+def pending(session: Session) -> Sequence[str]:
+    """The ids of those that are not over, oldest first. For the mover alone, all the time."""
+    return session.connection().execute(_PENDING).scalars().all()
+
+
+_PENDING = (
+    select(Assessment.id)
+    .where(or_(Assessment.verdict == Verdict.RUNNING, Assessment.recheck.is_not(None)))
+    .order_by(Assessment.created_at)
+)
 
 
 def settle(
@@ -256,9 +260,12 @@ def order_fixes(
     return chosen
 
 
-def to_fix(session: Session) -> list[Assessment]:
-    """Those with fixes to be applied. For the mover alone."""
-    return list(session.scalars(select(Assessment).where(Assessment.fix_account.is_not(None))))
+def to_fix(session: Session) -> Sequence[str]:
+    """The ids of those with fixes to be applied. For the mover alone, all the time."""
+    return session.connection().execute(_TO_FIX).scalars().all()
+
+
+_TO_FIX = select(Assessment.id).where(Assessment.fix_account.is_not(None))
 
 
 def fixed(session: Session, vault: Vault, id: str, applied: list[dict[str, Any]]) -> None:

@@ -86,9 +86,9 @@ class Mover:
         self._working = {id: job for id, job in self._working.items() if not job.done()}
         with self._cloud.database.read() as session:
             jobs: list[tuple[str, Callable[[str], None]]] = [
-                *((row.id, self._assess) for row in assessments.pending(session)),
-                *((row.id, self._fix) for row in assessments.to_fix(session)),
-                *((row.id, self._tend) for row in active(session)),
+                *((id, self._assess) for id in assessments.pending(session)),
+                *((id, self._fix) for id in assessments.to_fix(session)),
+                *((id, self._tend) for id in session.connection().execute(_ACTIVE).scalars()),
             ]
         now = time.monotonic()
         for id, job in jobs:
@@ -283,6 +283,10 @@ def active(session: Session) -> list[Migration]:
     """The migrations that are not over, oldest first."""
     query = select(Migration).where(Migration.is_active).order_by(Migration.created_at)
     return list(session.scalars(query))
+
+
+#: The ids of those; built once, as they are asked for all the time.
+_ACTIVE = select(Migration.id).where(Migration.is_active).order_by(Migration.created_at)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ..accounts import Account
 from ..instances import lifecycle
-from ..ownership import everything
+from ..paging import Listing, listing
 from .tables import Migration, Task
 
 _Kind = TypeVar("_Kind", bound=Task)
@@ -25,17 +25,19 @@ def wanted(
     name: str | None = None,
     address: str | None = None,
     port: int | None = None,
-) -> Select[_Kind]:
-    """A query for the tasks of the account's instance, newest first; None leaves one open.
+) -> Listing[_Kind]:
+    """The tasks of the account's instance, newest first; None leaves one open.
 
     Closed migrations are found by their id only. CloudError InvalidDBInstanceId.NotFound.
     """
     instance = lifecycle.find(session, account, instance_id)
-    query = everything(kind, account).where(kind.instance_id == instance.id)
-    given = {"name": name, "address": address, "port": port, "id": id and str(id)}
-    for column, value in given.items():
-        if value is not None:
-            query = query.where(getattr(kind, column) == value)
-    if kind is Migration and id is None:
-        query = query.where(Migration.is_closed.is_(False))
+    is_listed = {"is_closed": False} if kind is Migration and id is None else {}
+    return listing(
+        kind, account, _newest_first, instance_id=instance.id, name=name, address=address,
+        port=port, id=None if id is None else str(id), **is_listed,
+    )  # fmt: skip
+
+
+def _newest_first(query: Select[_Kind]) -> Select[_Kind]:
+    kind = query.column_descriptions[0]["entity"]
     return query.order_by(kind.created_at.desc(), kind.id.desc())
