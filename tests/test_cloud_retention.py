@@ -128,6 +128,24 @@ def test_hours_of_use_are_kept_for_a_year_and_their_loss_is_told(db: Database, f
         assert retention.complete_since(session, ann, Usage) == hour - timedelta(days=3)
 
 
+def test_a_sweep_ends_also_while_rows_are_added(cloud: Cloud, few: None) -> None:
+    with cloud.database.write() as session:
+        ann = accounts.create(session, "ann")
+        for n in range(12):
+            audit.record(session, f"a{n}", "x", account_uid=ann.uid)
+    looked = 0
+
+    def most(_: str) -> int:
+        nonlocal looked
+        looked += 1
+        with cloud.database.write() as session:
+            audit.record(session, "more", "x", account_uid=ann.uid)
+        return 2
+
+    assert retention.sweep(cloud.database, at_most(most, TRAIL)) == 10
+    assert looked == 1 and count(cloud, AuditEntry) == 3
+
+
 def test_the_service_sweeps_by_itself(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         old = utcnow() - retention.TRAIL - timedelta(days=1)

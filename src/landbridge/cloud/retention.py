@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any
 
-from sqlalchemy import String, and_, bindparam, delete, func, inspect, select
+from sqlalchemy import Select, String, and_, bindparam, delete, func, inspect, select
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from ..beside import beside
@@ -108,40 +108,54 @@ def complete_since(
 def sweep(
     database: Database, rules: Sequence[Kept] = RULES, stop: threading.Event | None = None
 ) -> int:
-    """Remove what is beyond the rules until nothing is, or `stop`; how many rows that were."""
+    """Remove what is beyond the rules now, until `stop`; how many rows that were."""
     stop = stop or threading.Event()
     done = 0
     for rule in rules:
-        while rows := _beyond(database, rule):
-            before = done
+        for rows in chain(_too_old(database, rule), _too_many(database, rule)):
             for begin in range(0, len(rows), _BATCH):
                 with database.write() as session:
                     done += _remove(session, rule, rows[begin : begin + _BATCH])
                 if stop.wait(_PAUSE):
                     return done
-            if done == before:  # all of them were made anew meanwhile
-                break
     return done
 
 
-def _beyond(database: Database, rule: Kept) -> Sequence[Any]:
-    """Some rows that are to go, the oldest first: their key, moment and group."""
+def _oldest(rule: Kept) -> Select[Any]:
+    """Key, moment and group of rows."""
     group = (column.label(f"g{n}") for n, column in enumerate(rule.group))
-    oldest = select(*rule.key, rule.at.label("moment"), *group).order_by(rule.order)
+    return select(*rule.key, rule.at.label("moment"), *group).order_by(rule.order)
+
+
+def _too_old(database: Database, rule: Kept) -> Iterator[Sequence[Any]]:
+    """Some at a time: they are to be removed before the next are looked at."""
     limit = utcnow() - rule.within
+    rows: Sequence[Any] = [None] * _LOOK
+    while len(rows) == _LOOK:
+        with database.read() as session:
+            found = session.execute(_oldest(rule).limit(_LOOK))
+            rows = list(takewhile(lambda row: row.moment < limit, found))
+        if rows:
+            yield rows
+
+
+def _too_many(database: Database, rule: Kept) -> Iterator[Sequence[Any]]:
+    """Some at a time, as `_too_old`; what is added meanwhile waits for the next sweep."""
+    if rule.most is None:
+        return
     with database.read() as session:
-        rows = session.execute(oldest.limit(_LOOK))
-        if old := list(takewhile(lambda row: row.moment < limit, rows)):
-            return old
-        if rule.most is None:
-            return []
-        counted = select(*rule.group, func.count()).where(rule.account.is_not(None))
-        for *whose, count in session.execute(counted.group_by(*rule.group)):
-            more = count - rule.most(str(whose[-1]))
-            if more > 0:
-                mine = oldest.where(*(c == v for c, v in zip(rule.group, whose, strict=True)))
-                return session.execute(mine.limit(min(more, _LOOK))).all()
-    return []
+        query = select(*rule.group, func.count()).where(rule.account.is_not(None))
+        counted = session.execute(query.group_by(*rule.group)).all()
+    for *group, count in counted:
+        more = count - rule.most(str(group[-1]))
+        mine = _oldest(rule).where(*(c == v for c, v in zip(rule.group, group, strict=True)))
+        while more > 0:
+            with database.read() as session:
+                rows = session.execute(mine.limit(min(more, _LOOK))).all()
+            if not rows:
+                break
+            yield rows
+            more -= len(rows)
 
 
 def _remove(session: Session, rule: Kept, rows: Sequence[Any]) -> int:
@@ -150,21 +164,24 @@ def _remove(session: Session, rule: Kept, rows: Sequence[Any]) -> int:
     same = and_(*(column == bindparam(f"k{n}") for n, column in enumerate(columns)))
     values = [{f"k{n}": row[n] for n in range(len(columns))} for row in rows]
     count = session.connection().execute(delete(rule.table).where(same), values).rowcount
+    lost: dict[tuple[int, str, str], list[datetime]] = {}
     for row in rows if rule.is_told else ():
         account, *part = row[len(columns) :]
         if account is not None:
-            _tell(session, (account, rule.table.__tablename__, part[0] if part else ""), row.moment)
+            key = (account, rule.table.__tablename__, part[0] if part else "")
+            lost.setdefault(key, []).append(row.moment)
+    for key, moments in lost.items():
+        _tell(session, key, moments)
     return count
 
 
-def _tell(session: Session, key: tuple[int, str, str], at: datetime) -> None:
+def _tell(session: Session, key: tuple[int, str, str], moments: Sequence[datetime]) -> None:
     told = session.get(Removed, key)
     if told is None:
-        told = Removed(account_uid=key[0], ledger=key[1], part=key[2], until=at, count=0)
+        told = Removed(account_uid=key[0], ledger=key[1], part=key[2], until=moments[0], count=0)
         session.add(told)
-        session.flush()
-    told.until = max(told.until, at)
-    told.count += 1
+    told.until = max(told.until, *moments)
+    told.count += len(moments)
 
 
 @contextmanager
