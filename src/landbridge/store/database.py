@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from ..errors import StoreFailed, UsageError
-from . import problems, schema
+from . import problems
 from .claim import Claim
 from .problems import is_sqlite, said_plainly, shown
 
@@ -51,6 +51,9 @@ class Database:
             with said_plainly(self.url):
                 if self.file is None:
                     _refuse_unfit(self.engine, self.url)
+                # Here: importing Alembic takes as long as all the rest of the store's.
+                from . import schema
+
                 schema.upgrade(self.engine, self.file)
         except BaseException:
             self.close()
@@ -122,6 +125,8 @@ class Database:
         """Drop the tables on a server; a file goes with its folder, or is removed."""
         with said_plainly(self.url):
             if self.file is None:
+                from . import schema
+
                 schema.drop(self.engine)
             else:
                 self.close()
