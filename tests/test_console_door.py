@@ -203,6 +203,15 @@ def test_forms_that_no_page_sends_are_refused(inside: Surfer) -> None:
 
 
 def test_an_account_sees_its_own_pages_alone(
+def test_a_form_is_never_a_stream(inside: Surfer, service: Running) -> None:
+    made = inside.send("/console/cen/create", {"Name": "once"}, Accept="text/event-stream")
+    assert made.status == 303
+    done = [e["action"] for e in service.logged() if "action" in e]
+    assert "cbn.CreateCen" in done[-8:]
+    head = inside.ask("HEAD", "/console/cen", headers={"Accept": "text/event-stream"})
+    assert head.headers["Content-Type"].startswith("text/html")
+
+
     service: Running, inside: Surfer, ann_user: Member
 ) -> None:
     made = inside.send("/console/cen/create", {"Name": "of-ann"})

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..api.dispatch import Service
 from ..cloud import CloudError
+from ..errors import LandbridgeError
 from . import render
 from .http import is_from_here, read_form
 from .live import Streams
@@ -126,12 +127,15 @@ def _page(page: Page, service: Service, door: Door, streams: Streams) -> _Endpoi
             if not (is_from_here(http) and _is_signed(http, form, who)):
                 return _plain(403, "This form has expired; go back, reload the page, try again.")
         visit = _visit(http, service, who, form)
-        if "text/event-stream" not in http.headers.get("accept", ""):
+        if http.method != "GET" or not _is_stream(http):
             return await run_in_threadpool(_answer, handler, visit)
 
         def look() -> Response:
-            if door.who(token) is None:
-                return Response(status_code=401)
+            try:
+                if door.who(token) is None:
+                    return Response(status_code=401)
+            except LandbridgeError:  # the database is away
+                return Response(status_code=503)
             return _answer(handler, visit)
 
         visit.is_live, visit.said = True, ""
@@ -181,9 +185,14 @@ def _to_sign_in(http: Request) -> Response:
     there = url("sign-in", to=http.url.path + asked if http.method == "GET" else "")
     if "hx-request" in http.headers:
         return Response(status_code=401, headers={"HX-Redirect": there})
-    if "text/event-stream" in http.headers.get("accept", ""):
+    if _is_stream(http):
         return Response(status_code=401)
     return RedirectResponse(there, 303)
+
+
+def _is_stream(http: Request) -> bool:
+    """Whether an open page asks to be kept up to date."""
+    return "text/event-stream" in http.headers.get("accept", "")
 
 
 def _plain(status: int, sentence: str) -> Response:

@@ -16,12 +16,22 @@
     each.textContent = clock.format(new Date(each.dateTime));
   });
 
+  // That a page does not show how things are: to be seen, and heard once.
+  const LOST = "Connection lost, trying again";
+  const away = (words) => {
+    const bar = document.querySelector(".bar");
+    document.body.classList.toggle("away", words === LOST);
+    document.body.classList.toggle("stale", words !== "" && words !== LOST);
+    if (!bar || (bar.dataset.away ?? "") === words) return;
+    bar.dataset.away = words;
+    say(words);
+  };
   // Whether the service answers, which the page says. Pages that are not kept up to date look now
   // and then.
   const answers = async () => {
     const there = await fetch("/healthz", { method: "HEAD", cache: "no-store" })
       .then((answer) => answer.ok, () => false);
-    document.body.classList.toggle("away", !there);
+    if (!there || document.body.classList.contains("away")) away(there ? "" : LOST);
     return there;
   };
   const look = async () => {
@@ -180,27 +190,29 @@
     if (document.hidden || !content()?.hasAttribute("data-live")) return;
     stream = new EventSource(location.pathname + location.search);
     stream.addEventListener("content", (event) => {
-      document.body.classList.remove("away");
+      away("");
       renew(event.data);
     });
     stream.addEventListener("still", () => { stream.close(); stream = null; });
     stream.addEventListener("gone", () => { stream.close(); location.reload(); });
     stream.onerror = () => {
-      document.body.classList.add("away");
       if (stream?.readyState === EventSource.CLOSED) lost();
     };
   };
   // The browser has given up: the login has ended, or too many pages are open.
   const lost = async () => {
     const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
-    if (answer?.type === "opaqueredirect") location.reload();
-    else setTimeout(follow, 10000);
+    if (answer?.type === "opaqueredirect") { location.reload(); return; }
+    away(answer?.ok ? "Not kept up to date at the moment: reload to see what is new" : LOST);
+    setTimeout(follow, 10000);
   };
   document.addEventListener("visibilitychange", follow);
   document.addEventListener("DOMContentLoaded", () => {
     prepare(document);
+    stream.addEventListener("away", () => away("Not kept up to date at the moment, trying again"));
     follow();
     look();
     dialog()?.addEventListener("close", () => { dialog().replaceChildren(); });  // nothing of it goes on
   });
 })();
+      else away(LOST);
