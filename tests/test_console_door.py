@@ -202,7 +202,6 @@ def test_forms_that_no_page_sends_are_refused(inside: Surfer) -> None:
     assert inside.get("/console/%ff%fe").status == 404
 
 
-def test_an_account_sees_its_own_pages_alone(
 def test_a_form_is_never_a_stream(inside: Surfer, service: Running) -> None:
     made = inside.send("/console/cen/create", {"Name": "once"}, Accept="text/event-stream")
     assert made.status == 303
@@ -212,6 +211,7 @@ def test_a_form_is_never_a_stream(inside: Surfer, service: Running) -> None:
     assert head.headers["Content-Type"].startswith("text/html")
 
 
+def test_an_account_sees_its_own_pages_alone(
     service: Running, inside: Surfer, ann_user: Member
 ) -> None:
     made = inside.send("/console/cen/create", {"Name": "of-ann"})

@@ -193,13 +193,15 @@
       away("");
       renew(event.data);
     });
+    stream.addEventListener("away", () => away("Not kept up to date at the moment, trying again"));
     stream.addEventListener("still", () => { stream.close(); stream = null; });
     stream.addEventListener("gone", () => { stream.close(); location.reload(); });
     stream.onerror = () => {
       if (stream?.readyState === EventSource.CLOSED) lost();
+      else away(LOST);
     };
   };
-  // The browser has given up: the login has ended, or too many pages are open.
+  // The browser has given up: the login has ended, or too many pages are kept up to date already.
   const lost = async () => {
     const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
     if (answer?.type === "opaqueredirect") { location.reload(); return; }
@@ -209,10 +211,8 @@
   document.addEventListener("visibilitychange", follow);
   document.addEventListener("DOMContentLoaded", () => {
     prepare(document);
-    stream.addEventListener("away", () => away("Not kept up to date at the moment, trying again"));
     follow();
     look();
     dialog()?.addEventListener("close", () => { dialog().replaceChildren(); });  // nothing of it goes on
   });
 })();
-      else away(LOST);
