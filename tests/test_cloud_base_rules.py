@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from landbridge.api.table import ACTIONS
 from landbridge.cloud import Cloud, CloudError, accounts, audit, idempotency, ids, names, replay
 from landbridge.cloud import regions as places
 from landbridge.cloud.errors import CODES
+from landbridge.cloud.remedies import REMEDIES
 
 SOURCE = Path(__file__).parent.parent / "src/landbridge"
 
@@ -55,6 +57,31 @@ def test_names_that_break_the_older_rule(bad: str, why: str) -> None:
     with pytest.raises(CloudError, match=why) as refused:
         names.CEN_NAME.check(bad, "InvalidName")
     assert (refused.value.code, refused.value.http) == ("InvalidName", 400)
+
+
+#: Messages that are the rule itself, or name what is wrong where it is refused.
+SAYS_ALL = re.compile(
+    r"(MissingParameter|InvalidParameter|InvalidName|InvalidDescription|DryRunOperation|SignInFailed"
+    r"|Invalid(VpcName|VpcDiscription|VSwitchName|VSwitchDescription|DBInstanceDescription|UserName"
+    r"|Password|AccountName|AccountPassword|AccountDescription)[.]Malformed"
+    r"|InvalidDBInstanceIPArrayName[.]Format|IllegalParam[.](ChargeType|BandwidthType)"
+    r"|ParameterIllegal[.].*DefaultLinkType.*|OperationUnsupported[.].*"
+    r"|OperationDenied[.]ServiceSession)"
+)
+
+
+def test_every_refusal_says_what_to_do_next() -> None:
+    assert set(REMEDIES) < set(CODES)
+    silent = [code for code in CODES if code not in REMEDIES and not SAYS_ALL.fullmatch(code)]
+    assert not silent
+    verbs = (
+        "Describe|List|Create|Delete|Modify|Update|Attach|Detach|Grant|Revoke|Open|Renew|Disable"
+    )
+    known = {action.name for action in ACTIONS}
+    for code, remedy in REMEDIES.items():
+        assert set(re.findall(rf"\b(?:{verbs})[A-Z]\w+", remedy)) <= known, code
+    assert "DescribeVSwitches" in (CloudError("InvalidVSwitchId.NotFound").remedy or "")
+    assert CloudError("InvalidVSwitchId.NotFound", remedy="Ask.").remedy == "Ask."
 
 
 def test_names_and_descriptions_of_the_newer_generation() -> None:

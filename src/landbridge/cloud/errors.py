@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import LandbridgeError
+from .remedies import REMEDIES
 
 _Table = dict[str, tuple[int, str]]
 
@@ -200,10 +201,15 @@ _PASSING = {"Throttling.User", "ServiceUnavailable", "Operation.Blocking"}
 class CloudError(LandbridgeError):
     """A call was refused; `code` is a key of CODES, `http` its status, `id` the code too.
 
-    `message` replaces the message of the table where facts help.
+    `message` and `remedy` replace those of the tables where facts help.
     """
 
-    def __init__(self, code: str, message: str | None = None, **more: Any) -> None:
+    def __init__(
+        self, code: str, message: str | None = None, *, remedy: str | None = None, **more: Any
+    ) -> None:
         self.code = code
         self.http, said = CODES[code]
-        super().__init__(message or said, id=code, retryable=code in _PASSING, **more)
+        advice = remedy or REMEDIES.get(code)
+        super().__init__(
+            message or said, id=code, retryable=code in _PASSING, remedy=advice, **more
+        )

@@ -123,7 +123,9 @@ def network(text: str) -> IPv4Network:
         return IPv4Network(text)
     except ValueError as error:
         raise NetworkRefused(
-            f"{text} is no IPv4 CIDR block: {error}", id="network.bad_address"
+            f"{text} is no IPv4 CIDR block: {error}",
+            id="network.bad_address",
+            remedy="Write a block like 10.10.0.0/16, with no bit set after the mask.",
         ) from None
 
 

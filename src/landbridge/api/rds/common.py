@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ...cloud import CloudError
 from ...cloud.instances import classes, lifecycle
 from ...cloud.instances.tables import DBInstance
 from ..action import Call, Param
@@ -27,7 +26,7 @@ def find(call: Call) -> DBInstance:
 def major(text: str) -> int:
     """The major of an engine version like `15.0`. CloudError InvalidEngineVersion."""
     if (found := _VERSION.fullmatch(text)) is None:
-        raise CloudError("InvalidEngineVersion", f"{text!r} is none of 10.0 ... 18.0")
+        raise lifecycle.not_offered(text)
     return int(found[1])
 
 

@@ -67,7 +67,7 @@ def _rows(instance: DBInstance, values: dict[str, str]) -> list[dict[str, str]]:
 def _describe_templates(call: Call) -> dict[str, Any]:
     number = major(call["EngineVersion"])
     if number not in lifecycle.MAJORS:
-        raise CloudError("InvalidEngineVersion")
+        raise lifecycle.not_offered(call["EngineVersion"])
     rows = [
         {
             "ParameterName": spec.name,

@@ -343,29 +343,36 @@ def _require_room(session: Session, account: Account) -> None:
 
 def offered() -> tuple[int, ...]:
     """The majors whose programs this machine has."""
-    return tuple(major for major in MAJORS if _is_offered(major))
+    return tuple(major for major in MAJORS if _has_programs(major))
 
 
-def _is_offered(major: int) -> bool:
+def not_offered(version: str) -> CloudError:
+    """InvalidEngineVersion for a version as it was given."""
+    there = ", ".join(map(str, offered()))
+    return CloudError(
+        "InvalidEngineVersion",
+        f"PostgreSQL {version} is not offered",
+        remedy=f"There are the major versions {there} (DescribeOffer).",
+    )
+
+
+def _has_programs(major: int, *tools: str) -> bool:
     try:
-        _check_engine(major)
-    except CloudError:
+        found = programs(major)
+        for tool in tools:
+            found.program(tool)
+    except ServerProgramsMissing:
         return False
     return True
 
 
 def _check_engine(major: int, *tools: str) -> None:
     """CloudError InvalidEngineVersion unless this machine has a server and these programs."""
-    if major not in MAJORS:
-        raise CloudError("InvalidEngineVersion", f"PostgreSQL {major} is not offered")
-    try:
-        found = programs(major)
-        for tool in tools:
-            found.program(tool)
-    except ServerProgramsMissing:
-        without = f" with {' and '.join(tools)}" if tools else ""
-        message = f"this service has no PostgreSQL {major}{without}"
-        raise CloudError("InvalidEngineVersion", message) from None
+    if major not in MAJORS or not _has_programs(major):
+        raise not_offered(str(major))
+    if not _has_programs(major, *tools):
+        message = f"this service has no PostgreSQL {major} with {' and '.join(tools)}"
+        raise CloudError("InvalidEngineVersion", message)
 
 
 def _check(condition: bool, otherwise: str) -> None:

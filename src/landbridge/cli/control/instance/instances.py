@@ -53,7 +53,7 @@ def create(
     answer = api.call(
         "rds", "CreateDBInstance", RegionId=where["RegionId"], ZoneId=where["ZoneId"],
         VPCId=where["VpcId"], VSwitchId=where["VSwitchId"], Engine="PostgreSQL",
-        EngineVersion=f"{version}.0",
+        EngineVersion=version,
         DBInstanceClass=class_, DBInstanceStorage=storage, DBInstanceStorageType=storage_type,
         DBInstanceNetType="Intranet", InstanceNetworkType="VPC", PayType="Postpaid",
         SecurityIPList=",".join(whitelist or ["127.0.0.1"]), DBInstanceDescription=description,
