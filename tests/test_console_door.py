@@ -140,7 +140,8 @@ def test_nobody_is_signed_in_by_another_site(surfer: Surfer, ann_user: Member) -
     "to",
     ["//evil.example", "https://evil.example", "/console//evil.example", "/console/\\evil.example",
      "/\\evil.example", "/consoles/", "javascript:alert(1)", "/console/\r\nSet-Cookie: a=b",
-     "/console/../..//evil.example", ""],
+     "/console/../..//evil.example", "/console/../openapi.json", "/console/%2e%2E/openapi.json",
+     "/console/cen/.%2E/../openapi.json", ""],
 )  # fmt: skip
 def test_signing_in_leads_nowhere_else(surfer: Surfer, ann_user: Member, to: str) -> None:
     reply = surfer.sign_in(ann_user, to=to)
@@ -230,6 +231,18 @@ def test_what_was_done_at_the_console_is_in_the_trail(
     done = [(e["action"], e["outcome"], e["source"]) for e in service.trail(ann_user.tenant)]
     assert done[0][0] == "cbn.CreateCen" and done[0][1] != "Success" and "(ann)" in done[0][2]
     assert done[1][0] == "console.SignIn"
+    inside.send("/console/sign-out", {})
+    tenant, person = ann_user.tenant, {"account": ann_user.account, "user": "ann"}
+    inside.send("/console/sign-in", {**person, "password": "a guess"})
+    inside.send("/console/sign-in", {**person, "user": "typed-a-secret", "password": ""})
+    inside.send("/console/sign-in", {"key": tenant.key_id, "secret": "a guess"})
+    done = [(e["action"], e["outcome"], e["source"]) for e in service.trail(tenant)[:4]]
+    assert done == [
+        ("console.SignIn", "SignatureDoesNotMatch", "127.0.0.1"),
+        ("console.SignIn", "SignInFailed", "127.0.0.1"),
+        ("console.SignIn", "SignInFailed", "127.0.0.1 (ann)"),
+        ("console.SignOut", "Success", "127.0.0.1 (ann)"),
+    ]
 
 
 def test_an_open_page_leaves_when_its_login_ends(ann: Person, service: Running) -> None:

@@ -91,6 +91,11 @@ def close(session: Session, token: str) -> None:
     session.execute(delete(Login).where(Login.digest == _digest(token)))
 
 
+def close_all_of(session: Session, user: ConsoleUser) -> None:
+    """End the logins of a user."""
+    session.execute(delete(Login).where(Login.user_id == user.id))
+
+
 def form_token(token: str) -> str:
     """What the forms of a login carry, so that no other site can send them."""
     return hashlib.sha256(b"landbridge form " + token.encode()).hexdigest()

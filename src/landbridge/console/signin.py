@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..api.dispatch import Service
-from ..cloud import CloudError, Secret, audit, keys, logins, users
-from ..cloud.accounts import Account
+from ..cloud import CloudError, Secret, accounts, audit, keys, logins, users
 from ..cloud.throttle import Throttle
+from ..cloud.users import ConsoleUser
 from .visit import Who
 
 COOKIE = "landbridge-login"
 _FAILURES = Throttle()
+_SIGN_IN, _CONFIRM = "console.SignIn", "console.ConfirmIdentity"
+_WRONG_PASSWORD, _WRONG_SECRET = "SignInFailed", "SignatureDoesNotMatch"
 
 
 @dataclass(frozen=True)
@@ -39,37 +43,88 @@ class Door:
 
     def with_key(self, key_id: str, secret: Secret, source: str) -> Secret:
         """Sign in with an access key; the token. CloudError if it is not the right one."""
-        cloud = self.service.cloud
-        _FAILURES.begin(key_id[:64], source)
-        with cloud.database.write() as session:
-            try:
-                account, expected = keys.authenticate(session, cloud.vault, key_id)
-            except CloudError:
-                account, expected = None, Secret("")
-            right = hmac.compare_digest(
-                expected.reveal().encode(), secret.reveal().encode(errors="replace")
-            )
-            if account is None or not right:
-                raise CloudError("SignatureDoesNotMatch", "There is no such access key and secret.")
+        self._require_key(key_id, secret, source, _SIGN_IN)
+        with self.service.cloud.database.write() as session:
+            account, _ = keys.authenticate(session, self.service.cloud.vault, key_id)
             token = logins.open_(session, account, key_id=key_id)
-            audit.record(
-                session, "console.SignIn", source, account_uid=account.uid, access_key_id=key_id
-            )
-        _FAILURES.succeeded(key_id[:64], source)
+            audit.record(session, _SIGN_IN, source, account_uid=account.uid, access_key_id=key_id)
         return token
 
     def with_password(self, account: str, user: str, password: Secret, source: str) -> Secret:
         """Sign in as a user of an account; the token. CloudError if it is not the right one."""
-        database = self.service.cloud.database
-        with database.read() as session:
-            found = users.verify(session, account, user, password, source=source)
-            owner, number = found.account_uid, found.id
-        with database.write() as session:
-            token = logins.open_(session, session.get_one(Account, owner), user_id=number)
-            audit.record(session, "console.SignIn", f"{source} ({user})"[:128], account_uid=owner)
+        number, changed = self._require_password(account, user, password, source, _SIGN_IN)
+        with self.service.cloud.database.write() as session:
+            found = session.get(ConsoleUser, number)
+            if found is None or found.is_disabled or found.changed_at != changed:  # meanwhile
+                raise CloudError(_WRONG_PASSWORD)
+            token = logins.open_(session, found.account, user_id=number)
+            audit.record(session, _SIGN_IN, _of(source, user), account_uid=found.account_uid)
         return token
 
-    def out(self, token: str) -> None:
+    def require(self, who: Who, secret: Secret, source: str) -> None:
+        """CloudError unless it is the password, or the secret of the key, of who is signed in."""
+        if who.access_key_id:
+            self._require_key(who.access_key_id, secret, source, _CONFIRM)
+        else:
+            self._require_password(str(who.uid), who.user, secret, source, _CONFIRM)
+
+    def out(self, token: str, source: str) -> None:
         """Sign out."""
         with self.service.cloud.database.write() as session:
+            login = logins.find(session, token)
+            if login is None:
+                return
+            audit.record(
+                session,
+                "console.SignOut",
+                _of(source, login.user.name) if login.user else source,
+                account_uid=login.account_uid,
+                access_key_id=login.access_key_id,
+            )
             logins.close(session, token)
+
+    def _require_key(self, key_id: str, secret: Secret, source: str, action: str) -> None:
+        cloud = self.service.cloud
+        _FAILURES.begin(key_id[:64], source)
+        with cloud.database.read() as session:
+            try:
+                _, expected = keys.authenticate(session, cloud.vault, key_id)
+            except CloudError:
+                expected = None
+        right = expected.reveal().encode() if expected else b""
+        if expected and hmac.compare_digest(right, secret.reveal().encode(errors="replace")):
+            _FAILURES.succeeded(key_id[:64], source)
+            return
+        with cloud.database.write() as session, suppress(CloudError):
+            audit.record(
+                session, action, source, account_uid=keys.find(session, key_id).owner_uid,
+                access_key_id=key_id, outcome=_WRONG_SECRET,
+            )  # fmt: skip
+        raise CloudError(_WRONG_SECRET, "There is no such access key and secret.")
+
+    def _require_password(
+        self, account: str, user: str, password: Secret, source: str, action: str
+    ) -> tuple[int, datetime]:
+        """The user's number, and since when this is the password."""
+        database = self.service.cloud.database
+        try:
+            with database.read() as session:
+                found = users.verify(session, account, user, password, source=source)
+                return found.id, found.changed_at
+        except CloudError as refusal:
+            if refusal.code == _WRONG_PASSWORD:  # the throttle bounds how many are recorded
+                self._tell_refused(action, account, user, source)
+            raise
+
+    def _tell_refused(self, action: str, account: str, user: str, source: str) -> None:
+        """Say so in the account's trail; no name that is no user's, for it may be a secret."""
+        with self.service.cloud.database.write() as session, suppress(CloudError):
+            owner = accounts.find(session, account)
+            with suppress(CloudError):
+                source = _of(source, users.find(session, owner, user).name)
+            audit.record(session, action, source, account_uid=owner.uid, outcome=_WRONG_PASSWORD)
+
+
+def _of(source: str, user: str) -> str:
+    """Where a user comes from, as the audit trail has it."""
+    return f"{source} ({user})"[:128]

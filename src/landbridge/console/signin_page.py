@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -46,7 +47,7 @@ class SignIn:
             if await run_in_threadpool(self.door.who, http.cookies.get(COOKIE)):
                 return RedirectResponse(to, 303)
             return _page(to)
-        given = await read_form(http)
+        given = await read_form(http, self.door.service.bodies)
         with_key = "key" in given
         form = (_KEY if with_key else _USER).filled(given)
         if not is_from_here(http):
@@ -80,10 +81,11 @@ class SignIn:
     async def leave(self, http: Request) -> Response:
         """Sign out; without the form token nothing happens but a look at the door."""
         token = http.cookies.get(COOKIE, "")
-        given = await read_form(http)
+        given = await read_form(http, self.door.service.bodies)
         response = RedirectResponse(f"{ROOT}/sign-in", 303)
         if token and is_from_here(http) and given.get("form_token") == form_token(token):
-            await run_in_threadpool(self.door.out, token)
+            source = http.client.host if http.client else ""
+            await run_in_threadpool(self.door.out, token, source)
             response.delete_cookie(COOKIE, path=ROOT)
         return response
 
@@ -95,5 +97,6 @@ def _page(to: str, with_user: Form = _USER, with_key: Form = _KEY, status: int =
 
 def _inside(path: str) -> str:
     """A path of the console that may be gone to after signing in; the home page otherwise."""
-    safe = path.startswith(f"{ROOT}/") and "\\" not in path and "//" not in path
-    return path if safe and path.isprintable() else f"{ROOT}/"
+    where = unquote(path.partition("?")[0])
+    is_safe = path.startswith(f"{ROOT}/") and not any(odd in where for odd in ("\\", "//", "/."))
+    return path if is_safe and path.isprintable() else f"{ROOT}/"

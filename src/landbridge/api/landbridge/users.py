@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud import users
+from ...cloud import logins, users
 from ...cloud.paging import numbered_list
 from ...cloud.users import ConsoleUser
 from ..action import Action, Call, Handler, Kind, Param, Product
@@ -50,6 +50,8 @@ def _set_password(call: Call) -> dict[str, Any]:
 def _modify(call: Call) -> dict[str, Any]:
     user = _found(call)
     user.is_disabled = call["Disabled"]
+    if user.is_disabled:
+        logins.close_all_of(call.session, user)
     users.require_way_in(call.session, call.account)
     return _facts(user)
 
@@ -104,7 +106,7 @@ ACTIONS = (
     ),
     _change(
         "ModifyConsoleUser",
-        "Disable a console user, or enable them again.",
+        "Disable a console user and end what they have open, or enable them again.",
         _modify,
         Param("Disabled", Kind.BOOLEAN, required=True),
         errors=(NOT_FOUND, LAST_WAY_IN),

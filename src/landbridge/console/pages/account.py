@@ -7,9 +7,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ...cloud import CloudError
+from ...cloud import CloudError, Secret
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
+from ..signin import Door
 from ..visit import Visit, url
 from .asking import Asked, confirm, confirmed
 
@@ -21,7 +22,9 @@ _NAME = Field("UserName", "User name", required=True, most=64,
 _PASSWORD = Field("Password", "Password", Kind.PASSWORD, required=True, least=12, most=256,
                   autocomplete="new-password",
                   rule="12 to 256 characters, not too plain.")  # fmt: skip
+_OWN = "own"
 _CODES = {
+    "Throttling.User": _OWN,
     "InvalidUserName.Malformed": "UserName",
     "EntityAlreadyExists.User": "UserName",
     "InvalidPassword.Malformed": "Password",
@@ -33,8 +36,8 @@ def _tab(visit: Visit, template: str, tab: str, *, live: float = 5, **facts: Any
     return visit.page(
         template,
         live=live,
-        tabs=[(url("account", *([last] if last else [])), label) for last, label in _TABS],
-        here=url("account", *([tab] if tab else [])),
+        tabs=[(url("account", last), label) for last, label in _TABS],
+        here=url("account", tab),
         **facts,
     )
 
@@ -42,13 +45,12 @@ def _tab(visit: Visit, template: str, tab: str, *, live: float = 5, **facts: Any
 def _asked(
     heading: str, button: str, tab: str = "", intro: str = "", danger: bool = False
 ) -> Asked:
-    back = url("account", *([tab] if tab else []))
+    back = url("account", tab)
     return Asked(heading, button, back, [(url("account"), "Account")], intro, danger)
 
 
 def _show(visit: Visit) -> Response:
-    keys = visit.every("landbridge.ListAccessKeys", lambda answer: answer["AccessKeys"])
-    return _tab(visit, "account.html", "", keys=keys)
+    return _tab(visit, "account.html", "", keys=_keys(visit))
 
 
 def _key_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
@@ -65,8 +67,14 @@ def _create_key(visit: Visit) -> Response:
     return visit.page("account_key.html", key=made, back=url("account"))
 
 
+def _keys(visit: Visit) -> list[dict[str, Any]]:
+    return visit.every("landbridge.ListAccessKeys", lambda answer: answer["AccessKeys"])
+
+
 def _disable_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     key = visit["key"]
+    if all(row["UserAccessKeyId"] != key for row in _keys(visit)):
+        raise CloudError("InvalidAccessKeyId.NotFound")
     own = " You are signed in with it, and will be signed out." * (visit.who.access_key_id == key)
     intro = f"Programs that use it are refused from now on; it cannot be enabled again.{own}"
     asked = _asked("Disable AccessKey", "Disable", intro=intro, danger=True)
@@ -83,8 +91,18 @@ def _disable_key(visit: Visit) -> Response:
 
 
 def _users(visit: Visit) -> Response:
-    rows = visit.every("landbridge.ListConsoleUsers", lambda answer: answer["Users"])
-    return _tab(visit, "account_users.html", "users", users=rows)
+    return _tab(visit, "account_users.html", "users", users=_every_user(visit))
+
+
+def _every_user(visit: Visit) -> list[dict[str, Any]]:
+    return visit.every("landbridge.ListConsoleUsers", lambda answer: answer["Users"])
+
+
+def _user(visit: Visit) -> str:
+    """The user that the address names. CloudError (EntityNotExist.User)."""
+    if all(row["UserName"] != visit["user"] for row in _every_user(visit)):
+        raise CloudError("EntityNotExist.User")
+    return visit["user"]
 
 
 def _user_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
@@ -103,31 +121,64 @@ def _create_user(visit: Visit) -> Response:
 
 
 def _password_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
-    intro = f"Of {visit['user']}. Where they are signed in, they are signed out."
+    intro = f"Of {_user(visit)}. Where they are signed in, they are signed out."
     page = _asked("Set Password", "OK", "users", intro)
-    return page.page(visit, form or Form((_PASSWORD,)), status)
+    return page.page(visit, form or _new_password(visit), status)
+
+
+def _new_password(visit: Visit) -> Form:
+    """A login that somebody found open is not enough to take a user over."""
+    own = "The secret of the AccessKey that you are signed in with"
+    if visit.who.access_key_id is None:
+        is_own = visit.who.user == visit["user"]
+        own = "Your present password" if is_own else "Your own password"
+    field = Field(_OWN, own, Kind.PASSWORD, required=True, autocomplete="current-password")
+    return Form((field, _PASSWORD), _CODES)
 
 
 def _set_password(visit: Visit) -> Response:
-    form = Form((_PASSWORD,), _CODES).filled(visit.form)
+    user = _user(visit)
+    form = _new_password(visit).filled(visit.form)
     try:
-        visit.call("landbridge.SetConsoleUserPassword", UserName=visit["user"], **form.arguments())
+        Door(visit.service).require(visit.who, Secret(form.value(_OWN)), visit.source)
+    except CloudError as problem:
+        form.refuse(problem)
+        if problem.code not in _CODES:
+            form.errors, form.remedy = {_OWN: "This is not right; nothing was changed."}, ""
+        return _password_form(visit, form, 422)
+    try:
+        visit.call("landbridge.SetConsoleUserPassword", UserName=user, **form.arguments("Password"))
     except CloudError as problem:
         return _password_form(visit, form, form.refuse(problem))
-    return visit.go(url("account", "users"), f"{visit['user']} has another password.")
+    return visit.go(url("account", "users"), f"{user} has another password.")
 
 
-def _switch(visit: Visit) -> Response:
-    disabled = visit.form.get("Disabled") == "true"
-    visit.call("landbridge.ModifyConsoleUser", UserName=visit["user"], Disabled=disabled)
-    said = "may not sign in any more." if disabled else "may sign in again."
-    return visit.go(url("account", "users"), f"{visit['user']} {said}")
+def _bar_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    user = _user(visit)
+    intro = "What they have open is signed out, and they cannot sign in until they are enabled."
+    page = _asked("Disable User", "Disable", "users", intro, danger=True)
+    return page.page(visit, form or confirm("disable", user), status)
+
+
+def _bar(visit: Visit) -> Response:
+    user = visit["user"]
+    again = confirmed(
+        visit, "disable", user, _bar_form,
+        lambda: visit.call("landbridge.ModifyConsoleUser", UserName=user, Disabled=True),
+    )  # fmt: skip
+    return again or visit.go(url("account", "users"), f"{user} may not sign in any more.")
+
+
+def _admit(visit: Visit) -> Response:
+    visit.call("landbridge.ModifyConsoleUser", UserName=visit["user"], Disabled=False)
+    return visit.go(url("account", "users"), f"{visit['user']} may sign in again.")
 
 
 def _remove_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    user = _user(visit)
     intro = "What they have open is signed out. What they did stays in the audit trail."
     page = _asked("Delete User", "Delete", "users", intro, danger=True)
-    return page.page(visit, form or confirm("delete", visit["user"]), status)
+    return page.page(visit, form or confirm("delete", user), status)
 
 
 def _remove_user(visit: Visit) -> Response:
@@ -151,7 +202,7 @@ def _trail(visit: Visit) -> Response:
         ),
         values=dict(given),
     )  # fmt: skip
-    number = int(given["page"]) if given.get("page", "").isdecimal() else 1
+    number = int(given["page"][:9]) if given.get("page", "").isdecimal() else 1
     answer: dict[str, Any] = {"Entries": [], "TotalCount": 0}
     try:
         answer = visit.call(
@@ -199,7 +250,8 @@ PAGES = (
     Page("/account/users", _users),
     Page("/account/users/create", _user_form, _create_user),
     Page("/account/users/{user}/password", _password_form, _set_password),
-    Page("/account/users/{user}/switch", send=_switch),
+    Page("/account/users/{user}/disable", _bar_form, _bar),
+    Page("/account/users/{user}/enable", send=_admit),
     Page("/account/users/{user}/delete", _remove_form, _remove_user),
     Page("/account/trail", _trail),
     Page("/account/costs", _costs),
