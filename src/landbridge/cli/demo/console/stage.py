@@ -262,7 +262,8 @@ class Stage:
                 self._service.wait(20)
             except subprocess.TimeoutExpired:
                 self._service.kill()
-            self._service.wait()
+            with self._service:  # its pipe is closed, whoever else has it
+                self._service.wait()
         if (self.state / "cloud").exists():
             done = subprocess.run(
                 [sys.executable, "-P", "-m", "landbridge.cli", "service", "remove", "--state",
