@@ -183,14 +183,19 @@ def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
     live.write_text(json.dumps(figures))
     assert record.seen().replication is Replication.DISCONNECT
     assert record.seen().live.keys() == {"at", "state", "age_seconds"}
-    assert status(record.row, record.seen()) == "ReadyToSwitch"
+    assert status(record.row, record.seen()) == "ReadinessUnknown"
+    words = f"The latest figures are those of {old[:10]} {old[11:19]} UTC."
+    assert words in record.seen().silence
+    assert words in record.seen().text(record.row, Assessment)
     record.row.order = Order.SWITCH
     assert status(record.row, record.seen()) == "Switching"
     record.row.order = Order.NONE
     record.journal.append("signal", name="switchover")  # passed on, and not begun yet
     assert status(record.row, record.seen()) == "Switching"
     record.journal.append("error", id="fence.not_effective", message="m", held="switchover")
-    assert status(record.row, record.seen()) == "ReadyToSwitch"
+    assert status(record.row, record.seen()) == "ReadinessUnknown"
+    live.write_text(json.dumps(figures | {"at": datetime.now(UTC).isoformat()}))
+    assert status(record.row, record.seen()) == "ReadyToSwitch" and not record.seen().silence
 
 
 def test_a_migration_that_came_to_nothing_keeps_its_last_stage(record: Record) -> None:

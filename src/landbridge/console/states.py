@@ -21,15 +21,19 @@ _TONES = {
     Tone.GOOD: ("Active", "Available", "Attached", "InUse", "Running", "Successful", "Success",
                 "Normal", "Finished", "ReadyToSwitch", "ok", "pass", "done"),
     Tone.WARN: ("Idle", "Stopped", "LockByDiskQuota", "Inactive", "Cancelled", "warning",
-                "refused", "timeout", "not-whitelisted", "unreachable", "undone",
-                "interrupted"),
+                "ReadinessUnknown", "refused", "timeout", "not-whitelisted", "unreachable",
+                "undone", "interrupted"),
     Tone.BAD: ("Failed", "FinancialLocked", "Expired", "error"),
     Tone.SOFT: ("info",),
 }  # fmt: skip
 _BY_WORD = {word.lower(): tone for tone, words in _TONES.items() for word in words}
 
 
-_WORDS = {"ReadyToSwitch": "Ready to switch", "unfinished": "under way"}
+_WORDS = {
+    "ReadyToSwitch": "Ready to switch",
+    "ReadinessUnknown": "Readiness unknown",
+    "unfinished": "under way",
+}
 
 
 def words(status: str) -> str:

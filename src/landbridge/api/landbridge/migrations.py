@@ -34,7 +34,7 @@ def _describe(call: Call) -> dict[str, Any]:
         "Label": progress.label,
         "Guarantee": progress.state.guarantee,
         "Error": progress.error,
-        "Trouble": row.trouble,
+        "Trouble": row.trouble or progress.silence,
         "Closed": row.is_closed,
         "Created": second(row.created_at),
         "Modified": second(row.modified_at),

@@ -86,6 +86,18 @@ class Progress:
         return possible[0]
 
     @property
+    def silence(self) -> str:
+        """Why nobody knows whether it could switch over now; empty where somebody does."""
+        following = self.state is State.SYNCHRONIZING and not self.is_ordered
+        if not following or self.replication is not Replication.DISCONNECT:
+            return ""
+        why = "The source does not answer."
+        if "age_seconds" in self.live:
+            at = datetime.fromisoformat(self.live["at"]).astimezone(UTC)
+            why = f"The latest figures are those of {at:%Y-%m-%d %H:%M:%S} UTC."
+        return f"{why} Whether it could switch over now is not known until they come again."
+
+    @property
     def label(self) -> str:
         """The phase in words."""
         return ROW[self.state].label
@@ -145,6 +157,8 @@ class Progress:
         lines += detail.section(_FOLLOWED, self._events(_FOLLOWED))
         if row.trouble:
             lines.append(f"{detail.local(row.modified_at.isoformat())} --- {row.trouble}")
+        if self.silence and "at" in self.live:
+            lines.append(f"{detail.local(self.live['at'])} --- {self.silence}")
         return "\n".join(lines)
 
     def _checks(self, row: Migration) -> tuple[str, ...]:
@@ -224,12 +238,18 @@ def said(entry: dict[str, Any], teller: Teller) -> str:
 
 
 def status(row: Migration, progress: Progress) -> str:
-    """One word for a program: Running, Waiting, Switching, Finished, Failed, Cancelled."""
+    """One word for a program.
+
+    Running, ReadyToSwitch, ReadinessUnknown (`Progress.silence`), Switching, Cancelling,
+    Finishing, Finished, Failed, Cancelled.
+    """
     if row.order is Order.CANCEL and row.is_active:
         return "Cancelling"
     if progress.state is State.SYNCHRONIZING:
         is_ordered = row.order is not Order.NONE or progress.is_ordered
-        return "Switching" if is_ordered else "ReadyToSwitch"
+        if is_ordered:
+            return "Switching"
+        return "ReadinessUnknown" if progress.silence else "ReadyToSwitch"
     if progress.stage is Stage.SWITCH:
         return "Switching"
     if progress.state in (State.FINISHED, State.FAILED, State.CANCELLED):
