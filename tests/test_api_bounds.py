@@ -14,11 +14,12 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from landbridge.api import app, serving
+from landbridge.api import app, bodies, serving
 from landbridge.api.dispatch import Service
 from landbridge.api.logs import logger
 from landbridge.api.table import ACTIONS
 from landbridge.cloud import Cloud
+from landbridge.console.app import routes
 
 Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _ASK = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
@@ -31,8 +32,8 @@ class Here:
         self._port = port
         self.lines: list[Line] = []
 
-    async def connect(self) -> Line:
-        line = await asyncio.open_connection("127.0.0.1", self._port)
+    async def connect(self, source: str = "127.0.0.1") -> Line:
+        line = await asyncio.open_connection("127.0.0.1", self._port, local_addr=(source, 0))
         self.lines.append(line)
         return line
 
@@ -43,12 +44,24 @@ class Here:
             line[1].write(part)
         return await answer(line)
 
+    async def status(self, sent: bytes) -> int:
+        """Status of the answer to what is sent on a connection of its own."""
+        reader, writer = await self.connect()
+        writer.write(sent)
+        async with asyncio.timeout(10):
+            return int((await reader.readline()).split()[1])
+
 
 @asynccontextmanager
 async def a_service(cloud: Cloud) -> AsyncIterator[Here]:
     service = Service(cloud, ACTIONS, logger(io.StringIO()))
+    pages = routes(service, lambda: False)
     config = uvicorn.Config(
-        app.Application(service), ws="none", lifespan="off", log_config=None, timeout_keep_alive=1
+        app.Application(service, pages),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=1,
     )
     config.load()
     state = ServerState()
@@ -105,6 +118,26 @@ def test_one_connection_more_than_there_may_be_is_told_to_come_back(
     asyncio.run(scenario())
 
 
+def test_one_address_cannot_have_all_connections(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_MOST_OF_ONE", 3)
+
+    async def scenario() -> None:
+        async with a_service(cloud) as here:
+            first = [await here.connect() for _ in range(3)]
+            assert await answer(await here.connect()) == (503, "ServiceUnavailable")
+            elsewhere = await here.connect("127.0.0.88")
+            elsewhere[1].write(_ASK)
+            assert await answer(elsewhere) == (400, "MissingParameter")
+            first[0][1].close()
+            await first[0][1].wait_closed()
+            await asyncio.sleep(0.1)
+            assert await here.told(_ASK) == (400, "MissingParameter")
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     "begun", [b"GET / HT", b"GET / HTTP/1.1\r\nhost: here\r\nx: ", b"\r\n\r\n"], ids=repr
 )
@@ -139,7 +172,7 @@ def test_a_flood_of_headers_is_cut_off(cloud: Cloud) -> None:
 def test_bodies_that_are_too_large_or_too_slow_are_refused(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_BODY_TIME", 0.2)
+    monkeypatch.setattr(bodies, "_TIME", 0.2)
 
     async def scenario() -> None:
         async with a_service(cloud) as here:
@@ -153,9 +186,27 @@ def test_bodies_that_are_too_large_or_too_slow_are_refused(
                 400,
                 "InvalidParameter",
             )
-            monkeypatch.setattr(app, "_BODIES", 100)
+            monkeypatch.setattr(bodies, "_BYTES", 100)
             many = begin + b"content-length: 1000\r\n\r\n" + b"x" * 200
             assert await here.told(many) == (503, "ServiceUnavailable")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("path", [b"/console/sign-in", b"/console/sign-out"])
+def test_forms_that_are_too_slow_are_given_up_without_signing_in(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, path: bytes
+) -> None:
+    async def scenario() -> None:
+        async with a_service(cloud) as here:
+            begin = (
+                b"POST " + path + b" HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\n"
+            )
+            monkeypatch.setattr(bodies, "_TIME", 0.2)
+            assert await here.status(begin + b"x") == 408
+            monkeypatch.setattr(bodies, "_BYTES", 100)
+            assert await here.status(begin + b"x" * 200) == 503
+            assert await here.status(begin.replace(b"1000", b"300001")) == 413
 
     asyncio.run(scenario())
 

@@ -33,9 +33,6 @@ _METHODS = ("GET", "POST")
 _AT_ONCE = {Lane.READ: 2, Lane.WRITE: 2, Lane.ASK: 4 * ASKED_AT_ONCE}
 #: Calls that are waiting or being answered.
 _MOST = 500
-#: Seconds for a body to arrive; bytes of all bodies that are arriving.
-_BODY_TIME = 30.0
-_BODIES = 64_000_000
 
 
 class Application:
@@ -55,7 +52,6 @@ class Application:
             for lane, most in _AT_ONCE.items()
         }
         self._calls = 0
-        self._arriving = 0
         self._rest = Starlette(
             routes=[
                 *pages,
@@ -90,7 +86,7 @@ class Application:
             method=scope["method"],
             headers=headers,
             query_string=scope["query_string"],
-            body=await self._body(headers, receive),
+            body=await self._service.bodies.read(receive, headers.get("content-length"), MAX_BODY),
             source=scope["client"][0] if scope["client"] else "",
         )
         if self._calls >= _MOST:  # not those that are arriving: anybody can let them take long
@@ -102,31 +98,6 @@ class Application:
             return await run(threads, self._service.answer, request)
         finally:
             self._calls -= 1
-
-    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
-        """The body. CloudError: InvalidParameter, ServiceUnavailable; ClientDisconnect."""
-        body = bytearray()
-        size = headers.get("content-length", "0")
-        try:
-            async with asyncio.timeout(_BODY_TIME):
-                while len(body) <= MAX_BODY and not (size.isdecimal() and int(size) > MAX_BODY):
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientDisconnect
-                    part = message.get("body", b"")
-                    body += part
-                    self._arriving += len(part)
-                    if not message.get("more_body", False):
-                        return bytes(body)
-                    if self._arriving > _BODIES:
-                        raise CloudError("ServiceUnavailable")
-        except TimeoutError:
-            raise CloudError(
-                "InvalidParameter", f"the body did not arrive within {_BODY_TIME:.0f} s"
-            ) from None
-        finally:
-            self._arriving -= len(body)
-        raise CloudError("InvalidParameter", f"the body has more than {MAX_BODY} bytes")
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -19,6 +19,7 @@ from ..cloud.turns import Turns
 from ..errors import LandbridgeError
 from . import parameters
 from .action import CLIENT_TOKEN, DRY_RUN, Action, Call, Kind, Lane, Product
+from .bodies import Bodies
 from .gate import authenticate, moment
 from .logs import Logger
 from .metrics import Metrics
@@ -82,6 +83,7 @@ class Service:
     def __init__(self, cloud: Cloud, actions: Sequence[Action], log: Logger) -> None:
         self.cloud = cloud
         self.metrics = Metrics()
+        self.bodies = Bodies()
         self._nonces = replay.Nonces(cloud.folder / "nonces")
         self._log = log
         self._versions = {product.value for product in Product}

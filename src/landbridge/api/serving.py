@@ -13,6 +13,7 @@ import socket
 import ssl
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from .. import lock
 from ..beside import beside
 from ..cloud import Cloud, CloudError
+from ..cloud.throttle import network_of
 from ..errors import LandbridgeError, StoreFailed, UsageError
 from .app import Application
 from .dispatch import Service, new_request_id, refused
@@ -41,8 +43,11 @@ _CLAIM = 1.0
 _MAX_HEAD = 256 * 1024
 #: Seconds for them to arrive, from the first byte.
 _HEAD_TIME = 20.0
-#: Connections that are open at the same time; one more is told to come back later.
-_MOST_CONNECTIONS = 2_000
+#: Connections that are open at the same time, and those of one address (of IPv6 a /64); one more
+#: is told to come back later. Nobody takes all of them from one place.
+_MOST_CONNECTIONS, _MOST_OF_ONE = 2_000, 1_000
+#: Open connections by where they come from.
+_FROM: Counter[str] = Counter()
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,10 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._is_in_head, self._head = False, 0
         self._late: asyncio.TimerHandle | None = None
-        if len(self.connections) > _MOST_CONNECTIONS:
+        self._place = network_of(self.client[0]) if self.client else ""
+        _FROM[self._place] += 1
+        too_many = len(self.connections) > _MOST_CONNECTIONS or _FROM[self._place] > _MOST_OF_ONE
+        if too_many:
             self._refuse(CloudError("ServiceUnavailable"))
         else:
             self.timeout_keep_alive_task = self.loop.call_later(
@@ -217,6 +225,9 @@ class _Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._be_patient()
+        _FROM[self._place] -= 1
+        if not _FROM[self._place]:
+            del _FROM[self._place]
 
     def timeout_keep_alive_handler(self) -> None:
         self.transport.abort()  # also where the other side does not take the last answer

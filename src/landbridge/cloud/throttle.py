@@ -84,11 +84,11 @@ class Throttle:
                 bucket.spend(name, -1)
 
     def _of(self, user: str, source: str) -> tuple[tuple[Buckets, str], ...]:
-        place = _network(source)
+        place = network_of(source)
         return (self._pairs, f"{place} {user}"), (self._sources, place), (self._users, user)
 
 
-def _network(source: str) -> str:
+def network_of(source: str) -> str:
     """Whom an address stands for: one of IPv6 for all 2**64 that its owner has."""
     try:
         address = ipaddress.ip_address(source)
@@ -96,4 +96,4 @@ def _network(source: str) -> str:
         return source
     if address.version == 4:
         return source
-    return str(ipaddress.ip_network((int(address), 64), strict=False))
+    return str(ipaddress.ipnetwork_of((int(address), 64), strict=False))

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -47,7 +47,9 @@ _GUARDS = {
 _SENTENCES = {
     404: "There is no such page.",
     405: "This page takes no such request.",
+    408: "This form took too long to arrive.",
     413: "This form is too large.",
+    503: "The service cannot take this form now; try again.",
 }
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -94,6 +96,8 @@ class _Guarded:
         scope.pop("starlette.exception_handlers", None)
         try:
             await self._app(scope, receive, guarded)
+        except ClientDisconnect:
+            return
         except HTTPException as problem:
             sentence = _SENTENCES.get(problem.status_code, "This cannot be answered.")
             await _plain(problem.status_code, sentence)(scope, receive, guarded)
@@ -123,7 +127,7 @@ def _page(page: Page, service: Service, door: Door, streams: Streams) -> _Endpoi
             return _plain(405, "This page takes no such request.")
         form: dict[str, str] = {}
         if http.method == "POST":
-            form = await read_form(http)
+            form = await read_form(http, service.bodies)
             if not (is_from_here(http) and _is_signed(http, form, who)):
                 return _plain(403, "This form has expired; go back, reload the page, try again.")
         visit = _visit(http, service, who, form)

@@ -7,17 +7,21 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from ..api.bodies import Bodies, BodyRefused
+
 #: The most bytes of a form.
 _MAX_FORM = 300_000
 
 
-async def read_form(http: Request) -> dict[str, str]:
-    """A form that was sent; values of one name joined with commas. HTTPException if too large."""
-    body = bytearray()
-    async for part in http.stream():
-        body += part
-        if len(body) > _MAX_FORM:
-            raise HTTPException(413)
+async def read_form(http: Request, bodies: Bodies) -> dict[str, str]:
+    """A form that was sent; values of one name joined with commas.
+
+    HTTPException if it is too large or too slow; ClientDisconnect.
+    """
+    try:
+        body = await bodies.read(http.receive, http.headers.get("content-length"), _MAX_FORM)
+    except BodyRefused as refusal:
+        raise HTTPException(refusal.status) from None
     found: dict[str, str] = {}
     try:
         pairs = parse_qsl(
