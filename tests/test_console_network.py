@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from urllib.parse import urlencode
 
@@ -214,7 +215,7 @@ def test_a_vpc_whose_vswitch_is_refused_is_not_left_behind(inside: Surfer) -> No
 
 def test_choices_can_be_made_without_scripts(inside: Surfer) -> None:
     """A button asks for the form again; what was chosen is in the address, the token is not."""
-    asked = inside.send("/console/vpc/create", {"RegionId": BJ, "VpcName": "a&b", "look": "1"})
+    asked = inside.send("/console/vpc/create", {"RegionId": BJ, "VpcName": "a&b", "form_look": "1"})
     assert asked.status == 303 and inside.form_token not in asked.location
     page = inside.get(asked.location).text
     assert 'value="a&amp;b"' in page and f'value="{BJ}-h"' in page
@@ -279,6 +280,29 @@ def test_pages_of_a_plan_and_what_is_refused_of_it(
     assert inside.send(f"{at}/{plan}/delete", {"confirm": plan}).status == 303
     assert inside.send(f"/console/cen/{cen}/delete", {"confirm": cen}).status == 303
     assert wait_until(lambda: cen not in inside.get("/console/cen").text, SOON)
+
+
+def test_a_form_that_is_sent_twice_is_carried_out_once(inside: Surfer, ann_user: Member) -> None:
+    """A second click buys nothing; the form asked for anew does, and so does another order."""
+    at = f"/console/cen/{Party(ann_user.tenant).cen()}/bandwidth-plans"
+    order = {"GeographicRegionAId": "China", "GeographicRegionBId": "China", "OrderTime": "1m"}
+
+    def buy(once: str, bandwidth: str) -> int:
+        sent = {**order, "Bandwidth": bandwidth, "form_once": once}
+        assert inside.send(f"{at}/purchase", sent).location == at
+        return inside.get(at).text.count('<tr id="cenbwp-')
+
+    def once() -> str:
+        found = re.search(r'name="form_once" value="(\w{32})"', inside.get(f"{at}/purchase").text)
+        assert found is not None
+        return found[1]
+
+    first = once()
+    assert [buy(first, "10"), buy(first, "10"), buy(first, "20"), buy(once(), "10")] == [1, 1, 2, 3]
+    vpc = {"RegionId": BJ, "CidrBlock": "10.1.0.0/16", "1.ZoneId": f"{BJ}-h",
+           "1.CidrBlock": "10.1.1.0/24", "form_once": once()}  # fmt: skip
+    made = {inside.send("/console/vpc/create", vpc).location for _ in "12"}
+    assert len(made) == 1 and inside.get(made.pop()).status == 200
 
 
 def test_pages_of_another_account_are_not_found(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -27,11 +27,12 @@ from ..errors import LandbridgeError
 from . import render
 from .http import is_from_here, read_form
 from .live import Streams
+from .nav import ROOT
 from .page import Handler, Page
 from .signin import COOKIE, Door
 from .signin_page import SignIn
 from .table import PAGES
-from .visit import ROOT, Visit, Who, flash_name, missing, url
+from .visit import Visit, Who, flash_name, missing, url
 
 _GUARDS = {
     "Content-Security-Policy": (
@@ -70,7 +71,9 @@ def routes(service: Service, ending: Callable[[], bool]) -> list[BaseRoute]:
                 Route("/sign-in", sign_in.answer, methods=["GET", "POST"]),
                 Route("/sign-out", sign_in.leave, methods=["POST"]),
                 *pages,
-                Route("/{path:path}", _nothing(door), methods=["GET", "POST"]),
+                Route(
+                    "/{path:path}", _page(_NOTHING, service, door, streams), methods=["GET", "POST"]
+                ),
             ],
             middleware=[Middleware(_Guarded)],
         ),
@@ -171,22 +174,30 @@ def _answer(handler: Handler, visit: Visit) -> Response:
         problem = refusal
     except Exception as mistake:
         problem = visit.service.defect(mistake)
-    status = 404 if missing(problem) else problem.http
-    return visit.page("problem.html", status=status, problem=problem)
+    # What is not valid in a page that is only looked at stands in its address.
+    is_missing = missing(problem) or (not visit.form and problem.code == "InvalidParameter")
+    status = 404 if is_missing else problem.http
+    return visit.page("problem.html", status=status, problem=problem, missing=is_missing)
 
 
-def _nothing(door: Door) -> _Endpoint:
-    async def endpoint(http: Request) -> Response:
-        if await run_in_threadpool(door.who, http.cookies.get(COOKIE)) is None:
-            return _to_sign_in(http)
-        return _plain(404, "There is no such page.")
+def _nothing(visit: Visit) -> Response:
+    if visit.path.endswith("/"):
+        return visit.go(visit.path.rstrip("/"))
+    return visit.page("absent.html", status=404)
 
-    return endpoint
+
+_NOTHING = Page("", _nothing, _nothing)
 
 
 def _to_sign_in(http: Request) -> Response:
+    """To the door, and back to the page that one was at: what was typed is not kept."""
     asked = f"?{http.url.query}" if http.url.query else ""
-    there = url("sign-in", to=http.url.path + asked if http.method == "GET" else "")
+    to, lost = http.url.path + asked, ""
+    if http.method == "POST" or "hx-request" in http.headers:
+        at = urlsplit(http.headers.get("hx-current-url") or http.headers.get("referer", ""))
+        to = at.path + (f"?{at.query}" if at.query else "")
+        lost = "true" if http.method == "POST" else ""
+    there = url("sign-in", to=to, lost=lost)
     if "hx-request" in http.headers:
         return Response(status_code=401, headers={"HX-Redirect": there})
     if _is_stream(http):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Where the console begins.
+ROOT = "/console"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -24,5 +27,5 @@ PARTS = (
 
 def trail(path: str) -> str:
     """The part of the console that a path lies in."""
-    first = path.removeprefix("/console").strip("/").partition("/")[0]
+    first = path.removeprefix(ROOT).strip("/").partition("/")[0]
     return first if first in {part.path for part in PARTS} else ""

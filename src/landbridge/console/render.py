@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ..cloud import regions
 from ..postgres.units import count, duration, milliseconds, rate, size
+from .nav import ROOT
 from .states import tone, words
 
 STATIC = Path(__file__).parent / "static"
@@ -53,7 +54,7 @@ def _environment() -> Environment:
 def static(name: str) -> str:
     """The address of a file that is shipped; another one when its content changes."""
     digest = sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/console/static/{name}?{digest}"
+    return f"{ROOT}/static/{name}?{digest}"
 
 
 def bits(per_second: float | None) -> str:

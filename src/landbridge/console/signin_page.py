@@ -14,8 +14,8 @@ from ..cloud.logins import LASTS, form_token
 from . import render
 from .forms import Field, Form, Kind
 from .http import is_from_here, read_form
+from .nav import ROOT
 from .signin import COOKIE, Door
-from .visit import ROOT
 
 _USER = Form(
     (
@@ -43,10 +43,11 @@ class SignIn:
     async def answer(self, http: Request) -> Response:
         """GET: the page. POST: sign in, and go where one wanted to go."""
         to = _inside(http.query_params.get("to", ""))
+        is_lost = "lost" in http.query_params
         if http.method in ("GET", "HEAD"):
             if await run_in_threadpool(self.door.who, http.cookies.get(COOKIE)):
                 return RedirectResponse(to, 303)
-            return _page(to)
+            return _page(to, is_lost=is_lost)
         given = await read_form(http, self.door.service.bodies)
         with_key = "key" in given
         form = (_KEY if with_key else _USER).filled(given)
@@ -90,8 +91,12 @@ class SignIn:
         return response
 
 
-def _page(to: str, with_user: Form = _USER, with_key: Form = _KEY, status: int = 200) -> Response:
-    text = render.page("sign_in.html", to=to, user=with_user, key=with_key, root=ROOT)
+def _page(
+    to: str, with_user: Form = _USER, with_key: Form = _KEY, status: int = 200, is_lost: bool = False
+) -> Response:
+    text = render.page(
+        "sign_in.html", to=to, user=with_user, key=with_key, root=ROOT, is_lost=is_lost
+    )
     return HTMLResponse(text, status)
 
 

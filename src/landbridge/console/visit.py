@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,11 +14,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from ..api.dispatch import Ask, Service
 from ..cloud import CloudError
 from . import render
-from .nav import PARTS, trail
+from .nav import PARTS, ROOT, trail
 
-#: Where the console begins.
-ROOT = "/console"
 _FLASH = "landbridge-said"
+#: Beginning of the names of what a form sends for itself, besides its fields.
+_OWN = "form_"
+#: How the lists of actions call the number of all their entries.
+_TOTALS = ("TotalCount", "TotalRecordCount", "TotalSize")
 
 
 @dataclass(frozen=True)
@@ -56,19 +60,33 @@ class Visit:
     def __getitem__(self, name: str) -> str:
         return self.names[name]
 
+    @property
+    def given(self) -> dict[str, str]:
+        """What was entered in the form that was sent."""
+        return {n: text for n, text in self.form.items() if not n.startswith(_OWN)}
+
+    @property
+    def looks(self) -> bool:
+        """Whether the form only asks what there is to choose; scripts ask that by themselves."""
+        return f"{_OWN}look" in self.form
+
     def call(self, action: str, /, **arguments: object) -> dict[str, Any]:
         """The answer of an action, like `vpc.CreateVpc`. CloudError where it is refused.
 
         Arguments are in the form of a call; None and empty ones are left out, lists become
-        `Name.1` and so on.
+        `Name.1` and so on. What a form asks for is done once, however often it is sent.
         """
+        flat = dict(_flat(arguments))
+        if once := self.form.get(f"{_OWN}once"):
+            asked = repr((once, action, sorted(flat.items())))
+            flat["ClientToken"] = sha256(asked.encode()).hexdigest()
         user = self.who.user if self.who.access_key_id is None else "console"
         return self.service.perform(
             Ask(
                 account_uid=self.who.uid,
                 access_key_id=self.who.access_key_id,
                 action=action,
-                arguments=dict(_flat(arguments)),
+                arguments=flat,
                 source=f"{self.source} ({user})"[:128],
                 host=self.host,
                 is_routine=self.is_live,
@@ -83,7 +101,7 @@ class Visit:
             answer = self.call(action, PageNumber=page, PageSize=50, **arguments)
             part = pick(answer)
             found += part
-            total = int(answer.get("TotalCount") or answer.get("TotalRecordCount") or 0)
+            total = next((int(answer[n]) for n in _TOTALS if n in answer), 0)
             if not part or len(found) >= total:
                 break
         return found
@@ -115,6 +133,7 @@ class Visit:
             trail=trail(self.path),
             live=live,
             said=self.said,
+            form_once=token_hex(16),
             root=ROOT,
             url=url,
             **facts,
@@ -125,6 +144,10 @@ class Visit:
         if self.said and not self.is_live:
             response.delete_cookie(_FLASH, path=ROOT)
         return response
+
+    def again(self) -> Response:
+        """The same form, with what was entered so far."""
+        return self.go(f"{self.path}?{urlencode(self.given)}")
 
     def stay(self, path: str, said: str = "") -> Response:
         """Go on at the page that a dialog was opened from, at the place that it shows now."""
@@ -153,8 +176,8 @@ def flash_name() -> str:
 
 
 def url(*parts: str, **query: object) -> str:
-    """An address inside the console; parts are quoted."""
-    path = "/".join((ROOT, *(quote(part, safe="") for part in parts)))
+    """An address inside the console; parts are quoted, empty ones left out."""
+    path = "/".join((ROOT, *(quote(part, safe="") for part in parts if part)))
     asked = {name: value for name, value in query.items() if value not in (None, "")}
     return f"{path}?{urlencode(asked)}" if asked else path
 

@@ -74,8 +74,8 @@ def tab_page(visit: Visit, template: str, tab: str, **facts: Any) -> Response:
     id = visit["id"]
     return visit.page(
         template,
-        tabs=[(url("cen", id, *([last] if last else [])), label) for last, label in TABS],
-        here=url("cen", id, *([tab] if tab else [])),
+        tabs=[(url("cen", id, last), label) for last, label in TABS],
+        here=url("cen", id, tab),
         **facts,
     )
 
@@ -86,7 +86,7 @@ def asked(
     """A form about the CEN, which leads back to a tab of it."""
     id = visit["id"]
     crumbs: Crumbs = [(url("cen"), "CEN instances"), (url("cen", id), id)]
-    back = url("cen", id, *([tab] if tab else []))
+    back = url("cen", id, tab)
     return Asked(heading, button, back, crumbs, intro, danger)
 
 

@@ -140,9 +140,9 @@ def _allocate_form(visit: Visit, form: Form | None = None, status: int = 200) ->
 
 
 def _allocate(visit: Visit) -> Response:
-    given = {name: text for name, text in visit.form.items() if name != "form_token"}
-    if given.pop("look", ""):
-        return visit.go(url("cen", visit["id"], _TAB, "allocate", **given))
+    if visit.looks:
+        return visit.again()
+    given = visit.given
     form = _allocation(visit, given)
     routers = {row["RegionId"]: row["TransitRouterId"] for row in cen.routers(visit)}
     here, there = given.get("RegionId", ""), given.get("PeerRegionId", "")
@@ -202,9 +202,9 @@ def _change_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 
 def _change(visit: Visit) -> Response:
-    given = {name: text for name, text in visit.form.items() if name != "form_token"}
-    if given.pop("look", ""):
-        return visit.go(url("cen", visit["id"], _TAB, visit["line"], "change", **given))
+    if visit.looks:
+        return visit.again()
+    given = visit.given
     form = _change_values(visit, _one(visit), given)
     try:
         visit.call(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.responses import Response
@@ -212,9 +212,9 @@ def _form(visit: Visit, choices: _Choices | None = None, form: Form | None = Non
 
 
 def _connect(visit: Visit) -> Response:
-    given = {name: text for name, text in visit.form.items() if name != "form_token"}
-    if given.pop("look", ""):
-        return visit.go(url("cen", visit["id"], "connect", **given))
+    if visit.looks:
+        return visit.again()
+    given = visit.given
     choices = _Choices(visit, given)
     form = choices.form()
     try:
@@ -259,10 +259,8 @@ def _detach_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
         "cbn.DescribeCens", lambda answer: answer["Cens"]["Cen"]))  # fmt: skip
     asked = cen.asked(visit, "Detach Network Instance", "Detach", intro=intro, danger=True)
     if not is_own:
-        asked = type(asked)(
-            asked.heading, asked.button, url("vpc", vpc, "authorization"),
-            [(url("vpc"), "VPCs"), (url("vpc", vpc), vpc)], intro, danger=True,
-        )  # fmt: skip
+        crumbs = [(url("vpc"), "VPCs"), (url("vpc", vpc), vpc)]
+        asked = replace(asked, back=url("vpc", vpc, "authorization"), crumbs=crumbs)
     return asked.page(visit, form or confirm("detach", vpc), status)
 
 

@@ -123,9 +123,9 @@ def _ordered(form: Form) -> dict[str, Any]:
 
 
 def _buy(visit: Visit) -> Response:
+    if visit.looks:
+        return visit.again()
     form = _purchase_form(visit).filled(visit.form)
-    if visit.form.get("look"):
-        return visit.go(url("cen", visit["id"], _TAB, "purchase", **form.values))
     try:
         cen.found(visit)
         made = visit.call(

@@ -53,8 +53,8 @@ def tab_page(visit: Visit, template: str, tab: str, **facts: Any) -> Response:
     return visit.page(
         template,
         live=2,
-        tabs=[(url("vpc", id, *([last] if last else [])), label) for last, label in TABS],
-        here=url("vpc", id, *([tab] if tab else [])),
+        tabs=[(url("vpc", id, last), label) for last, label in TABS],
+        here=url("vpc", id, tab),
         **facts,
     )
 
@@ -65,7 +65,7 @@ def asked(
     """A form about the VPC, which leads back to a tab of it."""
     id = visit["id"]
     crumbs: Crumbs = [(url("vpc"), "VPCs"), (url("vpc", id), id)]
-    return Asked(heading, button, url("vpc", id, *([tab] if tab else [])), crumbs, intro, danger)
+    return Asked(heading, button, url("vpc", id, tab), crumbs, intro, danger)
 
 
 def _list(visit: Visit) -> Response:
@@ -160,9 +160,9 @@ def _create_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 
 
 def _create(visit: Visit) -> Response:
-    given = {name: text for name, text in visit.form.items() if name != "form_token"}
-    if given.pop("look", ""):
-        return visit.go(url("vpc", "create", **given))
+    if visit.looks:
+        return visit.again()
+    given = visit.given
     form = _creation(given)
     names = ("RegionId", "VpcName", "CidrBlock", "Description")
     if not given.get("CidrBlock"):

@@ -49,9 +49,22 @@
     if (await answers()) target.requestSubmit(submitter);
     else say("The service does not answer; nothing was sent.");
   }, true);
+  let pressed = null;
   document.addEventListener("pointerdown", (event) => {
+    pressed = event.target;
     if (event.target.closest("form button")) answers();
   });
+
+  // What leaves the page is sent once. The button that was pressed is part of it, so it is disabled
+  // afterwards; a page that the browser had kept is loaded anew.
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    const { target } = event;
+    if (target.dataset.sent) { event.preventDefault(); return; }
+    target.dataset.sent = "1";
+    setTimeout(() => target.querySelectorAll("button").forEach((each) => { each.disabled = true; }));
+  });
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
   // A field that only counts while another has a certain value.
   const arrange = (form) => form.querySelectorAll("[data-only-if]").forEach((each) => {
@@ -68,7 +81,7 @@
   const again = async (form) => {
     if (form.method === "get") { form.requestSubmit(); return; }
     const given = new URLSearchParams(new FormData(form));
-    given.delete("form_token");
+    [...given.keys()].filter((name) => name.startsWith("form_")).forEach((name) => given.delete(name));
     form.querySelectorAll("input[type=password]").forEach((each) => given.delete(each.name));
     const address = `${form.action.split("?")[0]}?${given}`;
     const part = form.closest("dialog");
@@ -98,6 +111,7 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches("input, textarea")) check(event.target);
     if (event.target.form) arrange(event.target.form);
+    if (dialog()?.contains(event.target)) dialog().dataset.entered = "1";
   });
   document.addEventListener("change", (event) => {
     if (event.target.form) arrange(event.target.form);
@@ -145,7 +159,9 @@
       event.preventDefault();
       open(link.href).catch(async () => { if (await answers()) location.href = link.href; });
     }
-    if (event.target.closest("[data-close]") || event.target === dialog()) dialog().close();
+    // Beside a dialog: not where text was selected out of it, and not once something was entered.
+    const beside = event.target === dialog() && pressed === dialog() && !dialog().dataset.entered;
+    if (event.target.closest("[data-close]") || beside) dialog().close();
     const copier = event.target.closest("[data-copy]");
     if (copier) {
       const text = copier.dataset.copy || document.getElementById(copier.dataset.copyFrom).textContent;
@@ -213,6 +229,9 @@
     prepare(document);
     follow();
     look();
-    dialog()?.addEventListener("close", () => { dialog().replaceChildren(); });  // nothing of it goes on
+    dialog()?.addEventListener("close", () => {
+      dialog().replaceChildren();  // nothing of it goes on
+      delete dialog().dataset.entered;
+    });
   });
 })();
