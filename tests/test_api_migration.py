@@ -181,7 +181,7 @@ def _told(two: Two, task: str) -> None:
     assert ends["intent"] == moved["PointOfNoReturn"] < ends["promote"] == moved["WritesAccepted"]
     assert list(ends.values()) == sorted(set(ends.values())), ends
     assert moved["WriteOutageMilliseconds"] > 0 and moved["Diverged"] == []
-    assert (moved["WriteOutageFrom"], moved["Undone"]) == ("confirmed", False)
+    assert (moved["WriteOutageFrom"], moved["Undone"]) == ("read_only", False)
     assert told["Events"][0]["Level"] == "info"
     assert str(two.state) not in json.dumps(told["Events"]) + json.dumps(moved)
 

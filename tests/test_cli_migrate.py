@@ -427,7 +427,7 @@ def test_manual_fence_is_shown_awaited_and_verified(
     told = cli("switchover", task.id, "--fenced", "--json")
     assert told.code == 0 and told.object["state"] == "finished"
     assert told.object["switchover"]["proved"]["fence"] is True
-    assert told.object["switchover"]["write_outage_from"] == "confirmed"
+    assert told.object["switchover"]["write_outage_from"] == "read_only"
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Finished" in out and "POINT OF NO RETURN" in out

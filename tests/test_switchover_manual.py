@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,10 @@ def test_person_fences_and_nothing_is_lost(servers: Servers, state_dir: Path) ->
     assert result is not None
     # The person made nobody synchronous.
     assert [name for name, done in result.proved.items() if not done] == ["synchronous"]
-    assert result.write_outage_from == "confirmed"
+    assert result.write_outage_from == "read_only"
+    ((read_only,),) = source.sql("SELECT extract(epoch FROM pg_conf_load_time())::float")
+    stood_still = datetime.fromisoformat(result.promoted).timestamp() - read_only
+    assert result.write_outage_ms == pytest.approx(stood_still * 1000, abs=20)
     for step in result.reopen:
         source.sql(step["line"])
     assert wait_until(
@@ -156,6 +160,7 @@ def test_stopped_applications_are_accepted_on_somebodys_word_with_an_alarm(
     result = SwitchoverResult.load(task)
     assert result is not None and result.reopen == []
     assert [name for name, done in result.proved.items() if not done] == ["fence", "synchronous"]
+    assert result.write_outage_from == "confirmed"
     alarms = [e["id"] for e in task.journal.entries() if e.get("level") == "alarm"]
     assert alarms == ["fence.not_seen", "fence.unverified"]
 

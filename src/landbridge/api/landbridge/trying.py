@@ -53,6 +53,7 @@ def _readiness(call: Call) -> Facts:
         "Ready": not blockers and bool(seen["is_closed"]),
         "Blockers": blockers,
         "SourceRefusesWrites": seen["is_closed"],
+        "ReadOnlySince": seen["closed_since"],
         "Guardrails": [
             {
                 "Id": rail["id"],
@@ -127,7 +128,8 @@ ACTIONS = (
         asks=True,
         errors=(NOT_FOUND, BAD_STATE),
         differences="Source and destination are asked. The predicted outage counts from when the"
-        " source is seen to refuse writes: ten measured round trips, the lag at the measured speed"
+        " service sees that the source refuses writes; for how long it did before (ReadOnlySince)"
+        " comes on top: ten measured round trips, the lag at the measured speed"
         " of replay, and what a switchover takes by itself (docs/switchover.md).",
     ),
 )

@@ -147,10 +147,9 @@ def _promoted(view: View, _live: dict[str, Any]) -> str:
     if outage is None:
         return ""
     if is_by_hand(view):
-        return (
-            f"writes stood still for at least {units.milliseconds(outage)}, counted from when"
-            " your fence was seen; it began earlier, unknown when"
-        )
+        seen = view.switchover.get("proved", {}).get("fence")
+        since = "the source was read-only" if seen else "nobody was seen to write"
+        return f"writes stood still for at least {units.milliseconds(outage)}, since {since}"
     return f"writes stood still for {units.milliseconds(outage)}"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from ...errors import LandbridgeError
-from ...migration.fence.manual import is_read_only
+from ...migration.fence.manual import is_read_only, read_only_since
 from ...migration.steps import plain
 from ...migration.switchover import preflight
 from ...migration.task import Task
@@ -66,19 +66,26 @@ class Outage:
 
 
 def look(task: Task) -> dict[str, Any]:
-    """At the destination's place: `rails`, `round_trip` (seconds) and `is_closed`.
+    """At the destination's place: `rails`, `round_trip` (seconds), `is_closed` and `closed_since`.
 
-    The last two are None where the source does not answer.
+    `closed_since` (UTC, ISO 8601): the source has been read-only since then at the latest. The
+    last three are None where the source does not answer.
     """
     rails = [asdict(rail) for rail in preflight(task)]
-    round_trip, is_closed = None, None
+    round_trip, is_closed, since = None, None, None
     try:
         with closing(task.conninfo().connect(application_name="landbridge look")) as conn:
             is_closed = is_read_only(conn)
+            since = read_only_since(conn) if is_closed else None
             round_trip = min(_round_trip(conn) for _ in range(_TRIALS))
     except (LandbridgeError, psycopg.Error):
         pass  # one of the rails says so
-    return {"rails": plain(rails), "round_trip": round_trip, "is_closed": is_closed}
+    return {
+        "rails": plain(rails),
+        "round_trip": round_trip,
+        "is_closed": is_closed,
+        "closed_since": since,
+    }
 
 
 def _round_trip(conn: psycopg.Connection[Any]) -> float:

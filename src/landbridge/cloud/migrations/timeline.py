@@ -85,6 +85,7 @@ def switchover(progress: Progress) -> dict[str, Any] | None:
         "WritesAccepted": moments.get("promoted"),
         "WriteOutageMilliseconds": moments.get("outage"),
         "WriteOutageFrom": result.write_outage_from if result else None,
+        "ReadOnlySince": moments.get("closing"),
         **ended,
     }
 

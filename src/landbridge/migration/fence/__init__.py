@@ -32,7 +32,7 @@ class Fence(Protocol):
         """On return a new session cannot write, which one of our own proved.
 
         Returns the moment (UTC, ISO 8601) from which writes may have been refused by us; of a
-        person's fence, when it was seen to stand.
+        person's fence, since when the source has refused them at the latest.
         """
 
     def check(self) -> None:

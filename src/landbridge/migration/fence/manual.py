@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -61,12 +61,13 @@ class ManualFence:
         """Raise SwitchoverUndone (fence.not_effective) unless a new session cannot write.
 
         Or unless the person takes that on, and nobody else is connected: an alarm in the
-        journal. Returns when this was seen: the fence began earlier, nobody knows when.
+        journal. Returns since when the source has been read-only at the latest; where it is
+        not, when nobody was seen to write.
         """
         with self.source.fresh() as conn:
             since = self.source.note_fenced(conn)
             refused = _refuses_writes(self.source, conn, "fence.not_effective")
-            confirmed = now()
+            closed = read_only_since(conn) if refused else now()
             self.is_synchronous = show(conn, SYNC_NAMES) == require(self.task.slot, "")
         if self.is_synchronous:
             since = self._see_commits_wait()
@@ -80,7 +81,7 @@ class ManualFence:
                 level="alarm",
             )
         Watch(self.source).refuse_overrides(since, _OBSERVE)
-        return confirmed
+        return closed
 
     def _see_commits_wait(self) -> datetime:
         """Whoever fenced the source has made our standby synchronous too: see that it is.
@@ -177,6 +178,19 @@ def is_read_only(conn: Connection) -> bool:
         [[READ_ONLY, VENDOR]],
     ).fetchone()
     return row != (0,)
+
+
+def read_only_since(conn: Connection) -> str:
+    """Since when a source that `is_read_only` has been so, at the latest (UTC by our clock).
+
+    `conn` is a new session: a setting of the whole server came with its last reload or before.
+    """
+    row = conn.execute(
+        "SELECT extract(epoch FROM clock_timestamp() - pg_conf_load_time())::float"
+    ).fetchone()
+    assert row is not None
+    since = datetime.now(UTC) - timedelta(seconds=max(0.0, row[0]))
+    return since.isoformat(timespec="microseconds")
 
 
 def _still_open(task: Task) -> SwitchoverUndone | None:

@@ -68,8 +68,8 @@ def complete(task: Task, attempt: Attempt) -> SwitchoverResult:
         write_outage_ms=ended["write_outage_ms"],
         sessions_terminated=intent["sessions_terminated"],
         undo_possible_until=intent["at"],
-        write_outage_from=(
-            OutageFrom.CONFIRMED if attempt.fence == "manual" else OutageFrom.TOLD
+        write_outage_from=OutageFrom.of(
+            attempt.fence, is_proved=intent["proved"][Proof.FENCE.value]
         ).value,
         proved=intent["proved"],
     )

@@ -17,8 +17,18 @@ class OutageFrom(Enum):
 
     TOLD = "told"
     """Just before we told the source to refuse writes."""
+    READ_ONLY = "read_only"
+    """When the source, fenced by a person, last read its settings: read-only since then or
+    before."""
     CONFIRMED = "confirmed"
-    """When we saw a person's fence stand; it began earlier, nobody knows when."""
+    """When nobody wrote, of a source that accepts writes; nobody knows since when."""
+
+    @classmethod
+    def of(cls, fence: str, *, is_proved: bool) -> OutageFrom:
+        """`is_proved`: the source was seen to refuse writes."""
+        if fence != "manual":
+            return cls.TOLD
+        return cls.READ_ONLY if is_proved else cls.CONFIRMED
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class SwitchoverResult:
     write_outage_ms: float
     """From just before the source was told to refuse writes until the destination was seen
     to accept them; an upper bound when our process died in between. Under the fence `manual`
-    a lower bound: it counts from when the fence was seen to stand."""
+    a lower bound: the source may have been read-only before."""
     sessions_terminated: int
     undo_possible_until: str
     """The point of no return."""
