@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud.instances import lifecycle
+from ...cloud.instances import engines, lifecycle
 from ...cloud.instances.tables import DBInstance
 from ...cloud.ownership import everything
 from ...cloud.paging import numbered
@@ -42,7 +42,7 @@ def _vpcs(call: Call) -> dict[str, Any]:
 
 def _offer(call: Call) -> dict[str, Any]:
     return {
-        "EngineVersions": [f"{major}.0" for major in lifecycle.offered()],
+        "EngineVersions": [f"{major}.0" for major in engines.offered()],
         "StorageTypes": list(lifecycle.STORAGE_TYPES),
         "Categories": list(lifecycle.CATEGORIES),
     }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ...cloud.instances import classes, lifecycle
+from ...cloud.instances import classes, engines, lifecycle
 from ...cloud.instances.tables import DBInstance
 from ..action import Call, Param
 from ..moments import second
@@ -26,7 +26,7 @@ def find(call: Call) -> DBInstance:
 def major(text: str) -> int:
     """The major of an engine version like `15.0`. CloudError InvalidEngineVersion."""
     if (found := _VERSION.fullmatch(text)) is None:
-        raise lifecycle.not_offered(text)
+        raise engines.not_offered(text)
     return int(found[1])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...cloud import CloudError
-from ...cloud.instances import lifecycle, look, parameters
+from ...cloud.instances import engines, lifecycle, look, parameters
 from ...cloud.instances.tables import DBInstance
 from ..action import Action, Call, Kind, Param, Product
 from .common import BAD_STATE, ID, NOT_FOUND, engine_version, find, major
@@ -66,8 +66,8 @@ def _rows(instance: DBInstance, values: dict[str, str]) -> list[dict[str, str]]:
 
 def _describe_templates(call: Call) -> dict[str, Any]:
     number = major(call["EngineVersion"])
-    if number not in lifecycle.MAJORS:
-        raise lifecycle.not_offered(call["EngineVersion"])
+    if number not in engines.MAJORS:
+        raise engines.not_offered(call["EngineVersion"])
     rows = [
         {
             "ParameterName": spec.name,

@@ -10,7 +10,6 @@ from ipaddress import IPv4Address, IPv4Network
 from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
-from ...errors import ServerProgramsMissing
 from ...store import Vault
 from .. import ids, names, quotas, regions
 from ..accounts import Account
@@ -19,12 +18,10 @@ from ..migrations import guards
 from ..ownership import count, everything, owned
 from ..paging import Listing, listing
 from ..vpcs import VSwitch
-from . import classes, whitelist
-from .homes import programs
+from . import classes, engines, whitelist
 from .states import KEPT, Role, Status
 from .tables import DBInstance
 
-MAJORS = range(10, 19)
 LOCAL_SSD = "local_ssd"
 STORAGE_TYPES = (
     LOCAL_SSD, "general_essd", "cloud_essd", "cloud_essd2", "cloud_essd3", "cloud_ssd",
@@ -68,7 +65,7 @@ def create(session: Session, account: Account, order: Order) -> DBInstance:
     """
     _require_room(session, account)
     vswitch = _vswitch(session, account, order)
-    _check_engine(order.major)
+    engines.check(order.major)
     _check(order.storage_gb in _STORAGE, _STORAGE_RULE)
     _check(order.port in _PORTS, "a port is 1000 to 5999")
     _check(order.storage_type in STORAGE_TYPES, f"{order.storage_type!r} is no storage type")
@@ -131,7 +128,7 @@ def create_read_only(
         raise CloudError(
             "InvalidEngineVersion", "region and version of a read-only instance are the primary's"
         )
-    _check_engine(major, "pg_basebackup")
+    engines.check(major, "pg_basebackup")
     vswitch = _vswitch_in(session, account, primary, zone_id, vswitch_id)
     _check(storage_gb in _STORAGE, _STORAGE_RULE)
     _check(storage_gb >= primary.storage_gb, "the storage is less than the primary's")
@@ -341,49 +338,13 @@ def _require_room(session: Session, account: Account) -> None:
     quotas.INSTANCES.require_room(count(session, everything(DBInstance, account)))
 
 
-def offered() -> tuple[int, ...]:
-    """The majors whose programs this machine has."""
-    return tuple(major for major in MAJORS if _has_programs(major))
-
-
-def not_offered(version: str) -> CloudError:
-    """InvalidEngineVersion for a version as it was given."""
-    there = ", ".join(map(str, offered()))
-    return CloudError(
-        "InvalidEngineVersion",
-        f"PostgreSQL {version} is not offered",
-        remedy=f"There are the major versions {there} (DescribeOffer).",
-    )
-
-
-def _has_programs(major: int, *tools: str) -> bool:
-    try:
-        found = programs(major)
-        for tool in tools:
-            found.program(tool)
-    except ServerProgramsMissing:
-        return False
-    return True
-
-
-def _check_engine(major: int, *tools: str) -> None:
-    """CloudError InvalidEngineVersion unless this machine has a server and these programs."""
-    if major not in MAJORS or not _has_programs(major):
-        raise not_offered(str(major))
-    if not _has_programs(major, *tools):
-        message = f"this service has no PostgreSQL {major} with {' and '.join(tools)}"
-        raise CloudError("InvalidEngineVersion", message)
-
-
 def _check(condition: bool, otherwise: str) -> None:
     if not condition:
         raise CloudError("InvalidParameter", otherwise)
 
 
 def _description(text: str | None) -> str:
-    return names.INSTANCE_DESCRIPTION.check(
-        text, "InvalidDBInstanceDescription.Malformed", "the description"
-    )
+    return names.INSTANCE_DESCRIPTION.check(text, "InvalidDBInstanceDescription.Malformed")
 
 
 def _next_number(session: Session) -> int:
