@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
@@ -15,7 +16,7 @@ import psycopg
 import pytest
 
 from fix_api import Running
-from fix_console import Member, Surfer, member
+from fix_console import Member, Reply, Surfer, member
 from fix_html import Plain
 from fix_party import HZ, Party
 from landbridge.api.action import Product
@@ -241,9 +242,39 @@ def test_sessions_are_seen_and_terminated_and_the_log_tells(owner: Owner) -> Non
             conn.execute("SELECT 1")
     log = owner.surfer.get(f"{owner.at}/logs?hours=1").text
     assert "division by zero" in log and "&lt;i&gt;lost" in log and "<i>lost" not in log
-    for odd in ("?hours=x&page=x", "?page=0", "?page=999999999999", "?hours=168&page=2"):
-        assert owner.surfer.get(f"{owner.at}/logs{odd}").status in (200, 400), odd
-    assert owner.send("/connection", release="127.0.0.1").status == 303
+    for odd in ("?hours=x&page=x", "?page=0", "?page=999999999999", "?hours=168&page=2",
+                "?until=0001-01-01T00:00:00Z", "?until=x"):  # fmt: skip
+        assert owner.surfer.get(f"{owner.at}/logs{odd}").status == 200, odd
+    _older_pages_stay_while_the_log_grows(owner)
+    assert owner.send("/connection/release").status == 422
+    assert owner.send("/connection/release", confirm=owner.id).status == 303
+    assert owner.surfer.get(f"{owner.at}/connection/release").status == 404
+
+
+def _fail(owner: Owner, count: int) -> None:
+    with owner.connect() as conn:
+        for n in range(count):
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                conn.execute(f"SELECT * FROM lost_{n}")
+
+
+def _older_pages_stay_while_the_log_grows(owner: Owner) -> None:
+    _fail(owner, 130)
+    first = owner.surfer.get(f"{owner.at}/logs?hours=1")
+    assert " data-live" in first.text
+    older = re.search(r'<a href="([^"]+)" rel="next">Older', first.text)
+    assert older is not None
+    second = owner.surfer.get(unescape(older[1]))
+    assert " data-live" not in second.text and _rows(second)
+    time.sleep(1 - time.time() % 1)  # what is written in the same second may be on it
+    _fail(owner, 20)
+    assert _rows(owner.surfer.get(unescape(older[1]))) == _rows(second)
+    newer = re.search(r'<a href="([^"]+)" rel="prev">Newer', second.text)
+    assert newer is not None and "lost_19" in owner.surfer.get(unescape(newer[1])).text
+
+
+def _rows(reply: Reply) -> list[str]:
+    return re.findall(r'data-label="Message"[^>]*>([^<]*)', reply.text)
 
 
 def _addresses(owner: Owner) -> Iterator[str]:

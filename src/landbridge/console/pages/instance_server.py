@@ -18,7 +18,9 @@ from .instance import dialog, tab_page
 #: How many hours of the log one may look at; entries a page; how a minute is written.
 _HOURS = {"1": "Last hour", "24": "Last day", "168": "Last week"}
 _LINES = 100
-_MINUTE = "%Y-%m-%dT%H:%MZ"
+_SECOND = "%Y-%m-%dT%H:%M:%SZ"
+#: Seconds between two looks at a log; a look reads up to 8 MiB of it.
+_LOG_LOOK = 10
 _READ_ONLY = "rds_force_trans_ro_non_sup"
 
 
@@ -145,26 +147,42 @@ def _terminate_all(visit: Visit) -> Response:
 
 
 def _logs(visit: Visit) -> Response:
-    """The log of the last hours, newest first."""
+    """The log of the last hours, newest first; older pages go on from what the first one showed."""
     hours = int(visit.query["hours"]) if visit.query.get("hours") in _HOURS else 24
-    number = visit.query.get("page", "1")
-    now = datetime.now(UTC)
-    answer, problem = None, None
+    until = _second(visit.query.get("until", ""))
+    end = until or datetime.now(UTC) + timedelta(seconds=1)
+    answer, problem, newest = None, None, None
     try:
         answer = visit.call(
             "rds.DescribeErrorLogs",
             DBInstanceId=visit["id"],
-            StartTime=(now - timedelta(hours=hours)).strftime(_MINUTE),
-            EndTime=(now + timedelta(minutes=1)).strftime(_MINUTE),
-            PageNumber=number,
+            StartTime=(end - timedelta(hours=hours)).strftime(_SECOND),
+            EndTime=end.strftime(_SECOND),
+            PageNumber=visit.query.get("page"),
             PageSize=_LINES,
         )
+        newest = next((row["CreateTime"] for row in answer["Items"]["ErrorLog"]), None)
     except CloudError as refusal:
         problem = refusal
+    if until is None and newest:
+        end = datetime.fromisoformat(newest) + timedelta(seconds=1)
+
+    def page_at(number: int) -> str:
+        asked = {"page": number, "until": end.strftime(_SECOND)} if number > 1 else {}
+        return url("rds", visit["id"], "logs", hours=hours, **asked)
+
     return tab_page(
-        visit, "instance_logs.html", "logs", live=2 if number == "1" else 0, log=answer,
-        problem=problem, hours=hours, choices=_HOURS, size=_LINES,
+        visit, "instance_logs.html", "logs", live=0 if until else _LOG_LOOK, log=answer,
+        problem=problem, hours=hours, choices=_HOURS, size=_LINES, page_at=page_at,
     )  # fmt: skip
+
+
+def _second(text: str) -> datetime | None:
+    try:
+        at = datetime.strptime(text, _SECOND).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return at if at.year > 1970 else None
 
 
 PAGES = (
