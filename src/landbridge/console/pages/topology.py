@@ -116,7 +116,7 @@ def _question(
             Field("from", "From", Kind.CHOICE, options=options),
             Field("to", "To", Kind.CHOICE, options=(*options, *([other] if blocks else []))),
             Field("other", "Its private address or ID", only_if=f"to={_OTHER}",
-                  help=f"Its owner knows it; within {' or '.join(blocks)}."),
+                  placeholder=f"within {' or '.join(blocks)}"),
         ),
         {"InvalidDBInstanceId.NotFound": "other", "InvalidVpcId.NotFound": "other"},
         dict(visit.query),
