@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from ..errors import LandbridgeError
+from ..migration.states import is_end
+from ..migration.task import Task
 from ..network.connection import Connection
 from .accounts import Account
 from .control import Cloud
@@ -54,8 +56,9 @@ def loss(cloud: Cloud) -> Loss:
     WAL for it for ever.
     """
     with cloud.database.read() as session:
-        if under_way := active(session):
-            _refuse(cloud, under_way[0])
+        for migration in active(session):
+            if not _is_over(cloud, migration):
+                _refuse(cloud, migration)
         rows = session.scalars(select(DBInstance).order_by(DBInstance.number)).all()
         accounts, vpcs, migrations = (
             session.scalar(select(func.count()).select_from(kind)) or 0
@@ -70,6 +73,13 @@ def loss(cloud: Cloud) -> Loss:
         migrations,
         tuple(servers),
     )
+
+
+def _is_over(cloud: Cloud, migration: Migration) -> bool:
+    """Whether it was ended without the service, which has not learnt of that."""
+    if migration.task is None:
+        return False
+    return is_end(Task(tasks_of(cloud).root / "tasks" / migration.task).state)
 
 
 def _refuse(cloud: Cloud, migration: Migration) -> None:
