@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from fix_api import Running, Serve, Tenant
 from fix_cli import Cli
+from fix_console import PASSWORD, Surfer, member
 from landbridge.api.action import Product
 from landbridge.api.client import CallRefused
 from landbridge.api.serving import listening
@@ -199,6 +201,7 @@ serving.serve(
         (("--listen", "192.0.2.1:1"), 1, "serve.address"),
         (("--tls-cert", "x"), 2, "serve.tls"),
         (("--tls-cert", "x", "--tls-key", "y"), 2, "serve.tls"),
+        (("--proxy", "nowhere"), 2, "serve.proxy"),
     ],
 )
 def test_what_cannot_be_served_is_said(
@@ -216,6 +219,29 @@ def test_a_port_that_is_taken_is_said_before_anything_is_made(cli: Cli, tmp_path
         called = cli("serve", "--state", tmp_path / "new", "--listen", address)
     assert called.code == 1 and "[serve.address]" in called.err
     assert not (tmp_path / "new").exists()
+
+
+def test_behind_a_proxy_the_console_knows_its_name_who_asks_and_that_it_is_tls(
+    serve: Serve, tmp_path: Path
+) -> None:
+    running = serve(tmp_path, "--console-name", "DB.example", "--proxy", "127.0.0.1")
+    ann, surfer = member(running, "ann"), Surfer(running.endpoint)
+    through = {"X-Forwarded-For": "192.0.2.66, 192.0.2.7", "X-Forwarded-Proto": "https"}
+    given = {"account": ann.account, "user": ann.user, "password": PASSWORD}
+    come_in = urlencode(given)
+    named = surfer.ask("POST", "/console/sign-in", come_in, {"Host": "db.example", **through})
+    assert named.status == 303 and "; Secure" in named.headers["Set-Cookie"]
+    assert named.headers["Strict-Transport-Security"].startswith("max-age=")
+    assert running.trail(ann.tenant)[0]["source"] == "192.0.2.7 (ann)"
+    surfer.ask("GET", "/console/", headers=through)
+    made = surfer.send("/console/cen/create", {"Name": "said"}, X_Forwarded_Proto="https")
+    assert made.status == 303 and "; Secure" in made.headers["Set-Cookie"]
+    assert "Strict-Transport-Security" not in made.headers  # of an address
+    plain = Surfer(running.endpoint, source="127.0.0.9")  # no proxy of ours
+    reply = plain.ask("POST", "/console/sign-in", come_in, {"Host": "db.example", **through})
+    assert reply.status == 303 and "; Secure" not in reply.headers["Set-Cookie"]
+    assert "Strict-Transport-Security" not in reply.headers
+    assert running.trail(ann.tenant)[0]["source"] == "127.0.0.9 (ann)"
 
 
 def test_the_vendors_sdk_talks_tls(serve: Serve, tmp_path: Path) -> None:

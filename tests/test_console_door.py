@@ -130,6 +130,36 @@ def test_a_form_of_another_site_changes_nothing(
     assert page.status == 200 and "forged-cen" not in page.text
 
 
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil", "["])
+def test_a_name_that_another_site_leads_here_opens_nothing(
+    inside: Surfer, surfer: Surfer, ann_user: Member, host: str
+) -> None:
+    form = {"account": ann_user.account, "user": "ann", "password": PASSWORD}
+    there = {"Host": host, "Origin": f"http://{host}"}
+    outside = Surfer(surfer.endpoint)
+    for path in ("/console/sign-in", "/console", "/console/static/console.js"):
+        assert outside.get(path, **there).status == 421
+    assert outside.send("/console/sign-in", form, **there).status == 421
+    assert outside.cookies == {}
+    assert inside.get("/console/cen", **there).status == 421
+    assert outside.get("/", Host=host).status == 400  # the API's own calls have any name
+
+
+def test_a_console_is_reached_at_an_address_and_as_localhost(inside: Surfer) -> None:
+    for host in ("127.0.0.1:1", "[::1]:8450", "localhost", "LOCALHOST.:8450"):
+        assert inside.get("/console/cen", Host=host).status == 200
+
+
+def test_a_link_of_another_site_sends_no_packet(inside: Surfer) -> None:
+    cen = inside.send("/console/cen/create", {"Name": "linked"}).location.partition("?")[0]
+    asked = f"{cen}/topology?from=a&to=b"
+    assert inside.get(asked, Sec_Fetch_Site="same-origin").status == 200
+    for site in ("cross-site", "same-site"):
+        reply = inside.get(asked, Sec_Fetch_Site=site)
+        assert (reply.status, reply.location) == (303, f"{cen}/topology?from=a")
+    assert inside.get(f"{cen}/topology?from=a", Sec_Fetch_Site="cross-site").status == 200
+
+
 def test_nobody_is_signed_in_by_another_site(surfer: Surfer, ann_user: Member) -> None:
     form = {"account": ann_user.account, "user": "ann", "password": PASSWORD}
     assert surfer.send("/console/sign-in", form, Origin="http://evil.example").status == 403

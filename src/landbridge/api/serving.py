@@ -21,6 +21,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.routing import BaseRoute
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .. import lock
@@ -78,16 +79,18 @@ def serve(
     ready: Callable[[str], None],
     work: AbstractContextManager[object],
     console: Callable[[Service, Callable[[], bool]], Sequence[BaseRoute]],
+    proxies: Sequence[str] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is told the service's URL.
 
-    `console` makes the pages for browsers; it gets the service, and a function that says
-    whether it ends. `work` is what makes calls come true; it is entered once this is the one
-    service. At the end it gets some seconds; what is still being done then is cut off with the
-    process, and done again by the next. `listen` is `ADDRESS:PORT`; port 0 takes a free one.
-    The log goes to stderr. Raises UsageError (serve.listen, serve.tls), LandbridgeError:
-    serve.running, serve.address, and StoreFailed: store.taken, also when another service took
-    the database while its server was away, state.gone when its folder was removed.
+    `console` makes the pages for browsers; it gets the service, and a function that says whether it
+    ends. What `proxies` (networks) say of who asks, and over TLS or not, is believed. `work` is
+    what makes calls come true; it is entered once this is the one service. At the end it gets some
+    seconds; what is still being done then is cut off with the process, and done again by the next.
+    `listen` is `ADDRESS:PORT`; port 0 takes a free one. The log goes to stderr. Raises UsageError
+    (serve.listen, serve.tls), LandbridgeError: serve.running, serve.address, and StoreFailed:
+    store.taken, also when another service took the database while its server was away, state.gone
+    when its folder was removed.
     """
     if tls is not None:
         tls.check()
@@ -103,7 +106,8 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=_LAST_CALLS,
         ssl_certfile=tls.certificate if tls else None,
@@ -190,10 +194,12 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._is_in_head, self._head = False, 0
         self._late: asyncio.TimerHandle | None = None
-        self._place = network_of(self.client[0]) if self.client else ""
+        source = self.client[0] if self.client else ""
+        self._place = network_of(source)
         _FROM[self._place] += 1
-        too_many = len(self.connections) > _MOST_CONNECTIONS or _FROM[self._place] > _MOST_OF_ONE
-        if too_many:
+        is_proxy = isinstance(self.app, ProxyHeadersMiddleware) and source in self.app.trusted_hosts
+        too_many_of_one = _FROM[self._place] > _MOST_OF_ONE and not is_proxy
+        if too_many_of_one or len(self.connections) > _MOST_CONNECTIONS:
             self._refuse(CloudError("ServiceUnavailable"))
         else:
             self.timeout_keep_alive_task = self.loop.call_later(

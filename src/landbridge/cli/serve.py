@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -68,6 +70,26 @@ PrivateOption = Annotated[
         show_default="with `--network external` they may",
     ),
 ]
+NameOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--console-name",
+        metavar="NAME",
+        help="A name that the console is reached by, besides addresses and `localhost`; may be"
+        " given several times. The API answers to every name.",
+        show_default=False,
+    ),
+]
+ProxyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--proxy",
+        metavar="ADDRESS",
+        help="A reverse proxy in front, or its network: its `X-Forwarded-For` and"
+        " `X-Forwarded-Proto` are believed. May be given several times.",
+        show_default=False,
+    ),
+]
 
 
 def serve(
@@ -78,6 +100,8 @@ def serve(
     tls_key: KeyOption = None,
     network: NetworkOption = Network.AUTO,
     private_sources: PrivateOption = None,
+    console_name: NameOption = None,
+    proxy: ProxyOption = None,
 ) -> None:
     """Serve the API that the vendor's SDKs speak, until SIGTERM or Ctrl-C.
 
@@ -97,6 +121,8 @@ def serve(
 
     output = Output()
     tls = Tls(tls_cert, tls_key) if tls_cert and tls_key else None
+    proxies = [_network(each) for each in proxy or ()]
+    names = {name.lower() for name in console_name or ()}
     if tls is None and not is_here(listen.rpartition(":")[0].strip("[]")):
         output.warn(f"passwords in calls to {listen} can be read on the way; use --tls-cert")
     if database is not None:
@@ -112,7 +138,14 @@ def serve(
         at_work = work.running(cloud, fabric)
         run(
             cloud, listen, tls, lambda url: output.line(f"landbridge: ready on {url}"),
-            at_work, routes,
+            at_work, partial(routes, names=names), proxies,
         )  # fmt: skip
     finally:
         cloud.close()
+
+
+def _network(proxy: str) -> str:
+    try:
+        return str(ip_network(proxy, strict=False))
+    except ValueError:
+        raise UsageError(f"--proxy {proxy}: no address, and no network", id="serve.proxy") from None

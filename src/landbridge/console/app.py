@@ -2,17 +2,18 @@
 
 - Only who has signed in gets past the sign-in page; the cookie is closed to scripts.
 - What changes something is a POST with the form token of the login (and from this origin).
+- It answers to addresses, localhost and names that the operator gave, and to no others.
 - A strict content security policy: nothing is loaded from elsewhere, nothing runs inline.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from hmac import compare_digest
 from urllib.parse import unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -25,7 +26,7 @@ from ..api.dispatch import Service
 from ..cloud import CloudError
 from ..errors import LandbridgeError
 from . import render
-from .http import is_from_here, read_form
+from .http import is_from_here, is_known, is_linked, name_of, read_form
 from .live import Streams
 from .nav import ROOT
 from .page import Handler, Page
@@ -50,13 +51,19 @@ _SENTENCES = {
     405: "This page takes no such request.",
     408: "This form took too long to arrive.",
     413: "This form is too large.",
+    421: "This console does not answer to this name; its operator says by which names it does.",
     503: "The service cannot take this form now; try again.",
 }
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def routes(service: Service, ending: Callable[[], bool]) -> list[BaseRoute]:
-    """The console of a service; streams end when `ending` says so."""
+def routes(
+    service: Service, ending: Callable[[], bool], names: Collection[str] = ()
+) -> list[BaseRoute]:
+    """The console of a service; streams end when `ending` says so.
+
+    It is reached at addresses, as localhost, and by `names`, in lower case.
+    """
     door, streams = Door(service), Streams(ending)
     sign_in = SignIn(door)
     pages = [
@@ -75,29 +82,37 @@ def routes(service: Service, ending: Callable[[], bool]) -> list[BaseRoute]:
                     "/{path:path}", _page(_NOTHING, service, door, streams), methods=["GET", "POST"]
                 ),
             ],
-            middleware=[Middleware(_Guarded)],
+            middleware=[Middleware(_Guarded, names)],
         ),
-        Route(ROOT, _Guarded(_to_home)),
+        Route(ROOT, _Guarded(_to_home, names)),
     ]
 
 
 class _Guarded:
     """Puts the guards on every answer, whoever gives it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
         self._app = app
+        self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = Headers(scope=scope).get("host", "")
+        is_by_name = name_of(host) in self._names
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(_GUARDS)
+                if scope["scheme"] == "https" and is_by_name:
+                    headers["Strict-Transport-Security"] = "max-age=31536000"
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         # The framework's refusals come here, not to the API, which would answer with JSON.
         scope.pop("starlette.exception_handlers", None)
         try:
+            if not is_known(host, self._names):
+                raise HTTPException(421)
             await self._app(scope, receive, guarded)
         except ClientDisconnect:
             return
@@ -158,6 +173,8 @@ def _visit(http: Request, service: Service, who: Who, form: dict[str, str]) -> V
         path=http.url.path,
         source=http.client.host if http.client else "",
         host=http.headers.get("host", ""),
+        is_secure=http.url.scheme == "https",
+        is_linked=is_linked(http),
         names=dict(http.path_params),
         query=dict(http.query_params),
         form=form,

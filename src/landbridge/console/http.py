@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.exceptions import HTTPException
@@ -35,9 +37,35 @@ async def read_form(http: Request, bodies: Bodies) -> dict[str, str]:
     return found
 
 
+def is_known(host: str, names: Collection[str]) -> bool:
+    """Whether a console may be asked as `host`: by an address, as localhost, or by one of `names`.
+
+    A page elsewhere can make a name of its own lead here, and would then be of this origin.
+    """
+    name = name_of(host)
+    try:
+        ip_address(name)
+    except ValueError:
+        return name == "localhost" or name in names
+    return True
+
+
+def name_of(host: str) -> str:
+    """The name, or the address, in a Host header; empty where there is none."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
+
+
+def is_linked(http: Request) -> bool:
+    """Whether a page of another site led here; browsers say so."""
+    return http.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+
 def is_from_here(http: Request) -> bool:
     """Whether a form was sent by a page of ours; browsers say so, other clients say nothing."""
-    if http.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if is_linked(http):
         return False
     origin = http.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == http.headers.get("host")

@@ -45,6 +45,10 @@ class Visit:
     path: str
     source: str
     host: str
+    is_secure: bool = False
+    """Whether it came over TLS."""
+    is_linked: bool = False
+    """Whether a page of another site led here."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Parts of the path, such as `id`."""
     query: Mapping[str, str] = field(default_factory=dict)
@@ -165,8 +169,9 @@ class Visit:
             response = RedirectResponse(path, 303)
         if said:
             response.set_cookie(
-                _FLASH, quote(said[:500]), max_age=60, path=ROOT, httponly=True, samesite="lax"
-            )
+                _FLASH, quote(said[:500]), max_age=60, path=ROOT, httponly=True, samesite="lax",
+                secure=self.is_secure,
+            )  # fmt: skip
         return response
 
 

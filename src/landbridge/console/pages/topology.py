@@ -57,6 +57,8 @@ def curve(row: _Row) -> _Row:
 
 
 def _show(visit: Visit) -> Response:
+    if visit.is_linked and "to" in visit.query:  # nobody else's link sends a packet
+        return visit.go(url("cen", visit["id"], "topology", **{"from": visit.query.get("from")}))
     answer = visit.call("landbridge.DescribeTopology", CenId=visit["id"])
     seen = answer["Cens"][0]
     carried = lines_with_traffic(visit) if seen["IsOwn"] else {}
