@@ -109,6 +109,30 @@ def test_no_page_without_a_login(surfer: Surfer, path: str) -> None:
     assert surfer.get(path).status == 303
 
 
+def test_what_is_sent_when_a_login_has_ended_leads_back_to_its_page(
+    surfer: Surfer, ann_user: Member
+) -> None:
+    at = "http://127.0.0.1/console/cen?page=2"
+    sent = surfer.send("/console/cen/create", {}, HX_Request="true", HX_Current_URL=at)
+    opened = surfer.get("/console/cen/create", HX_Request="true", Referer=at)
+    full = surfer.send("/console/cen/create", {}, Referer="http://127.0.0.1/console/cen/create")
+    there = "/console/sign-in?to=%2Fconsole%2Fcen"
+    assert sent.headers["HX-Redirect"] == f"{there}%3Fpage%3D2&lost=true"
+    assert opened.headers["HX-Redirect"] == f"{there}%3Fpage%3D2"
+    assert full.location == f"{there}%2Fcreate&lost=true"
+    assert "Your login has ended." in surfer.get(full.location).text
+    assert "Your login has ended." not in surfer.get(opened.headers["HX-Redirect"]).text
+    assert surfer.sign_in(ann_user, to="/console/cen?page=2").location == "/console/cen?page=2"
+
+
+def test_what_is_not_there_is_said_on_a_page_of_the_console(inside: Surfer) -> None:
+    for path in ("no", "cen/none", "rds/none", "rds/none/migration/tasks/abc", "vpc/none/x/y"):
+        page = inside.get(f"/console/{path}")
+        assert page.status == 404 and "<h1>Not found</h1>" in page.text, path
+        assert 'aria-label="Console"' in page.text, path
+    assert inside.get("/console/cen/").location == "/console/cen"
+
+
 @pytest.mark.parametrize(
     ("fields", "headers"),
     [

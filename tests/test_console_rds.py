@@ -177,6 +177,8 @@ def test_whitelists_and_accounts_are_made_and_changed(owner: Owner) -> None:
     reset = owner.send("/accounts/mover/password", AccountPassword=PASSWORD, again=PASSWORD)
     assert reset.status == 303
     owner.refused("confirm", "/accounts/mover/delete", confirm="move")
+    for nobody in ("accounts/none/delete", "accounts/none/password", "migration/tasks/abc"):
+        assert owner.surfer.get(f"{owner.at}/{nobody}").status == 404, nobody
 
 
 def test_parameters_have_their_bounds(owner: Owner) -> None:
@@ -199,7 +201,7 @@ def test_parameters_have_their_bounds(owner: Owner) -> None:
     assert owner.send("/parameters/max_prepared_transactions", value="7").status == 303
     row = owner.parameter("max_prepared_transactions")
     assert "needs a restart" in row and re.search(r'restart" class="mono">7', row), row
-    assert owner.surfer.get(f"{owner.at}/parameters/fsync").status == 400
+    assert owner.surfer.get(f"{owner.at}/parameters/fsync").status == 404
 
 
 def test_sessions_are_seen_and_terminated_and_the_log_tells(owner: Owner) -> None:
@@ -237,7 +239,10 @@ def test_sessions_are_seen_and_terminated_and_the_log_tells(owner: Owner) -> Non
 
     with owner.connect() as conn:
         owner.text("/sessions/terminate")
-        assert owner.send("/sessions/terminate").status == 303
+        assert owner.send("/sessions/terminate", confirm="all").status == 422
+        conn.execute("SELECT 1")
+        assert owner.send("/sessions/terminate", confirm=owner.id).status == 303
+        assert "1 session ended." in owner.text("/sessions")
         with pytest.raises(psycopg.OperationalError):
             conn.execute("SELECT 1")
     log = owner.surfer.get(f"{owner.at}/logs?hours=1").text

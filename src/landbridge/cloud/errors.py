@@ -111,7 +111,7 @@ CBN: _Table = {
 RDS: _Table = {
     "InvalidDBInstanceId.NotFound": (404, "The instance does not exist."),
     "InvalidDBInstance.NotFound": (404, "The instance does not exist."),
-    "InvalidDBInstanceDescription.Malformed": (400, "The description is not valid."),
+    "InvalidDBInstanceDescription.Malformed": (400, "The name of the instance is not valid."),
     "IncorrectDBInstanceState": (400, "The instance is not in a state that permits this."),
     "IncorrectDBInstanceLockMode": (400, "The instance is locked."),
     "InvalidAccountName.Duplicate": (400, "The database account exists already."),

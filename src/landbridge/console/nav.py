@@ -27,5 +27,4 @@ PARTS = (
 
 def trail(path: str) -> str:
     """The part of the console that a path lies in."""
-    first = path.removeprefix(ROOT).strip("/").partition("/")[0]
-    return first if first in {part.path for part in PARTS} else ""
+    return path.removeprefix(ROOT).strip("/").partition("/")[0]

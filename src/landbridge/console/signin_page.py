@@ -44,6 +44,7 @@ class SignIn:
         """GET: the page. POST: sign in, and go where one wanted to go."""
         to = _inside(http.query_params.get("to", ""))
         is_lost = "lost" in http.query_params
+        is_lost = "lost" in http.query_params
         if http.method in ("GET", "HEAD"):
             if await run_in_threadpool(self.door.who, http.cookies.get(COOKIE)):
                 return RedirectResponse(to, 303)
@@ -58,7 +59,8 @@ class SignIn:
             token = await run_in_threadpool(self._try, form, with_key, source)
         except CloudError as problem:
             status = form.refuse(problem)
-            return _page(to, **{"with_key" if with_key else "with_user": form}, status=status)
+            named = {"with_key" if with_key else "with_user": form}
+            return _page(to, **named, status=status, is_lost=is_lost)
         response = RedirectResponse(to, 303)
         response.set_cookie(
             COOKIE,
@@ -92,7 +94,11 @@ class SignIn:
 
 
 def _page(
-    to: str, with_user: Form = _USER, with_key: Form = _KEY, status: int = 200, is_lost: bool = False
+    to: str,
+    with_user: Form = _USER,
+    with_key: Form = _KEY,
+    status: int = 200,
+    is_lost: bool = False,
 ) -> Response:
     text = render.page(
         "sign_in.html", to=to, user=with_user, key=with_key, root=ROOT, is_lost=is_lost

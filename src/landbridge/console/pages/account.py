@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -133,7 +134,7 @@ def _new_password(visit: Visit) -> Form:
         is_own = visit.who.user == visit["user"]
         own = "Your present password" if is_own else "Your own password"
     field = Field(_OWN, own, Kind.PASSWORD, required=True, autocomplete="current-password")
-    return Form((field, _PASSWORD), _CODES)
+    return Form((field, replace(_PASSWORD, label="New password")), _CODES)
 
 
 def _set_password(visit: Visit) -> Response:

@@ -11,7 +11,7 @@ from ..forms import Form
 from ..page import Page
 from ..visit import Visit, url
 from .asking import Asked, Crumbs, confirm, confirmed
-from .cens import CODES, NAMED
+from .cens import CODES, NAMED, entered
 
 #: (last part of the address, label)
 TABS = (
@@ -127,7 +127,9 @@ def _edit_form(visit: Visit, form: Form | None = None, status: int = 200) -> Res
 
 
 def _edit(visit: Visit) -> Response:
-    form = Form(NAMED, CODES).filled(visit.form)
+    form = entered(visit)
+    if form.errors:
+        return _edit_form(visit, form, 422)
     try:
         visit.call("cbn.ModifyCenAttribute", CenId=visit["id"], **form.arguments())
     except CloudError as problem:

@@ -51,8 +51,18 @@ def _form(visit: Visit, form: Form = _CREATE, status: int = 200) -> Response:
     return asked.page(visit, form, status)
 
 
-def _create(visit: Visit) -> Response:
+def entered(visit: Visit) -> Form:
+    """NAMED as it was sent. The API takes a CEN without a name; the procedure has one."""
     form = _CREATE.filled(visit.form)
+    if not form.value("Name"):
+        form.errors["Name"] = NAME_RULE
+    return form
+
+
+def _create(visit: Visit) -> Response:
+    form = entered(visit)
+    if form.errors:
+        return _form(visit, form, 422)
     try:
         made = visit.call("cbn.CreateCen", **form.arguments())
     except CloudError as problem:

@@ -64,21 +64,48 @@ def _basics(visit: Visit) -> Response:
 
 
 def _connection(visit: Visit) -> Response:
+    return tab_page(visit, "instance_connection.html", "connection", endpoints=_endpoints(visit))
+
+
+def _endpoints(visit: Visit) -> list[dict[str, Any]]:
+    """The internal one, and the public one if there is one."""
     answer = visit.call("rds.DescribeDBInstanceNetInfo", DBInstanceId=visit["id"])
-    return tab_page(
-        visit, "instance_connection.html", "connection",
-        endpoints=answer["DBInstanceNetInfos"]["DBInstanceNetInfo"],
-    )  # fmt: skip
+    found: list[dict[str, Any]] = answer["DBInstanceNetInfos"]["DBInstanceNetInfo"]
+    return found
 
 
 def _allocate(visit: Visit) -> Response:
     id = visit["id"]
-    if "release" in visit.form:
-        visit.call("rds.ReleaseInstancePublicConnection", DBInstanceId=id,
-                   CurrentConnectionString=visit.form["release"])  # fmt: skip
-        return visit.go(url("rds", id, "connection"), "The public endpoint is released.")
     visit.call("rds.AllocateInstancePublicConnection", DBInstanceId=id)
     return visit.go(url("rds", id, "connection"), "The public endpoint is being made.")
+
+
+def _withdraw_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    _public(visit)
+    return dialog(
+        visit, "Release Public Endpoint",
+        form or confirm("release the public endpoint of", visit["id"]), "Release",
+        tab="connection", danger=True, status=status,
+        intro="Nobody can connect over it any more. Another one may have another port.",
+    )  # fmt: skip
+
+
+def _withdraw(visit: Visit) -> Response:
+    id = visit["id"]
+    again = confirmed(
+        visit, "release the public endpoint of", id, _withdraw_form,
+        lambda: visit.call("rds.ReleaseInstancePublicConnection", DBInstanceId=id,
+                           CurrentConnectionString=_public(visit)),
+    )  # fmt: skip
+    return again or visit.go(url("rds", id, "connection"), "The public endpoint is released.")
+
+
+def _public(visit: Visit) -> str:
+    """The public endpoint. CloudError (InvalidCurrentConnectionString.NotFound)."""
+    for each in _endpoints(visit):
+        if each["IPType"] == "Public":
+            return str(each["ConnectionString"])
+    raise CloudError("InvalidCurrentConnectionString.NotFound")
 
 
 def _restart_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
@@ -138,6 +165,7 @@ def _rename(visit: Visit) -> Response:
 PAGES = (
     Page("/rds/{id}", _basics),
     Page("/rds/{id}/connection", _connection, _allocate),
+    Page("/rds/{id}/connection/release", _withdraw_form, _withdraw),
     Page("/rds/{id}/rename", _rename_form, _rename),
     Page("/rds/{id}/restart", _restart_form, _restart),
     Page("/rds/{id}/release", _release_form, _release),

@@ -80,11 +80,21 @@ def _save(visit: Visit) -> Response:
     return visit.go(url("rds", visit["id"], "whitelist"), "The whitelist is saved.")
 
 
+def _name(visit: Visit) -> str:
+    """The database account that the address names. CloudError (InvalidAccountName.NotFound)."""
+    if all(row["AccountName"] != visit["name"] for row in _every_account(visit)):
+        raise CloudError("InvalidAccountName.NotFound")
+    return visit["name"]
+
+
 def _accounts(visit: Visit) -> Response:
-    answer = visit.call("rds.DescribeAccounts", DBInstanceId=visit["id"], PageSize=200)
-    return tab_page(
-        visit, "instance_accounts.html", "accounts",
-        accounts=answer["Accounts"]["DBInstanceAccount"],
+    return tab_page(visit, "instance_accounts.html", "accounts", accounts=_every_account(visit))
+
+
+def _every_account(visit: Visit) -> list[dict[str, Any]]:
+    return visit.every(
+        "rds.DescribeAccounts", lambda answer: answer["Accounts"]["DBInstanceAccount"],
+        DBInstanceId=visit["id"],
     )  # fmt: skip
 
 
@@ -131,7 +141,7 @@ def _create(visit: Visit) -> Response:
 
 def _reset_form(visit: Visit, form: Form = _RESET, status: int = 200) -> Response:
     return dialog(
-        visit, f"Reset Password of {visit['name']}", form, "OK", tab="accounts", status=status,
+        visit, f"Reset Password of {_name(visit)}", form, "OK", tab="accounts", status=status,
         intro="Open sessions stay open; new ones need the new password.",
     )  # fmt: skip
 
@@ -162,7 +172,7 @@ def _with_password(
 
 
 def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
-    name = visit["name"]
+    name = _name(visit)
     return dialog(
         visit, f"Delete {name}", form or confirm("delete", name), "Delete", tab="accounts",
         danger=True, status=status,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 from starlette.responses import Response
 
 from ...cloud import CloudError
+from ...postgres.units import count
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
+from .asking import confirm, confirmed
 from .instance import dialog, tab_page
 
 #: How many hours of the log one may look at; entries a page; how a minute is written.
@@ -123,27 +126,33 @@ def _terminate(visit: Visit) -> Response:
     return visit.go(back, f"Session {visit.form.get('pid')} is ended.")
 
 
+_ALL = "end all sessions of"
+
+
 def _all_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     return dialog(
-        visit, "Terminate All Sessions", form or Form(()), "Terminate", tab="sessions",
-        danger=True, status=status,
+        visit, "Terminate All Sessions", form or confirm(_ALL, visit["id"]), "Terminate",
+        tab="sessions", danger=True, status=status,
         intro="Every session of a client ends, as the procedure's statement does it; those of the"
         " service stay. Clients may connect again, so make the instance read-only first.",
     )  # fmt: skip
 
 
 def _terminate_all(visit: Visit) -> Response:
-    id, ended = visit["id"], 0
-    for row in visit.call("landbridge.DescribeSessions", DBInstanceId=id)["Sessions"]:
-        if row["IsService"]:
-            continue
-        try:
-            visit.call("landbridge.TerminateSession", DBInstanceId=id,
-                       ProcessId=row["ProcessId"], BackendStart=row["BackendStart"])  # fmt: skip
-        except CloudError:
-            continue  # it has ended by itself
-        ended += 1
-    return visit.go(url("rds", id, "sessions"), f"{ended} sessions are ended.")
+    id = visit["id"]
+    ended: list[int] = []
+
+    def act() -> None:
+        for row in visit.call("landbridge.DescribeSessions", DBInstanceId=id)["Sessions"]:
+            if row["IsService"]:
+                continue
+            one = {"ProcessId": row["ProcessId"], "BackendStart": row["BackendStart"]}
+            with suppress(CloudError):  # it has ended by itself
+                visit.call("landbridge.TerminateSession", DBInstanceId=id, **one)
+                ended.append(row["ProcessId"])
+
+    again = confirmed(visit, _ALL, id, _all_form, act)
+    return again or visit.go(url("rds", id, "sessions"), f"{count(len(ended), 'session')} ended.")
 
 
 def _logs(visit: Visit) -> Response:

@@ -75,8 +75,17 @@ def _give(visit: Visit) -> Response:
     return visit.go(url("vpc", visit["id"], _TAB), said)
 
 
+def _owner(visit: Visit) -> int:
+    """Of the CEN that the address names and the VPC is granted to. CloudError (GrantNotExist)."""
+    for rule in _rules(visit):
+        if rule["CenId"] == visit["cen"]:
+            return int(rule["CenOwnerId"])
+    raise CloudError("GrantNotExist")
+
+
 def _revoke_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     vpcs.found(visit)
+    _owner(visit)
     intro = (
         f"The account of {visit['cen']} cannot connect this VPC any more. While it is connected,"
         " a grant cannot be revoked: detach the VPC first, which ends a migration over it."
@@ -89,11 +98,10 @@ def _revoke(visit: Visit) -> Response:
     cen = visit["cen"]
 
     def act() -> None:
-        owner = next((r["CenOwnerId"] for r in _rules(visit) if r["CenId"] == cen), 0)
         visit.call(
             "cbn.RevokeInstanceFromTransitRouter",
             CenId=cen,
-            CenOwnerId=owner,
+            CenOwnerId=_owner(visit),
             InstanceId=visit["id"],
             InstanceType="VPC",
         )

@@ -251,7 +251,8 @@ def _vswitch(visit: Visit) -> Response:
 
 
 def _remove_vswitch_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
-    found(visit)
+    if visit["vswitch"] not in found(visit)["VSwitchIds"]["VSwitchId"]:
+        raise CloudError("InvalidVSwitchId.NotFound")
     page = asked(visit, "Delete vSwitch", "Delete", danger=True,
                  intro="Release the instances in it and detach it first.")  # fmt: skip
     return page.page(visit, form or confirm("delete", visit["vswitch"]), status)

@@ -100,13 +100,16 @@
     prepare(renewed);
   };
 
-  // The rule of a field, checked as one types; the browser's own bubbles stay away.
+  // The rule of a field, checked as one types; the browser's own bubbles stay away. Of an input the
+  // browser knows the pattern.
+  const fits = (input) => input.checkValidity()
+    && new RegExp(`^(?:${input.dataset.pattern ?? ".*"})$`, "vs").test(input.value);
   const check = (input) => {
     const hint = document.getElementById(`${input.id}-hint`);
     if (!hint || !("rule" in hint.dataset)) return;
     const judged = input.value !== "";
-    hint.classList.toggle("bad", judged && !input.checkValidity());
-    hint.classList.toggle("good", judged && input.checkValidity());
+    hint.classList.toggle("bad", judged && !fits(input));
+    hint.classList.toggle("good", judged && fits(input));
   };
   document.addEventListener("input", (event) => {
     if (event.target.matches("input, textarea")) check(event.target);

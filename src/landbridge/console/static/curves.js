@@ -18,7 +18,9 @@
 (() => {
   const drawn = new Map();
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const still = { hour12: false };
+  const clock = new Intl.DateTimeFormat("sv-SE", {
+    hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+  });
 
   const scaled = (value, base, names, space = " ") => {
     let n = 0;
@@ -90,7 +92,7 @@
         ].map(([step, form]) => [step, form, null, null, null, null, null, null, 1]) },
         { ...axis, space: 34, size: 78, incrs: steps[curve.unit], values: (_, ticks) => ticks.map(say) },
       ],
-      series: [{ label: "Time", value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleTimeString("en", still)) }, ...lines],
+      series: [{ label: "Time", value: (_, at) => (at == null ? "–" : clock.format(new Date(at * 1000))) }, ...lines],
     };
   };
 

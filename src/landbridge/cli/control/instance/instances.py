@@ -39,7 +39,7 @@ def create(
         list[str] | None, _option("--whitelist", "CIDR", "Clients; may be repeated.", "nobody")
     ] = None,
     description: Annotated[
-        str | None, _option("--description", "TEXT", "What it is for.", False)
+        str | None, _option("--description", "TEXT", "Its name in lists.", False)
     ] = None,
     address: Annotated[
         str | None, _option("--address", "IP", "Private address.", "a free one")

@@ -243,6 +243,7 @@ class Guide:
         self._open(a, "rds", source, "sessions")
         yield Shown("3-10-sessions", "A: terminates all sessions", a)
         self.hand.press(a, "Terminate All Sessions")
+        self.hand.fill(a, confirm=source)
         self.hand.click(a.locator("dialog[open]").get_by_role("button", name="Terminate"))
         _see(a, "ended.")
         self.hand.press(b, "Switchover")
