@@ -44,7 +44,6 @@ class SignIn:
         """GET: the page. POST: sign in, and go where one wanted to go."""
         to = _inside(http.query_params.get("to", ""))
         is_lost = "lost" in http.query_params
-        is_lost = "lost" in http.query_params
         if http.method in ("GET", "HEAD"):
             if await run_in_threadpool(self.door.who, http.cookies.get(COOKIE)):
                 return RedirectResponse(to, 303)
