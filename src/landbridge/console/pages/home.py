@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from ..page import Page
 from ..visit import Visit, url
+from .instance import outgoing
 from .instances import every
 
 _BUSY = ("ImportingFromOthers", "INS_MAINTAINING")
@@ -62,6 +63,7 @@ def _show(visit: Visit) -> Response:
         known=known,
         attention=list(_attention(known)),
         sides=_sides(visit, known),
+        moved=[each for each in outgoing(visit) if each["Moved"]],
     )
 
 

@@ -32,6 +32,12 @@ def attribute(visit: Visit) -> dict[str, Any]:
     return found
 
 
+def outgoing(visit: Visit, **of: str) -> list[dict[str, Any]]:
+    """Migrations out of an instance, or out of all: those that run, and who has moved away."""
+    found: list[dict[str, Any]] = visit.call("landbridge.DescribeOutgoingMigrations", **of)["Items"]
+    return found
+
+
 def tab_page(
     visit: Visit, template: str, tab: str, *, live: float = 2, status: int = 200, **facts: Any
 ) -> Response:
@@ -42,8 +48,9 @@ def tab_page(
         live=live,
         status=status,
         instance=attribute(visit),
-        tabs=[(url("rds", id, *([last] if last else [])), label) for last, label in TABS],
-        here=url("rds", id, *([tab] if tab else [])),
+        outgoing=outgoing(visit, DBInstanceId=id),
+        tabs=[(url("rds", id, last), label) for last, label in TABS],
+        here=url("rds", id, tab),
         **facts,
     )
 

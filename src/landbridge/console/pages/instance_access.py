@@ -11,8 +11,9 @@ from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from .asking import confirm, confirmed
-from .instance import dialog, tab_page
+from .instance import dialog, outgoing, tab_page
 
+_GROUP, _SEEN = "DBInstanceIPArrayName", "seen"
 _CLOSE = Field(
     "CloseSessions", "End open sessions that are not admitted any more", Kind.CHECK,
     help="Otherwise the whitelist counts for new connections alone.",
@@ -140,9 +141,11 @@ def _create(visit: Visit) -> Response:
 
 
 def _reset_form(visit: Visit, form: Form = _RESET, status: int = 200) -> Response:
+    name = _name(visit)
     return dialog(
-        visit, f"Reset Password of {_name(visit)}", form, "OK", tab="accounts", status=status,
-        intro="Open sessions stay open; new ones need the new password.",
+        visit, f"Reset Password of {name}", form, "OK", tab="accounts", status=status,
+        intro=f"{_in_use(visit, name, 'has the password that it had')}"
+        "Open sessions stay open; new ones need the new password.",
     )  # fmt: skip
 
 
@@ -171,12 +174,24 @@ def _with_password(
     return visit.go(url("rds", visit["id"], "accounts"), f"The account {name} {said}")
 
 
+def _in_use(visit: Visit, name: str, what: str) -> str:
+    """What a migration that reads from the instance as this account would meet."""
+    running = [o for o in outgoing(visit, DBInstanceId=visit["id"]) if not o["Moved"]]
+    if all(each["AccountName"] != name for each in running):
+        return ""
+    return (
+        f"A migration reads from this instance as {name}, and {what}: it loses the source, and a"
+        " switchover fails. "
+    )
+
+
 def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     name = _name(visit)
     return dialog(
         visit, f"Delete {name}", form or confirm("delete", name), "Delete", tab="accounts",
         danger=True, status=status,
-        intro="Its sessions end. An account that owns something stays until it does not.",
+        intro=f"{_in_use(visit, name, 'can sign in no more')}"
+        "Its sessions end. An account that owns something stays until it does not.",
     )  # fmt: skip
 
 

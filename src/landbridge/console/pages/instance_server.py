@@ -15,16 +15,20 @@ from ...postgres.units import count
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
-from .asking import confirm, confirmed
-from .instance import dialog, tab_page
+from .asking import CONFIRM, confirm, confirm_field, confirmed, is_typed
+from .instance import dialog, outgoing, tab_page
 
-#: How many hours of the log one may look at; entries a page; how a minute is written.
+#: How many hours of the log one may look at; entries a page; how a second is written.
 _HOURS = {"1": "Last hour", "24": "Last day", "168": "Last week"}
 _LINES = 100
 _SECOND = "%Y-%m-%dT%H:%M:%SZ"
 #: Seconds between two looks at a log; a look reads up to 8 MiB of it.
 _LOG_LOOK = 10
 _READ_ONLY = "rds_force_trans_ro_non_sup"
+_TWO = (
+    "The data of this instance have moved away, and another instance accepts writes. off: there"
+    " are two writable clusters then, and what is written to one is not in the other."
+)
 
 
 def _rows(visit: Visit) -> list[dict[str, Any]]:
@@ -71,7 +75,16 @@ def _field(visit: Visit) -> tuple[dict[str, Any], Form]:
     if row["Restarts"]:
         fields.append(Field("restart", "Restart the instance now, so that it takes effect",
                             Kind.CHECK))  # fmt: skip
+    if _asks(visit):
+        fields.append(confirm_field("open", visit["id"], only_if="value=off"))
     return row, Form(fields, codes={"InvalidParameter": "value"})
+
+
+def _asks(visit: Visit) -> bool:
+    """Whether `off` would make a second writable cluster of one that has moved away."""
+    if visit["name"] != _READ_ONLY:
+        return False
+    return any(each["Moved"] for each in outgoing(visit, DBInstanceId=visit["id"]))
 
 
 def _change_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
@@ -82,6 +95,8 @@ def _change_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
             "on: the instance processes only read requests. This is what a switchover needs of"
             " its source; then end the sessions that are open (Sessions)."
         )
+        if _asks(visit):
+            intro = _TWO
     elif row["Restarts"]:
         intro = "It takes effect with the next restart."
     return dialog(visit, "Modify Parameter", form or blank, "Submit", tab="parameters",
@@ -91,6 +106,9 @@ def _change_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
 def _change(visit: Visit) -> Response:
     _, blank = _field(visit)
     form, name = blank.filled(visit.form), visit["name"]
+    if form.value("value") == "off" and _asks(visit) and not is_typed(form, visit["id"]):
+        form.errors[CONFIRM] = f"Type {visit['id']} to go on; nothing was changed."
+        return _change_form(visit, form, 422)
     try:
         visit.call(
             "rds.ModifyParameter",
