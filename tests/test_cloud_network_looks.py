@@ -152,7 +152,9 @@ def test_both_accounts_see_one_picture_and_no_more_than_they_may(ann: Party, bob
     (drawn,) = whole["Cens"]
     assert (drawn["IsOwn"], drawn["Name"], drawn["CenOwnerId"]) == (False, "", bob.uid)
     assert [a["TransitRouterAttachmentId"] for a in drawn["Attachments"]] == [far]
-    assert {vpc["VpcId"]: vpc["CenId"] for vpc in whole["Vpcs"]} == {theirs[0]: cen, loose[0]: ""}
+    assert {vpc["VpcId"]: (vpc["CenId"], vpc["IsGranted"]) for vpc in whole["Vpcs"]} == {
+        theirs[0]: (cen, True), loose[0]: ("", False),
+    }  # fmt: skip
     assert own[0] not in str(whole) and loose[0] not in str(seen)
     passes = _ours(ann.tenant, "DescribeReachability", SourceId=theirs[0], DestinationId=own[0])
     assert (passes["Passes"], passes["Hop"], passes["Probe"]) == (True, "none", None)

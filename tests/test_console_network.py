@@ -190,6 +190,25 @@ def inside(surfer: Surfer, ann_user: Member) -> Surfer:
     return surfer
 
 
+def test_pages_make_no_call_for_each_thing_there_is(
+    inside: Surfer, ann_user: Member, service: Running
+) -> None:
+    party = Party(ann_user.tenant)
+    vpc, _ = party.network(HZ, "10.1")
+
+    def asked(page: str) -> list[str]:
+        before = len(service.logged())
+        assert inside.get(page).status == 200
+        return sorted(e["action"] for e in service.logged()[before:] if "action" in e)
+
+    pages = ("/console/", f"/console/vpc/{vpc}")
+    of_one = [asked(page) for page in pages]
+    for number in range(2, 4):
+        party.network(HZ, f"10.{number}")
+    assert [asked(page) for page in pages] == of_one
+    assert inside.get(f"/console/vpc/{vpc}x").status == 404
+
+
 def test_a_vpc_whose_vswitch_is_refused_is_not_left_behind(inside: Surfer) -> None:
     form = {
         "RegionId": BJ,

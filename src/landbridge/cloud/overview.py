@@ -39,6 +39,8 @@ class Overview:
     cens: list[Drawn] = field(default_factory=list)
     vpcs: Sequence[Vpc] = ()
     instances: Sequence[DBInstance] = ()
+    given: frozenset[str] = frozenset()
+    """Ids of the VPCs that CENs of other accounts may attach."""
 
 
 def look(session: Session, account: Account, cen_id: str | None = None) -> Overview:
@@ -56,7 +58,8 @@ def look(session: Session, account: Account, cen_id: str | None = None) -> Overv
         attached = {vpc.id for one in drawn for _, vpc in one.attachments}
         vpcs = [vpc for vpc in vpcs if vpc.id in attached]
         instances = [instance for instance in instances if instance.vpc_id in attached]
-    return Overview(drawn, vpcs, instances)
+    given = session.scalars(select(Grant.vpc_id).where(Grant.owner_uid == account.uid))
+    return Overview(drawn, vpcs, instances, frozenset(given))
 
 
 def _cens(session: Session, account: Account, cen_id: str | None) -> Sequence[Cen]:

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Select
+
 from ...cloud.instances import engines, lifecycle
 from ...cloud.instances.tables import DBInstance
-from ...cloud.ownership import everything
-from ...cloud.paging import numbered
+from ...cloud.paging import listing, numbered
 from ...cloud.vpcs import Vpc, vpc_names, vswitch_ids
-from ..action import Action, Call, Product
+from ..action import Action, Call, Param, Product
 from ..paging import PAGING, paged
 from ..rds.common import created, facts
 from ..vpc.vpcs import facts as vpc_facts
 
 
+def _latest_instance(query: Select[Any]) -> Select[Any]:
+    return query.order_by(DBInstance.created_at.desc(), DBInstance.number.desc())
+
+
+def _latest_vpc(query: Select[Any]) -> Select[Any]:
+    return query.order_by(Vpc.created_at.desc(), Vpc.id)
+
+
 def _instances(call: Call) -> dict[str, Any]:
-    query = everything(DBInstance, call.account).order_by(
-        DBInstance.created_at.desc(), DBInstance.number.desc()
-    )
+    query = listing(DBInstance, call.account, _latest_instance, vpc_id=call["VpcId"])
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
     replicas = lifecycle.replica_ids(call.session, [row.id for row in page.rows])
     names = vpc_names(call.session, [row.vpc_id for row in page.rows])
@@ -34,7 +41,7 @@ def _instances(call: Call) -> dict[str, Any]:
 
 
 def _vpcs(call: Call) -> dict[str, Any]:
-    query = everything(Vpc, call.account).order_by(Vpc.created_at.desc(), Vpc.id)
+    query = listing(Vpc, call.account, _latest_vpc, id=call["VpcId"])
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
     within = vswitch_ids(call.session, [row.id for row in page.rows])
     return {"Vpcs": [vpc_facts(row, within[row.id]) for row in page.rows], **paged(page)}
@@ -48,13 +55,16 @@ def _offer(call: Call) -> dict[str, Any]:
     }
 
 
+#: What is in one VPC, or that one alone.
+_OF_VPC = Param("VpcId")
+
 ACTIONS = (
     Action(
         Product.LANDBRIDGE,
         "ListDBInstances",
         "List the instances of all regions, newest first.",
         _instances,
-        PAGING,
+        (_OF_VPC, *PAGING),
     ),
     Action(
         Product.LANDBRIDGE,
@@ -63,6 +73,10 @@ ACTIONS = (
         _offer,
     ),
     Action(
-        Product.LANDBRIDGE, "ListVpcs", "List the VPCs of all regions, newest first.", _vpcs, PAGING
+        Product.LANDBRIDGE,
+        "ListVpcs",
+        "List the VPCs of all regions, newest first.",
+        _vpcs,
+        (_OF_VPC, *PAGING),
     ),
 )

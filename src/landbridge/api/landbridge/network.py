@@ -30,7 +30,10 @@ def _topology(call: Call) -> dict[str, Any]:
     joined = {vpc.id: one.cen.id for one in seen.cens for _, vpc in one.attachments}
     return {
         "Cens": [_cen(call, one) for one in seen.cens],
-        "Vpcs": [_vpc(vpc) | {"CenId": joined.get(vpc.id, "")} for vpc in seen.vpcs],
+        "Vpcs": [
+            _vpc(vpc) | {"CenId": joined.get(vpc.id, ""), "IsGranted": vpc.id in seen.given}
+            for vpc in seen.vpcs
+        ],
         "Instances": [_instance(instance) for instance in seen.instances],
     }
 

@@ -31,10 +31,10 @@ def every(visit: Visit) -> list[_Row]:
 
 def found(visit: Visit) -> _Row:
     """The VPC that the address names. CloudError (InvalidVpcId.NotFound)."""
-    for row in every(visit):
-        if row["VpcId"] == visit["id"]:
-            return row
-    raise CloudError("InvalidVpcId.NotFound")
+    rows: list[_Row] = visit.call("landbridge.ListVpcs", VpcId=visit["id"])["Vpcs"]
+    if not rows:
+        raise CloudError("InvalidVpcId.NotFound")
+    return rows[0]
 
 
 def attachment(visit: Visit, vpc: str) -> _Row | None:
@@ -78,14 +78,15 @@ def _list(visit: Visit) -> Response:
 
 def _show(visit: Visit) -> Response:
     vpc = found(visit)
-    instances = visit.every("landbridge.ListDBInstances", lambda answer: answer["Items"])
     return tab_page(
         visit,
         "vpc.html",
         "",
         vpc=vpc,
         vswitches=_vswitches(visit, vpc),
-        instances=[row for row in instances if row["VpcId"] == vpc["VpcId"]],
+        instances=visit.every(
+            "landbridge.ListDBInstances", lambda answer: answer["Items"], VpcId=vpc["VpcId"]
+        ),
         attachment=attachment(visit, vpc["VpcId"]),
         zone=lambda id: regions.region(vpc["RegionId"]).zone_name(id),
     )
