@@ -15,8 +15,10 @@ import pytest
 
 import landbridge
 from landbridge.assessment.model import Finding, Group, Level, Report
+from landbridge.cloud import CloudError
 from landbridge.cloud.migrations import detail, replication
 from landbridge.cloud.migrations import series as course
+from landbridge.cloud.migrations.migrations import cancel
 from landbridge.cloud.migrations.mover import waits_for_us
 from landbridge.cloud.migrations.progress import Progress, status
 from landbridge.cloud.migrations.series import Series
@@ -175,8 +177,13 @@ def test_stages_and_replication_come_from_the_table_of_states(record: Record) ->
 def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
     record.journal.enter(State.SYNCHRONIZING)
     assert record.seen().replication is Replication.CATCHUP
-    record.seen().record.write_live(state="disconnect")  # type: ignore[union-attr]
-    assert record.seen().replication is Replication.DISCONNECT
+    lost = "2026-05-01T12:00:00.000+00:00"
+    for away in ({"disconnected_since": lost}, {"source_reachable": False, "source_seen": lost}):
+        record.seen().record.write_live(state="disconnect", **away)  # type: ignore[union-attr]
+        assert record.seen().replication is Replication.DISCONNECT
+        held = record.seen().hold
+        assert held is not None and held.since == lost and "2026-05-01 12:00:00 UTC" in held.text
+        assert status(record.row, record.seen()) == "ReadinessUnknown"
     old = (datetime.now(UTC) - timedelta(seconds=30)).isoformat()
     figures = {"at": old, "state": "streaming", "lag_bytes": 0, "caught_up": True}
     live = record.seen().record.folder / "live.json"  # type: ignore[union-attr]
@@ -185,7 +192,7 @@ def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
     assert record.seen().live.keys() == {"at", "state", "age_seconds"}
     assert status(record.row, record.seen()) == "ReadinessUnknown"
     words = f"The latest figures are those of {old[:10]} {old[11:19]} UTC."
-    assert words in record.seen().silence
+    assert words in record.seen().hold.text  # type: ignore[union-attr]
     assert words in record.seen().text(record.row, Assessment)
     record.row.order = Order.SWITCH
     assert status(record.row, record.seen()) == "Switching"
@@ -195,7 +202,85 @@ def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
     record.journal.append("error", id="fence.not_effective", message="m", held="switchover")
     assert status(record.row, record.seen()) == "ReadinessUnknown"
     live.write_text(json.dumps(figures | {"at": datetime.now(UTC).isoformat()}))
-    assert status(record.row, record.seen()) == "ReadyToSwitch" and not record.seen().silence
+    assert status(record.row, record.seen()) == "ReadyToSwitch" and not record.seen().hold
+
+
+def test_a_copy_that_fails_again_and_again_or_stands_still_is_no_running_one(
+    record: Record,
+) -> None:
+    def step(phase: str, **facts: Any) -> dict[str, Any]:
+        return record.journal.append("step", name="copy", phase=phase, **facts)
+
+    def figures(age: float = 0.0) -> None:
+        at = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
+        live = {"at": at, "part": "copying", "copied": 5, "total": 9, "rate": 3.0, "eta": 1.3}
+        (record.tasks.root / "tasks/m-1/live.json").write_text(json.dumps(live))
+
+    record.journal.enter(State.COPYING)
+    step("begin")
+    figures()
+    assert status(record.row, record.seen()) == "Running" and record.seen().live["rate"] == 3.0
+    figures(age=6)
+    assert status(record.row, record.seen()) == "Interrupted"
+    assert (record.seen().live["rate"], record.seen().live["eta"]) == (0.0, None)
+    figures()
+    first = step("failed", error={"id": "copy.wire_dead", "message": "the line is dead"})
+    step("begin")
+    step("failed", error={"id": "copy.wire_dead", "message": "the line is still dead"})
+    step("begin")
+    held = record.seen().hold
+    assert held is not None and held.since == first["at"] and "is still dead" in held.text
+    assert status(record.row, record.seen()) == "Interrupted"
+    figures()  # the third attempt moves
+    assert status(record.row, record.seen()) == "Running"
+
+
+def test_what_is_put_back_is_told_until_that_is_over_with_what_it_waits_for(
+    record: Record,
+) -> None:
+    record.journal.enter(State.SYNCHRONIZING)
+    cancel(record.row, record.seen())
+    record.row.order = Order.NONE  # passed on to the worker
+    record.journal.append("signal", name="cancel")
+    assert status(record.row, record.seen()) == "Cancelling" and not record.seen().hold
+    with pytest.raises(CloudError, match="already"):
+        cancel(record.row, record.seen())
+    with pytest.raises(CloudError, match="nothing that could be given up"):
+        cancel(record.row, record.seen(), give_up=True)
+    record.journal.note("undo.begun", "Cancelling: what was begun is put back.")
+    waits = {"waiting": "Cancelling: waiting for the source to drop slot s"}
+    for _ in range(2):
+        record.journal.note("undo.waiting", "Cancelling ...", **waits)
+    held = record.seen().hold
+    assert held is not None and held.text.startswith(waits["waiting"])
+    noted = [e["at"] for e in record.seen().entries if e.get("id") == "undo.waiting"]
+    assert held.since == noted[0]
+    assert status(record.row, record.seen()) == "Cancelling"
+    cancel(record.row, record.seen(), give_up=True)
+    assert record.row.order is Order.CANCEL
+    record.journal.enter(State.CANCELLED)
+    assert record.seen().undoing is None and record.seen().hold is None
+
+
+def test_one_that_fails_is_put_back_and_not_running(record: Record) -> None:
+    record.journal.enter(State.COPYING)
+    record.journal.append("error", id="copy.failed", message="the disk is full", remedy=None)
+    record.journal.note("undo.begun", "Putting back: what was begun is put back.")
+    assert status(record.row, record.seen()) == "PuttingBack"
+
+
+def test_one_cancelled_before_anything_was_begun_has_not_failed(record: Record) -> None:
+    record.row.task, record.row.order, record.row.is_active = None, Order.CANCEL, False
+    assert status(record.row, record.seen()) == "Cancelled"
+    assert "Nothing on either side has been changed" in record.seen().guarantee
+    record.row.order = Order.NONE
+    assert status(record.row, record.seen()) == "Failed"
+
+
+def test_where_a_password_came_from_is_no_news() -> None:
+    text = 'authentication failed for user "m" password retrieved from file "/state/x/pass"'
+    told = Teller((Path("/state"),), ()).text(text)
+    assert told == 'authentication failed for user "m"'
 
 
 def test_a_migration_that_came_to_nothing_keeps_its_last_stage(record: Record) -> None:
@@ -325,6 +410,9 @@ def test_a_course_is_kept_once_a_second_and_told_in_as_many_figures_as_wanted(
     assert [point["lag_bytes"] for point in series.read(100)] == list(range(10))
     assert [point["lag_bytes"] for point in series.read(3)] == [3, 7, 9]
     assert "pid" not in series.read(1)[0]
+    end = {"at": "2026-01-31T12:00:09.9+00:00", "phase": "copied", "copied": 9, "total": 9}
+    series.add(end)  # the end of a copy, also within a second
+    assert series.read(1)[0] == end
 
 
 def test_a_course_of_weeks_is_kept_in_a_file_that_does_not_grow(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from landbridge.migration.evidence import page, scrub, write_evidence
+from landbridge.migration.evidence.steps import steps
 from landbridge.migration.journal import now
 from landbridge.migration.states import State
 from landbridge.migration.switchover import SwitchoverResult
@@ -184,3 +185,12 @@ def test_verification_is_shown(state_dir: Path) -> None:
 @pytest.mark.parametrize("module", [page, scrub])
 def test_examples(module: ModuleType) -> None:
     assert doctest.testmod(module).failed == 0
+
+
+def test_a_step_that_is_undone_later_took_no_longer() -> None:
+    def entry(second: int, phase: str) -> dict[str, object]:
+        return {"at": f"2026-05-01T12:00:{second:02}+00:00", "kind": "step", "name": "copy",
+                "phase": phase}  # fmt: skip
+
+    (step,) = steps([entry(0, "begin"), entry(8, "failed"), entry(50, "undone")])
+    assert (step["outcome"], step["seconds"]) == ("undone", 8.0)

@@ -11,6 +11,11 @@ from fix_following import Following, sample_until, started
 from fix_servers import Servers, fill
 from landbridge.migration.follow import Follower
 from landbridge.migration.follow import source as source_module
+from landbridge.migration.follow.local import LocalView
+from landbridge.migration.follow.measure import Measure
+from landbridge.migration.follow.sample import Sample
+from landbridge.migration.follow.source import SlotView, SourceView
+from landbridge.postgres.lsn import Lsn
 from landbridge.postgres.process import wait_until
 
 
@@ -59,6 +64,24 @@ def test_lag_is_told_in_bytes_and_seconds(servers: Servers, state_dir: Path) -> 
         conn.execute("SELECT pg_wal_replay_resume()")
     sample_until(follower, lambda s: s.caught_up and s.lag_seconds == 0)
     follower.close()
+
+
+def test_nothing_is_told_of_a_source_that_has_not_answered_for_seconds() -> None:
+    """Its stream may still be up: a dead line is noticed by nobody at once."""
+    local = LocalView(True, Lsn(9), Lsn(9), False, "streaming", 0.1, False)
+
+    def seen(age: float) -> Sample:
+        measure = Measure(budget=100)
+        slot = SlotView(Lsn(5), 1, None, None)
+        view = SourceView(time.monotonic() - age, Lsn(9), slot, "streaming", sessions=3)
+        measure.source_at(view)
+        return measure.sample(view, local, reachable=True)
+
+    now, old = seen(0.1), seen(3.5)
+    assert now.caught_up and now.source_reachable and now.wal_kept_bytes == 4
+    assert (now.lag_bytes, now.lag_seconds, now.sessions) == (0, 0.0, 3)
+    assert not old.caught_up and not old.source_reachable and old.source_seen
+    assert {old.lag_bytes, old.lag_seconds, old.sessions, old.wal_kept_bytes} == {None}
 
 
 def test_other_cluster_at_the_source_s_address_is_not_taken_for_it(

@@ -32,6 +32,7 @@ _BY_WORD = {word.lower(): tone for tone, words in _TONES.items() for word in wor
 _WORDS = {
     "ReadyToSwitch": "Ready to switch",
     "ReadinessUnknown": "Readiness unknown",
+    "PuttingBack": "Putting back",
     "unfinished": "under way",
 }
 

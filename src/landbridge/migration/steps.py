@@ -87,11 +87,16 @@ def copy(task: Task, control: Control) -> Facts:
     from .copying import CopyJob
 
     def report(progress: CopyProgress) -> None:
-        task.write_live(**{**plain(progress), "phase": "copying"})
+        task.write_live(**(plain(progress) | {"phase": "copying", "part": progress.phase.value}))
 
     job = CopyJob(task)
     job.start_or_adopt()
-    return dict(plain(job.wait(report, control.cancelled)))
+    done = job.wait(report, control.cancelled)
+    # The total was an estimate until now.
+    last = {"copied": done.bytes, "total": done.bytes, "rate": 0.0, "eta": None}
+    seen = {name: value for name, value in task.read_live().items() if name != "at"}
+    task.write_live(**(seen | last | {"phase": "copied", "part": "copied"}))
+    return dict(plain(done))
 
 
 def undo_copy(task: Task) -> None:

@@ -23,6 +23,7 @@ def found(call: Call) -> tuple[Migration, Progress]:
 
 def _describe(call: Call) -> dict[str, Any]:
     row, progress = found(call)
+    held, undone = progress.hold, progress.undoing
     return {
         "TaskId": int(row.id),
         "TaskName": row.name,
@@ -32,9 +33,11 @@ def _describe(call: Call) -> dict[str, Any]:
         "Stage": progress.stage.value,
         "State": progress.state.value,
         "Label": progress.label,
-        "Guarantee": progress.state.guarantee,
+        "Guarantee": progress.guarantee,
         "Error": progress.error,
-        "Trouble": row.trouble or progress.silence,
+        "Trouble": row.trouble or (held.text if held else ""),
+        "TroubleSince": held.since if held else None,
+        "MayGiveUp": undone is not None and undone.waits is not None,
         "Closed": row.is_closed,
         "Created": second(row.created_at),
         "Modified": second(row.modified_at),
@@ -58,7 +61,7 @@ def _switch(call: Call) -> dict[str, Any]:
 
 def _cancel(call: Call) -> dict[str, Any]:
     row, progress = found(call)
-    migrations.cancel(row, progress)
+    migrations.cancel(row, progress, give_up=bool(call["GiveUp"]))
     return {"TaskId": int(row.id)}
 
 
@@ -120,8 +123,9 @@ ACTIONS = (
     ),
     _order(
         "CancelMigration",
-        "Give a migration up and put everything back.",
+        "Cancel a migration and put everything back; GiveUp: without what that waits for.",
         _cancel,
+        Param("GiveUp", Kind.BOOLEAN),
         errors=(BAD_STATE,),
     ),
     _order(

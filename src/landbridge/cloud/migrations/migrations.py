@@ -124,12 +124,28 @@ def switch(
     row.touch()
 
 
-def cancel(row: Migration, progress: Progress) -> None:
-    """Order that all is put back. CloudError IncorrectDBInstanceState when it is too late."""
+def cancel(row: Migration, progress: Progress, *, give_up: bool = False) -> None:
+    """Order that all is put back; `give_up`: without what that waits for.
+
+    CloudError IncorrectDBInstanceState when it is too late, when all is being put back already,
+    and when there is nothing to give up.
+    """
     if not row.is_active or progress.is_promoted:
         raise CloudError(
             "IncorrectDBInstanceState",
             f"task {row.id} is {progress.label.lower()}: it cannot be cancelled any more",
+        )
+    undone = progress.undoing
+    waits = undone.waits if undone else None
+    if give_up and waits is None:
+        raise CloudError(
+            "IncorrectDBInstanceState", f"task {row.id} waits for nothing that could be given up"
+        )
+    if undone is not None and not give_up:
+        raise CloudError(
+            "IncorrectDBInstanceState",
+            f"task {row.id} is being put back already"
+            + (f": {waits.text} GiveUp ends it without that" if waits else ""),
         )
     row.order = Order.CANCEL
     row.touch()

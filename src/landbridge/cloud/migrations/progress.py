@@ -18,13 +18,12 @@ from ...postgres.cluster import Cluster
 from ...postgres.osaccount import OsAccount
 from ..instances.homes import programs
 from . import detail, replication
+from .standing import Hold, Undoing, fresh, hold, undoing
 from .tables import Assessment, Migration, Order
 from .told import Teller
 
 _STARTED = "Start RDS instance"
 _FOLLOWED = "Synchronize data"
-#: Seconds after which figures that come twice a second are no longer those of now.
-_STALE = 10.0
 #: The lines of records' own checks, with the file that they were made from: it is written once,
 #: and to tell it anew would be most of what a look at a migration costs (measured: 4 of 5 ms).
 _CHECKS: dict[Path, tuple[tuple[int, int], tuple[str, ...]]] = {}
@@ -50,7 +49,8 @@ class Progress:
     def of(cls, tasks: records.Tasks, row: Migration) -> Progress:
         """What is on record of a migration; the beginning, where nothing is."""
         if row.task is None:
-            return cls(state=State.ASSESSING if row.is_active else State.FAILED)
+            end = State.CANCELLED if row.order is Order.CANCEL else State.FAILED
+            return cls(state=State.ASSESSING if row.is_active else end)
         record = records.Task(tasks.root / "tasks" / row.task)
         entries = tuple(record.journal.entries())
         passed = [State(e["state"]) for e in entries if e["kind"] == "state"]
@@ -63,7 +63,7 @@ class Progress:
             before_end=on_the_way[-1] if on_the_way else State.ASSESSING,
             is_begun=True,
             entries=entries,
-            live=_fresh(record.read_live()) if state is State.SYNCHRONIZING else record.read_live(),
+            live=fresh(state, record.read_live()),
             record=record,
             teller=Teller.of(tasks.root.parent),
         )
@@ -86,21 +86,31 @@ class Progress:
         return possible[0]
 
     @property
-    def silence(self) -> str:
-        """Why nobody knows whether it could switch over now; empty where somebody does."""
-        following = self.state is State.SYNCHRONIZING and not self.is_ordered
-        if not following or self.replication is not Replication.DISCONNECT:
-            return ""
-        why = "The source does not answer."
-        if "age_seconds" in self.live:
-            at = datetime.fromisoformat(self.live["at"]).astimezone(UTC)
-            why = f"The latest figures are those of {at:%Y-%m-%d %H:%M:%S} UTC."
-        return f"{why} Whether it could switch over now is not known until they come again."
+    def hold(self) -> Hold | None:
+        """What it does not get on for now, and since when."""
+        if states.is_end(self.state) or self.is_ordered:
+            return None
+        undone = self.undoing
+        found = undone.waits if undone else hold(self.state, self.entries, self.live)
+        return Hold(self.teller.text(found.text), found.since) if found else None
+
+    @property
+    def undoing(self) -> Undoing | None:
+        """How all is being put back; None where it is not."""
+        late = states.is_end(self.state) or self.is_promoted
+        return None if late else undoing(self.entries)
 
     @property
     def label(self) -> str:
         """The phase in words."""
         return ROW[self.state].label
+
+    @property
+    def guarantee(self) -> str:
+        """What is true as long as it is where it is."""
+        copied = any(e["kind"] == "step" and e["name"] == "copy" for e in self.entries)
+        nothing = states.is_end(self.state) and not copied
+        return (State.ASSESSING if nothing else self.state).guarantee
 
     @property
     def is_ordered(self) -> bool:
@@ -122,14 +132,14 @@ class Progress:
 
     @property
     def error(self) -> dict[str, Any] | None:
-        """Why it failed, or what it waits for somebody to put right: id, message, remedy."""
+        """Why it failed, or what it waits for somebody to put right: at, id, message, remedy."""
         found = None
         for entry in self.entries:
             if entry["kind"] == "error" and (found is None or found.get("held")):
                 found = entry
             elif entry["kind"] == "signal":
                 found = None
-        keys = ("id", "message", "remedy", "held")
+        keys = ("at", "id", "message", "remedy", "held")
         return self.teller.value({key: found.get(key) for key in keys}) if found else None
 
     def evidence(self) -> dict[str, Any] | None:
@@ -157,8 +167,8 @@ class Progress:
         lines += detail.section(_FOLLOWED, self._events(_FOLLOWED))
         if row.trouble:
             lines.append(f"{detail.local(row.modified_at.isoformat())} --- {row.trouble}")
-        if self.silence and "at" in self.live:
-            lines.append(f"{detail.local(self.live['at'])} --- {self.silence}")
+        if (held := self.hold) is not None:
+            lines.append(f"{detail.local(held.since)} --- {held.text}")
         return "\n".join(lines)
 
     def _checks(self, row: Migration) -> tuple[str, ...]:
@@ -210,17 +220,6 @@ def _checked(report: dict[str, Any] | None, row: Migration) -> tuple[str, ...]:
     return tuple(detail.checks(Report.from_dict(report), whence)) if report else ()
 
 
-def _fresh(live: dict[str, Any]) -> dict[str, Any]:
-    """The latest figures; of old ones no more than their age: they say nothing of now."""
-    if "at" not in live:
-        return live
-    age = (datetime.now(UTC) - datetime.fromisoformat(live["at"])).total_seconds()
-    if age < _STALE:
-        return live
-    kept = {name: live[name] for name in ("at", "phase") if name in live}
-    return kept | {"state": Replication.DISCONNECT.value, "age_seconds": round(age)}
-
-
 def said(entry: dict[str, Any], teller: Teller) -> str:
     """What an entry of the record says to the owner; empty where it is no news."""
     kind = entry["kind"]
@@ -240,18 +239,20 @@ def said(entry: dict[str, Any], teller: Teller) -> str:
 def status(row: Migration, progress: Progress) -> str:
     """One word for a program.
 
-    Running, ReadyToSwitch, ReadinessUnknown (`Progress.silence`), Switching, Cancelling,
-    Finishing, Finished, Failed, Cancelled.
+    Running, Interrupted and ReadinessUnknown (`Progress.hold`), ReadyToSwitch, Switching,
+    Cancelling, PuttingBack, Finishing, Finished, Failed, Cancelled.
     """
     if row.order is Order.CANCEL and row.is_active:
         return "Cancelling"
+    if (undone := progress.undoing) is not None:
+        return "Cancelling" if undone.is_cancel else "PuttingBack"
     if progress.state is State.SYNCHRONIZING:
         is_ordered = row.order is not Order.NONE or progress.is_ordered
         if is_ordered:
             return "Switching"
-        return "ReadinessUnknown" if progress.silence else "ReadyToSwitch"
+        return "ReadinessUnknown" if progress.hold else "ReadyToSwitch"
     if progress.stage is Stage.SWITCH:
         return "Switching"
     if progress.state in (State.FINISHED, State.FAILED, State.CANCELLED):
         return "Finishing" if row.is_active else progress.state.value.capitalize()
-    return "Running"
+    return "Interrupted" if progress.hold else "Running"

@@ -27,15 +27,16 @@ class Series:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "series.jsonl"
-        self._last = ""
+        self._last: tuple[str, object] = ("", None)
         self._count: int | None = None
 
     def add(self, live: dict[str, Any]) -> None:
-        """Keep figures, unless they are of the same second as those before."""
+        """Keep figures, unless they are of the same second and phase as those before."""
         at = str(live.get("at", ""))[:19]
-        if not at or at == self._last:
+        now = (at, live.get("phase"))
+        if not at or now == self._last:
             return
-        self._last = at
+        self._last = now
         if self._count is None:
             self._count = len(self._lines())
         if self._count >= MOST:

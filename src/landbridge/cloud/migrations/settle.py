@@ -74,9 +74,12 @@ def ended(
 
     After a success its server goes on as it is, with the settings (`carried`) and the database
     accounts that came with the data. Without `carried` nothing came of it, and `words` say why.
+    The order to cancel one that was never begun stays: it says how it ended.
     """
     row = session.get_one(Migration, id)
-    row.is_active, row.order, row.trouble = False, Order.NONE, words
+    row.is_active, row.trouble = False, words
+    if row.task is not None or row.order is not Order.CANCEL:
+        row.order = Order.NONE
     row.touch()
     _forget_password(session, vault, row)
     instance = session.get(DBInstance, row.instance_id)

@@ -36,6 +36,9 @@ REMEDIES = {
     "follow.wal_budget_exceeded": _ANEW,
     "start.setting_refused": "CancelMigration, set the parameter to another value at the"
     " destination (ModifyParameter), then begin another migration.",
+    "switchover.source_unreachable": "Look at the source's whitelist, at the way to it, and at the"
+    " account of the migration there, which must keep its password and rights; then switch over"
+    " again.",
     "switchover.time_limit": "Switch over again.",
     "wal.retention": "Have the destination nearer, write less meanwhile, or raise what limits it"
     " at the source.",
@@ -51,6 +54,8 @@ _LOCAL_SOCKET = re.compile(
     r"(.*?)(?: Is the server running locally and accepting connections on that socket\?)?$",
     re.MULTILINE,
 )
+#: Where libpq had a password from, which is no news to whom it belongs.
+_PASSFILE = re.compile(r',?\s*\(?password retrieved from file "[^"]*"\)?')
 _SILENT = r"the destination's server does not answer: \1"
 _SENTENCES = re.compile(r"(?<=[.;:])\s+|\n+")
 _DESTINATION, _PROGRAMS = "the destination's folder", "the server's programs"
@@ -80,7 +85,7 @@ class Teller:
 
     def text(self, text: str) -> str:
         """A text without places of this machine and without its command line."""
-        text = _LOCAL_SOCKET.sub(_SILENT, text)
+        text = _PASSFILE.sub("", _LOCAL_SOCKET.sub(_SILENT, text))
         for aside in self._asides:
             text = aside.sub("", text)
         for place, said in self._places:

@@ -106,7 +106,7 @@ def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
         there = url("rds", row["DBInstanceName"], "migration", "tasks", str(row["TaskId"]))
         if row["Status"] == "ReadyToSwitch":
             yield f"{row['TaskName']} is ready to switch over", there, "Switchover"
-        elif row["Status"] == "ReadinessUnknown":
+        elif row["Trouble"]:
             yield f"{row['TaskName']}: {row['Trouble']}", there, "Look at it"
         elif row["Error"]:
             yield f"{row['TaskName']}: {row['Error']['message']}", there, "Look at it"

@@ -210,29 +210,35 @@ def _evidence(visit: Visit) -> Response:
     )
 
 
-#: Order -> verb, button, what it undoes, action, whether one goes back to the list.
+#: Order -> verb, button, what it undoes, action and its parameters beside the task.
 _ORDERS = {
     "cancel": (
         "cancel", "Cancel Migration",
         "The migration ends. Its copy is removed and the destination becomes an empty instance"
         " again; the replication slot on the source is dropped. The source is not touched.",
-        "landbridge.CancelMigration",
+        "landbridge.CancelMigration", {},
+    ),
+    "give-up": (
+        "end", "Give Up the Source",
+        "The migration ends although the source does not answer. Its replication slot may stay"
+        " there and keep WAL until somebody drops it; the event log says by which statement.",
+        "landbridge.CancelMigration", {"GiveUp": True},
     ),
     "close": (
         "close", "Close",
         "The task is put away: it is no longer listed. Nothing else changes.",
-        "landbridge.CloseMigration",
+        "landbridge.CloseMigration", {},
     ),
     "delete": (
         "delete", "Delete",
         "The task and its history are forgotten. The instance and its data stay.",
-        "landbridge.DeleteMigration",
+        "landbridge.DeleteMigration", {},
     ),
 }  # fmt: skip
 
 
 def _order_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
-    verb, button, words, _ = _chosen(visit)
+    verb, button, words, _, _ = _chosen(visit)
     name = task_of(visit)["TaskName"]
     tasks = ("rds", visit["id"], "migration", "tasks")
     crumbs = [(url(*tasks), visit["id"])]
@@ -241,15 +247,20 @@ def _order_form(visit: Visit, form: Form | None = None, status: int = 200) -> Re
 
 
 def _order(visit: Visit) -> Response:
-    verb, _, _, action = _chosen(visit)
+    verb, _, _, action, more = _chosen(visit)
     name = task_of(visit)["TaskName"]
     task = visit["task"]
-    again = confirmed(visit, verb, name, _order_form, lambda: visit.call(action, TaskId=task))
-    back = url("rds", visit["id"], "migration", "tasks", *([task] if verb == "cancel" else []))
+
+    def act() -> None:
+        visit.call(action, TaskId=task, **more)
+
+    again = confirmed(visit, verb, name, _order_form, act)
+    stays = action == "landbridge.CancelMigration"
+    back = url("rds", visit["id"], "migration", "tasks", *([task] if stays else []))
     return again or visit.go(back, f"{name}: {verb} ordered.")
 
 
-def _chosen(visit: Visit) -> tuple[str, str, str, str]:
+def _chosen(visit: Visit) -> tuple[str, str, str, str, dict[str, Any]]:
     found = _ORDERS.get(visit["order"])
     if found is None:
         raise CloudError("InvalidTaskId.NotFound", "There is no such page.")

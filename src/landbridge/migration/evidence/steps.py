@@ -33,7 +33,7 @@ def steps(entries: Iterable[Entry]) -> list[dict[str, Any]]:
     """All steps in the order they began: name, begin, end, seconds, outcome, lsn, facts.
 
     `begin` or `end` is None where the journal has only the other. `facts` are those of
-    both entries. A step that was undone after its end counts as undone, with a second end.
+    both entries. A step that was undone after its end counts as undone, and keeps its end.
     """
     found: list[dict[str, Any]] = []
     for entry in entries:
@@ -50,7 +50,7 @@ def steps(entries: Iterable[Entry]) -> list[dict[str, Any]]:
         if current is None or not (is_open or phase == "undone"):
             current = _new(name, None, entry)
             found.append(current)
-        current["end"] = entry["at"]
+        current["end"] = current["end"] or entry["at"]
         current["outcome"] = _ENDS[phase]
         current["facts"] |= _facts(entry)
     for step in found:

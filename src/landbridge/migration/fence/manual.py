@@ -91,8 +91,8 @@ class ManualFence:
         see_a_commit_wait(self.source)
         self.task.journal.note(
             "fence.synchronous",
-            "Commits at the source wait for the destination: none is acknowledged that it lacks,"
-            f" unless a client sets {SYNC_COMMIT} lower or cancels the wait.",
+            "Should somebody still commit at the source, that waits for the destination and is not"
+            f" acknowledged, unless a client sets {SYNC_COMMIT} lower or cancels the wait.",
         )
         with self.source.fresh() as conn:
             return self.source.note_fenced(conn)

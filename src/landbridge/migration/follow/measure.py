@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from ...postgres.lsn import Lsn
+from .. import journal
 from ..states import Replication
 from .local import LocalView
 from .sample import LagClock, Rate, Sample
@@ -16,7 +17,7 @@ from .wal import allowed
 #: The walreceiver asks for a sign of life after half of its timeout of 5 s.
 _QUIET = 4.0
 #: A view of the source older than this says nothing about now, in seconds.
-_STALE = 2.0
+_STALE = 3.0
 #: Behind by no more than this many seconds is "streaming".
 _CLOSE = 1.0
 
@@ -29,6 +30,7 @@ class Measure:
         self._clock, self._rate = LagClock(), Rate()
         self._lock = threading.Lock()
         self._last_message: datetime | None = None
+        self._source_seen: str | None = None
         self.position: Lsn | None = None
         """Up to where the standby has the WAL, as far as was ever seen."""
         self.caught_up = False
@@ -36,6 +38,7 @@ class Measure:
     def source_at(self, view: SourceView) -> None:
         """Remember where the source was."""
         with self._lock:
+            self._source_seen = journal.now()
             self._clock.source_at(view.moment, view.lsn)
             self._rate.add(view.moment, view.lsn)
 
@@ -44,6 +47,8 @@ class Measure:
     ) -> Sample:
         """One sample of the latest views; `reachable`: the source answered last time."""
         now = time.monotonic()
+        if view is not None and now - view.moment > _STALE:
+            view, reachable = None, False
         up = self.connected(local)
         self._remember(local)
         lag_bytes = lag_seconds = kept = None
@@ -52,8 +57,7 @@ class Measure:
             lag_bytes = max(0, view.lsn - replayed)
             with self._lock:
                 lag_seconds = self._clock.lag(now, replayed)
-        fresh = view is not None and now - view.moment < _STALE
-        self.caught_up = up and fresh and lag_bytes == 0
+        self.caught_up = up and lag_bytes == 0
         with self._lock:
             budget, rate = self._budget, self._rate.per_second
         if view and view.slot:
@@ -68,10 +72,13 @@ class Measure:
             replay_paused=None,
             standby_up=local is not None,
             source_reachable=reachable,
+            source_seen=self._source_seen,
             wal_kept_bytes=kept,
             wal_budget_bytes=budget,
             wal_rate=rate,
-            wal_hours_left=max(0, budget - (kept or 0)) / rate / 3600 if rate else None,
+            wal_hours_left=max(0, budget - kept) / rate / 3600
+            if rate and kept is not None
+            else None,
             long_transactions=view.long_transactions if view else [],
             prepared_transactions=view.prepared_transactions if view else [],
             sessions=view.sessions if view else None,

@@ -28,6 +28,8 @@ class Sample:
     standby_up: bool
     source_reachable: bool
     """Whether our own connection to the source works (the stream has another)."""
+    source_seen: str | None
+    """When it last answered there: UTC, ISO 8601. What is told of it is younger than 3 s."""
     wal_kept_bytes: int | None
     """WAL that the source keeps for our slot."""
     wal_budget_bytes: int

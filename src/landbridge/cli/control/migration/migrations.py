@@ -13,7 +13,7 @@ from ..verbs import InstanceArgument, Name, Wait, verb
 from ..waiting import Seen, wait
 from .group import ASSESSMENTS, MIGRATIONS, AssessmentArgument, TaskArgument, migration
 
-READY = "ReadyToSwitch"
+READY, UNKNOWN = "ReadyToSwitch", "ReadinessUnknown"
 FINISHED = "Finished"
 _ENDS = (FINISHED, "Failed", "Cancelled")
 
@@ -131,14 +131,14 @@ def _failure(row: Row) -> LandbridgeError:
 
 
 def _trouble(row: Row) -> str:
-    return str((row["Error"] or {}).get("message") or row["Trouble"])
+    return str(row["Trouble"] or (row["Error"] or {}).get("message", ""))
 
 
 def _figures(row: Row) -> str:
     from ...display.details import copy_progress, lag_words
 
     live = row["Live"]
-    if "age_seconds" in live:
+    if "age_seconds" in live and "copied" not in live:
         return f"none for {live['age_seconds']} s: nobody answers at the destination"
     return ", ".join(copy_progress(live)) or lag_words(live)
 
@@ -147,4 +147,6 @@ def _next(row: Row) -> str:
     id = row["TaskId"]
     if row["Status"] == READY:
         return f"landbridge migration switchover {id}"
+    if row["MayGiveUp"]:
+        return f"landbridge migration cancel {id} --give-up"
     return "" if row["Status"] in _ENDS else f"landbridge migration watch {id}"

@@ -11,7 +11,7 @@ from ..api import Api
 from ..tables import Row
 from ..verbs import Wait, Yes, verb
 from .group import TaskArgument, migration
-from .migrations import FINISHED, READY, conclude, described, follow
+from .migrations import FINISHED, READY, UNKNOWN, conclude, described, follow
 
 
 def _confirmation(name: str, help: str) -> Any:
@@ -66,14 +66,28 @@ def switchover(
 
 
 @verb(migration)
-def cancel(api: Api, task: TaskArgument, yes: Yes = False, wait: Wait = False) -> None:
-    """Give a migration up and put everything back."""
+def cancel(
+    api: Api,
+    task: TaskArgument,
+    give_up: Annotated[
+        bool,
+        typer.Option(
+            "--give-up", metavar="",
+            help="End one that is being put back without what that waits for: the slot may stay.",
+        ),
+    ] = False,
+    yes: Yes = False,
+    wait: Wait = False,
+) -> None:  # fmt: skip
+    """Cancel a migration and put everything back."""
     from ...questions import agreed
 
     said = f"Migration {task} is given up; the source stays as it is."
+    if give_up:
+        said = f"Migration {task} ends; its slot may stay on the source and keep WAL there."
     if not agreed(api.out, said, "cancel", yes=yes):
         return
-    answer = api.call("landbridge", "CancelMigration", TaskId=task)
+    answer = api.call("landbridge", "CancelMigration", TaskId=task, GiveUp=give_up)
     if wait:
         follow(api, task, "Cancelled")
     api.done(answer, f"{task} is {'' if wait else 'being '}cancelled.")
@@ -95,4 +109,4 @@ def delete(api: Api, task: TaskArgument) -> None:
 
 def _was_put_back(row: Row) -> bool:
     """Not merely not begun: an order takes the error of an earlier attempt away."""
-    return row["Status"] == READY and row["Error"] is not None
+    return row["Status"] in (READY, UNKNOWN) and row["Error"] is not None
