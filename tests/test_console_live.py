@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
+from landbridge.api.dispatch import Service
+from landbridge.cloud import CloudError
+from landbridge.console import app
 from landbridge.console.live import MOST_OF_ONE, Streams
+from landbridge.console.visit import Visit, Who
 
 Look = Callable[[], Response]
 
@@ -72,6 +77,35 @@ def test_a_passing_refusal_does_not_end_a_live_page(streams: Streams, status: in
 def test_a_page_ends_where_there_is_nothing_more_to_see(streams: Streams, status: int) -> None:
     sent = asyncio.run(_sent(streams, _looks(_page("a"), _page("", status))))
     assert _events(sent) == [("content", "a"), ("gone", "")]
+
+
+@pytest.mark.parametrize(
+    ("code", "form", "is_live"),
+    [
+        ("Throttling.User", {}, True),
+        ("ServiceUnavailable", {}, True),
+        ("Throttling.User", {"form_token": "x"}, False),
+        ("DependencyViolation", {}, False),
+    ],
+)
+def test_a_page_that_cannot_be_shown_now_comes_by_itself(
+    code: str, form: dict[str, str], is_live: bool
+) -> None:
+    def refuse(_: Visit) -> Response:
+        raise CloudError(code)
+
+    who = Who(uid=1, account="a", user="ann", access_key_id=None, form_token="x")
+    visit = Visit(cast(Service, None), who, "/console/", "", "127.0.0.1", form=form)
+    page = app._answer(refuse, visit)
+    text = bytes(page.body).decode()
+    assert ('id="content" tabindex="-1" data-live' in text, "data-passing" in text) == (
+        is_live,
+    ) * 2
+    visit.is_live = True
+    sent = asyncio.run(
+        _sent(Streams(lambda: False), _looks(app._answer(refuse, visit), _page("a", live=0)))
+    )
+    assert [name for name, _ in _events(sent)] == ["away", "content", "still"]
 
 
 def test_no_more_streams_than_may_be_are_begun_at_once(streams: Streams) -> None:

@@ -46,6 +46,8 @@ _GUARDS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+#: Seconds after which a page that cannot be shown now is looked at again.
+_TRY_AGAIN = 5
 _SENTENCES = {
     404: "There is no such page.",
     405: "This page takes no such request.",
@@ -194,7 +196,8 @@ def _answer(handler: Handler, visit: Visit) -> Response:
     # What is not valid in a page that is only looked at stands in its address.
     is_missing = missing(problem) or (not visit.form and problem.code == "InvalidParameter")
     status = 404 if is_missing else problem.http
-    return visit.page("problem.html", status=status, problem=problem, missing=is_missing)
+    live = _TRY_AGAIN if problem.retryable and not visit.form else 0
+    return visit.page("problem.html", live=live, status=status, problem=problem, missing=is_missing)
 
 
 def _nothing(visit: Visit) -> Response:

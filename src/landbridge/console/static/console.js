@@ -209,6 +209,7 @@
     if (document.hidden || !content()?.hasAttribute("data-live")) return;
     stream = new EventSource(location.pathname + location.search);
     stream.addEventListener("content", (event) => {
+      if (content().querySelector("[data-passing]")) { location.reload(); return; }
       away("");
       renew(event.data);
     });
