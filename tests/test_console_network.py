@@ -87,7 +87,7 @@ def test_two_accounts_join_their_regions_by_clicks(ann: Person, bob: Person) -> 
     bob.press("Purchase Bandwidth Plan (Subscription)")
     bob.fill(Bandwidth="20", Name="plan")
     bob.page.keyboard.press("Tab")
-    bob.sees("200.00 USD")  # by the example price list
+    bob.page.get_by_label("Buy it for 200.00 USD").check()  # by the example price list
     bob.look("purchase")
     bob.press("Buy Now")
     bob.sees("is associated with")
@@ -275,7 +275,11 @@ def test_pages_of_a_plan_and_what_is_refused_of_it(
         reply = inside.send(f"{at}/purchase", {**order, "Bandwidth": wrong})
         assert reply.status == 422, wrong
         assert 'id="field-Bandwidth-error"' in reply.text
-    bought = inside.send(f"{at}/purchase", {**order, "Bandwidth": "10", "AutoRenew": "true"})
+    order |= {"Bandwidth": "10", "AutoRenew": "true"}
+    for price in ("", "20000"):  # one that was not shown is not agreed to
+        reply = inside.send(f"{at}/purchase", {**order, f"agreed-{price}": "true"})
+        assert reply.status == 422 and "Buy it for 300.00 USD" in reply.text
+    bought = inside.send(f"{at}/purchase", {**order, "agreed-30000": "true"})
     assert bought.location == at
     page = inside.get(at).text
     plan = page.partition('<tr id="')[2].partition('"')[0]
@@ -305,6 +309,7 @@ def test_a_form_that_is_sent_twice_is_carried_out_once(inside: Surfer, ann_user:
 
     def buy(once: str, bandwidth: str) -> int:
         sent = {**order, "Bandwidth": bandwidth, "form_once": once}
+        sent[f"agreed-{int(bandwidth) * 1000}"] = "true"
         assert inside.send(f"{at}/purchase", sent).location == at
         return inside.get(at).text.count('<tr id="cenbwp-')
 

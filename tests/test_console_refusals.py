@@ -258,7 +258,7 @@ def test_networks_that_cannot_be_joined(service: Running) -> None:
     said(missing.status, missing.text, "CenBandwidthPackageId")
     bought = surfer.send(f"{at}/bandwidth-plans/purchase", {
         "GeographicRegionAId": "China", "GeographicRegionBId": "China", "Bandwidth": "2",
-        "OrderTime": "1m",
+        "OrderTime": "1m", "agreed-2000": "true",
     })  # fmt: skip
     plans = surfer.get(bought.location).text
     (plan,) = set(re.findall(r"cenbwp-\w+", plans))

@@ -96,16 +96,43 @@ def _purchase_form(visit: Visit) -> Form:
     )  # fmt: skip
 
 
+def _agreed(price: _Row) -> Field:
+    """What is confirmed; called after the price, so that no other one is agreed to with it."""
+    said = f"{price['Amount']:,.2f} {price['Currency']}"
+    name = f"agreed-{round(price['Amount'] * 100)}"
+    return Field(name, f"Buy it for {said}", Kind.CHECK, required=True)
+
+
+def _with_price(visit: Visit, form: Form) -> tuple[Form, _Row | None]:
+    """The form, with what is to be confirmed once it is filled in; the price."""
+    price = _price(visit, form)
+    if price is not None and form.fields[-1].name == "AutoRenew":
+        agreed = _agreed(price)
+        form.fields = (*form.fields, agreed)
+        form.values[agreed.name] = visit.form.get(agreed.name, "")
+    return form, price
+
+
+def _far(visit: Visit, form: Form) -> list[str]:
+    """Areas that were chosen, in which the CEN instance joins nothing."""
+    there = {regions.region(row["RegionId"]).area.id for row in cen.routers(visit)}
+    asked = {form.value(f"GeographicRegion{end}Id") for end in "AB"}
+    return [
+        a.name for a in regions.areas().values() if a.id in asked and there and a.id not in there
+    ]
+
+
 def _purchase(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     cen.found(visit)
     if form is None:
         form = _purchase_form(visit)
         form.values = {**visit.query}
+    form, price = _with_price(visit, form)
     asked = cen.asked(
         visit, "Purchase Bandwidth Plan (Subscription)", "Buy Now", _TAB,
         "So many Mbit/s between the regions of two areas, paid for the whole order time.",
     )  # fmt: skip
-    return asked.page(visit, form, status, "cen_purchase.html", price=_price(visit, form))
+    return asked.page(visit, form, status, "cen_purchase.html", price=price, far=_far(visit, form))
 
 
 def _price(visit: Visit, form: Form) -> _Row | None:
@@ -125,9 +152,12 @@ def _ordered(form: Form) -> dict[str, Any]:
 def _buy(visit: Visit) -> Response:
     if visit.looks:
         return visit.again()
-    form = _purchase_form(visit).filled(visit.form)
+    cen.found(visit)
+    form, price = _with_price(visit, _purchase_form(visit).filled(visit.form))
+    if price is not None and form.value(form.fields[-1].name) != "true":
+        form.errors[form.fields[-1].name] = "Select this check box to buy it; nothing was bought."
+        return _purchase(visit, form, 422)
     try:
-        cen.found(visit)
         made = visit.call(
             "cbn.CreateCenBandwidthPackage",
             BandwidthPackageChargeType="PREPAY",

@@ -146,6 +146,8 @@ class Guide:
         self._open(b, "cen", self.cen, "bandwidth-plans")
         self.hand.press(b, "Purchase Bandwidth Plan (Subscription)")
         self.hand.fill(b, Bandwidth=_BANDWIDTH, Name="plan")
+        b.wait_for_url(f"**Bandwidth={_BANDWIDTH}*")  # the price is of what was entered
+        self.hand.check(b.get_by_label("Buy it for"))
         yield Shown("1-5-purchase-plan", "B: purchases a bandwidth plan", b)
         self.hand.press(b, "Buy Now")
         b.locator("tr", has_text="plan").first.wait_for(timeout=_PATIENCE)
