@@ -375,9 +375,6 @@ def source_again(two: Two, source: Cluster) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("driver", ["auto", "relay"])
 def test_the_example_loses_nothing(tmp_path: Path, without_proxy: None, driver: str) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
     running = Running(tmp_path, "--network", driver)
     try:
         done = subprocess.run(

@@ -213,6 +213,14 @@ def test_what_cannot_be_served_is_said(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: the servers are of the same account")
+def test_a_folder_that_is_closed_to_the_servers_is_said(cli: Cli, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    called = cli("serve", "--state", tmp_path / "new")
+    assert called.code == 2 and "[serve.closed_folder]" in called.err
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_port_that_is_taken_is_said_before_anything_is_made(cli: Cli, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

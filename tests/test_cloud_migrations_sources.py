@@ -11,8 +11,8 @@ import pytest
 from landbridge.cloud import Cloud, accounts, vpcs
 from landbridge.cloud.migrations import place
 from landbridge.cloud.migrations.errand import _closed
+from landbridge.cloud.migrations.foreign import plain
 from landbridge.cloud.migrations.place import NOWHERE, Job, Verb, _is_here
-from landbridge.cloud.migrations.source import plain
 from landbridge.errors import UsageError
 from landbridge.network.fabric import Fabric, Isolation
 

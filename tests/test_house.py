@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "postgres",
         "errors",
     },
-    "console": {"api", "cloud", "postgres"},
+    "console": {"api", "cloud", "postgres", "errors"},
     "api": {"cloud", "errors", "lock", "beside"},
     "lab": {"servers", "network", "postgres", "errors", "lock"},
     "servers": {"network", "postgres", "errors"},

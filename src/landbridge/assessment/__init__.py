@@ -1,6 +1,6 @@
 """Will it work? Facts about source, route and destination -> findings -> report.
 
-`gather` does all the I/O, `assess` is pure, rendering is separate:
+`gather` does all the I/O, `assess` is pure, rendering (`html`, `terminal`) is separate:
 
     report = assess(gather(source, DestinationPlan(data, port, distribution)))
 """
@@ -9,9 +9,7 @@ from .assess import assess
 from .facts import DestinationPlan, Facts
 from .fixes import apply_each, apply_fixes
 from .gather import gather
-from .html import render_html
 from .model import Finding, Fix, Level, Report
-from .terminal import render_terminal
 from .way import assess_way
 
 __all__ = [
@@ -26,6 +24,4 @@ __all__ = [
     "assess",
     "assess_way",
     "gather",
-    "render_html",
-    "render_terminal",
 ]

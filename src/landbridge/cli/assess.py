@@ -114,7 +114,7 @@ def _apply(
 
 
 def _write_html(report: Report, path: Path, out: Output) -> None:
-    from ..assessment import render_html
+    from ..assessment.html import render_html
 
     _write(path, render_html(report))
     out.show(f"Report: {path.absolute()}")
@@ -133,7 +133,7 @@ def _write(path: Path, text: str, mode: str = "w") -> None:
 
 
 def _say(report: Report, applied: list[dict[str, Any]], out: Output, all_checks: bool) -> int:
-    from ..assessment import render_terminal
+    from ..assessment.terminal import render_terminal
 
     out.result({**report.as_dict(), "applied": applied}, render_terminal(report, all=all_checks))
     return AssessmentFailed.exit_code if report.errors else 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def show_plan(request: Request, accounts: dict[str, Conninfo], out: Output) -> int:
     """Assess, and show what each step would do; returns the exit code."""
-    from ..assessment import render_terminal
+    from ..assessment.terminal import render_terminal
     from ..migration.plan import destination_plan
     from .assess import examine
 

@@ -45,7 +45,8 @@ def failure(view: View) -> LandbridgeError | None:
 
 def assessment(view: View) -> RenderableType:
     """The findings of the task's assessment, with the lines that repair them."""
-    from ..assessment import Report, render_terminal
+    from ..assessment import Report
+    from ..assessment.terminal import render_terminal
 
     found = view.attachment("assessment")
     return render_terminal(Report.from_dict(found)) if found else ""

@@ -48,6 +48,12 @@ def oldest_first(kind: type[Any]) -> Select[Any]:
     return of_owner(kind).order_by(kind.created_at, kind.id)
 
 
+def newest_first(query: Select[Any]) -> Select[Any]:
+    """A query for things of one kind, in the order in which they are shown to people."""
+    kind = query.column_descriptions[0]["entity"]
+    return query.order_by(kind.created_at.desc(), kind.id)
+
+
 def of_owner(kind: type[Any]) -> Select[Any]:
     """`everything` for a statement that is built once: the account is the parameter `uid`."""
     return select(kind).where(kind.owner_uid == bindparam("uid"))

@@ -96,4 +96,4 @@ def network_of(source: str) -> str:
         return source
     if address.version == 4:
         return source
-    return str(ipaddress.ipnetwork_of((int(address), 64), strict=False))
+    return str(ipaddress.ip_network((int(address), 64), strict=False))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select
-
 from ...cloud.instances import engines, lifecycle
 from ...cloud.instances.tables import DBInstance
+from ...cloud.ownership import newest_first
 from ...cloud.paging import listing, numbered
 from ...cloud.vpcs import Vpc, vpc_names, vswitch_ids
 from ..action import Action, Call, Param, Product
@@ -16,16 +15,8 @@ from ..rds.common import created, facts
 from ..vpc.vpcs import facts as vpc_facts
 
 
-def _latest_instance(query: Select[Any]) -> Select[Any]:
-    return query.order_by(DBInstance.created_at.desc(), DBInstance.number.desc())
-
-
-def _latest_vpc(query: Select[Any]) -> Select[Any]:
-    return query.order_by(Vpc.created_at.desc(), Vpc.id)
-
-
 def _instances(call: Call) -> dict[str, Any]:
-    query = listing(DBInstance, call.account, _latest_instance, vpc_id=call["VpcId"])
+    query = listing(DBInstance, call.account, newest_first, vpc_id=call["VpcId"])
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
     replicas = lifecycle.replica_ids(call.session, [row.id for row in page.rows])
     names = vpc_names(call.session, [row.vpc_id for row in page.rows])
@@ -41,7 +32,7 @@ def _instances(call: Call) -> dict[str, Any]:
 
 
 def _vpcs(call: Call) -> dict[str, Any]:
-    query = listing(Vpc, call.account, _latest_vpc, id=call["VpcId"])
+    query = listing(Vpc, call.account, newest_first, id=call["VpcId"])
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
     within = vswitch_ids(call.session, [row.id for row in page.rows])
     return {"Vpcs": [vpc_facts(row, within[row.id]) for row in page.rows], **paged(page)}

@@ -25,7 +25,7 @@ from ...servers import ending, room, shut_in
 from ...servers.identity import is_own, own_account
 from .. import fabric as network
 from ..control import Cloud
-from ..instances import wanted
+from ..instances import parameters, wanted
 from ..instances.homes import Homes, programs
 from ..instances.tables import DBInstance
 from ..vpcs import Vpc
@@ -132,7 +132,7 @@ class Errand:
             max_rate=_max_rate(session, fabric, instance.id, row.source_id),
             closed=_closed(session, fabric, instance.id),
             private=fabric.capabilities().real_private_ip or self._cloud.private_sources,
-            is_managed=row.source_id is not None,
+            managed=tuple(parameters.specs(instance.major)) if row.source_id else None,
             source_cidrs=self._cidrs(session, row.source_id),
             cidrs=self._cidrs(session, instance.id),
             report=row.report if isinstance(row, Assessment) else None,

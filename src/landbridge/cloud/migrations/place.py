@@ -28,9 +28,8 @@ from ...migration.plan import create_task, make_request
 from ...migration.task import Tasks
 from ...postgres.conninfo import Conninfo, Secret
 from ...postgres.distribution import find
-from ..instances import parameters
-from . import readiness, rules
-from .source import is_of_the_machine, plain
+from . import foreign, readiness
+from .foreign import is_of_the_machine, plain
 
 #: Roles of the service's own, which a source from elsewhere must not bring along.
 RESERVED = ("alicloud_rds_admin", "aurora", "replicator", "monitor")
@@ -92,8 +91,8 @@ class Job:
     them."""
     private: bool = True
     """Whether the source may be at a private address, or one of this very host."""
-    is_managed: bool = False
-    """Whether the source is an instance of this control plane."""
+    managed: tuple[str, ...] | None = None
+    """Parameters that its owner may set; None: the source is no instance of this control plane."""
     source_cidrs: tuple[str, ...] | None = None
     cidrs: tuple[str, ...] | None = None
     report: dict[str, Any] | None = None
@@ -112,7 +111,7 @@ class Job:
         UsageError: source.unknown (it has none), source.machine, source.closed, source.private.
         """
         whole = Conninfo(self.source).with_password(Secret(self.password))
-        if self.is_managed:
+        if self.managed is not None:
             return whole
         try:
             found = socket.getaddrinfo(whole.host, whole.port, type=socket.SOCK_STREAM)
@@ -180,7 +179,7 @@ def _assess(job: Job) -> Report:
         distribution=find(job.major),
         settings=job.settings,
         fence="manual",
-        reserved_roles=() if job.is_managed else RESERVED,
+        reserved_roles=RESERVED if job.managed is None else (),
         listen=job.listen,
         source_cidrs=job.source_cidrs,
         cidrs=job.cidrs,
@@ -189,14 +188,14 @@ def _assess(job: Job) -> Report:
     )
     facts = gather(job.conninfo(), plan)
     report = assess(facts, job.only)
-    findings = [f for f in report.findings if f.id not in rules.OF_THE_MACHINE]
+    findings = [f for f in report.findings if f.id not in foreign.OF_THE_MACHINE]
     spaces = (facts.source.tablespaces or ()) if facts.source else ()
-    findings += rules.tablespaces([t.name for t in spaces if Path(t.location).is_absolute()])
+    findings += foreign.tablespaces([t.name for t in spaces if Path(t.location).is_absolute()])
     return replace(report, findings=tuple(findings))
 
 
 def _managed(job: Job) -> frozenset[str] | None:
-    return frozenset(parameters.specs(job.major)) if job.is_managed else None
+    return None if job.managed is None else frozenset(job.managed)
 
 
 def _begin(job: Job) -> str:
@@ -246,7 +245,16 @@ def main() -> int:
 
 def _read() -> Job:
     raw = json.load(sys.stdin)
-    for name in ("source_cidrs", "cidrs", "through", "ending", "closed", "fix_ids", "only"):
+    for name in (
+        "managed",
+        "source_cidrs",
+        "cidrs",
+        "through",
+        "ending",
+        "closed",
+        "fix_ids",
+        "only",
+    ):
         raw[name] = tuple(raw[name]) if raw[name] is not None else None
     return Job(**raw)
 

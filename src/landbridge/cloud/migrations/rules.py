@@ -19,11 +19,6 @@ from ..instances.lifecycle import LOCAL_SSD
 from ..instances.states import Role
 from ..instances.tables import DBInstance
 
-#: Findings about the machine that the service works on, and about its other servers; the
-#: destination's own has its port, and is where no data directory lies yet.
-OF_THE_MACHINE = (
-    "destination.port", "destination.empty", "destination.running", "destination.tablespaces",
-)  # fmt: skip
 #: The vendor's: the source's data may fill so much of the destination's storage.
 COMFORTABLE = 0.8
 
@@ -102,19 +97,6 @@ def _storage(storage: int, needed: int | None) -> list[Finding]:
         _finding(
             "cloud.storage", level, Group.DESTINATION, "Storage", cause, remedy,
             needed=needed, storage=storage,
-        )
-    ]  # fmt: skip
-
-
-def tablespaces(names: Sequence[str]) -> list[Finding]:
-    """What an assessment says of tablespaces: an instance has one folder for everything."""
-    if not names:
-        return []
-    return [
-        _finding(
-            "cloud.tablespaces", Level.ERROR, Group.DESTINATION, "Tablespaces",
-            f"The source has tablespaces ({', '.join(names)}), for which an instance has no place.",
-            "Move what is in them to pg_default, and drop them.",
         )
     ]  # fmt: skip
 

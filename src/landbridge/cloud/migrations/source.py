@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, ip_address
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from .. import fabric
 from ..errors import CloudError
 from ..instances.states import Status
 from ..instances.tables import DBInstance
+from .foreign import is_of_the_machine
 
 #: Lower case -> as it is answered. The vendor's texts have two generations of these.
 CATEGORIES = {
@@ -63,20 +64,6 @@ def _check_address(address: str) -> None:
         return
     if is_of_the_machine(str(place)):
         raise CloudError("InvalidParameter", f"{address} is no address of another host")
-
-
-def is_of_the_machine(address: str) -> bool:
-    """Whether an address leads nowhere but to the host that asks, or to no single host."""
-    place = plain(address)
-    return (
-        place.is_loopback or place.is_link_local or place.is_multicast or place.is_unspecified
-    )  # fmt: skip
-
-
-def plain(address: str) -> IPv4Address | IPv6Address:
-    """An address without its zone; one of IPv4 that IPv6 has wrapped as itself."""
-    place = ip_address(address.partition("%")[0])
-    return getattr(place, "ipv4_mapped", None) or place
 
 
 def locate(session: Session, destination: DBInstance, address: str, port: int) -> DBInstance | None:

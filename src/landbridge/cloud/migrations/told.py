@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ...postgres.distribution import discover
-from .rules import OF_THE_MACHINE
+from .foreign import OF_THE_MACHINE
 
 _FENCE = (
     "Set rds_force_trans_ro_non_sup to on at the source (ModifyParameter), or on a server that"
     " is none of ApsaraDB's ALTER SYSTEM SET default_transaction_read_only = on and SELECT"
     " pg_reload_conf(); end its sessions, then switch over again. Where nobody writes any more:"
-    " ForceSwitch=1 (ActivateMigrationTargetInstance)."
+    " Forced switchover (the console), or ForceSwitch=1 (ActivateMigrationTargetInstance)."
 )
 _ANEW = "CancelMigration, then begin another migration."
 #: Id of an error or finding -> what its owner can do, where that differs.
@@ -36,6 +36,8 @@ REMEDIES = {
     "follow.wal_budget_exceeded": _ANEW,
     "start.setting_refused": "CancelMigration, set the parameter to another value at the"
     " destination (ModifyParameter), then begin another migration.",
+    "version.major": "Take an instance of the source's major version (Create Instance), and migrate"
+    " into that.",
     "switchover.source_unreachable": "Look at the source's whitelist, at the way to it, and at the"
     " account of the migration there, which must keep its password and rights; then switch over"
     " again.",

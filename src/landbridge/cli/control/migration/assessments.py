@@ -173,7 +173,8 @@ def _until_done(api: Api, id: str) -> Any:
 
 
 def _report(api: Api, row: dict[str, Any], id: str = "") -> int:
-    from ....assessment import Report, render_terminal
+    from ....assessment import Report
+    from ....assessment.terminal import render_terminal
 
     if row["Report"] is None:
         api.done(row, f"Assessment {row['TaskId']} is under way.")
