@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +16,8 @@ import pytest
 
 import landbridge
 from landbridge.assessment.model import Finding, Group, Level, Report
-from landbridge.cloud import CloudError
-from landbridge.cloud.migrations import detail, replication
+from landbridge.cloud import Cloud, CloudError
+from landbridge.cloud.migrations import detail, replication, trying
 from landbridge.cloud.migrations import series as course
 from landbridge.cloud.migrations.migrations import cancel
 from landbridge.cloud.migrations.mover import waits_for_us
@@ -24,6 +25,7 @@ from landbridge.cloud.migrations.progress import Progress, status
 from landbridge.cloud.migrations.series import Series
 from landbridge.cloud.migrations.tables import Assessment, Migration, Order
 from landbridge.cloud.migrations.told import Teller
+from landbridge.errors import LandbridgeError
 from landbridge.migration.states import Replication, Stage, State
 from landbridge.migration.task import Tasks
 
@@ -260,6 +262,36 @@ def test_what_is_put_back_is_told_until_that_is_over_with_what_it_waits_for(
     assert record.row.order is Order.CANCEL
     record.journal.enter(State.CANCELLED)
     assert record.seen().undoing is None and record.seen().hold is None
+
+
+def test_the_latest_look_at_a_switchover_stays_where_no_newer_one_comes(
+    cloud: Cloud, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[dict[str, Any] | LandbridgeError] = []
+
+    class Errand:
+        def run(self, *_: Any, **__: Any) -> dict[str, Any]:
+            answer = answers.pop(0)
+            if isinstance(answer, LandbridgeError):
+                raise answer
+            return answer
+
+    monkeypatch.setattr(trying, "_errand", lambda _: nullcontext(Errand()))
+    record.row.owner_uid = 1
+    record.journal.enter(State.SYNCHRONIZING)
+    slow = LandbridgeError("it was killed", id="place.failed")
+
+    def look(answer: dict[str, Any] | LandbridgeError) -> dict[str, Any]:
+        answers.append(answer)
+        return trying.readiness(cloud, record.row, record.seen())
+
+    with pytest.raises(CloudError, match="no answer within"):
+        look(slow)
+    first = look({"is_closed": True})
+    assert first["problem"] == "" and first["is_closed"]
+    again = look(slow)
+    assert again["at"] == first["at"] and "no answer within" in again["problem"]
+    assert look({"is_closed": False})["problem"] == ""
 
 
 def test_one_that_fails_is_put_back_and_not_running(record: Record) -> None:

@@ -50,7 +50,9 @@ def _readiness(call: Call) -> Facts:
     blockers = [rail["text"] for rail in seen["rails"] if rail["level"] == "error"]
     return {
         "TaskId": int(row.id),
-        "Ready": not blockers and bool(seen["is_closed"]),
+        "MeasuredAt": seen["at"],
+        "Problem": seen["problem"],
+        "Ready": not blockers and bool(seen["is_closed"]) and not seen["problem"],
         "Blockers": blockers,
         "SourceRefusesWrites": seen["is_closed"],
         "ReadOnlySince": seen["closed_since"],
@@ -127,7 +129,8 @@ ACTIONS = (
         (ID,),
         asks=True,
         errors=(NOT_FOUND, BAD_STATE),
-        differences="Source and destination are asked. The predicted outage counts from when the"
+        differences="Source and destination are asked; where nobody answers, the figures are those"
+        " of MeasuredAt and Problem says why. The predicted outage counts from when the"
         " service sees that the source refuses writes; for how long it did before (ReadOnlySince)"
         " comes on top: ten measured round trips, the lag at the measured speed"
         " of replay, and what a switchover takes by itself (docs/switchover.md).",

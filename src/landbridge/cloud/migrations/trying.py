@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from ...assessment.model import Finding, Group, Level, Report
 from ...errors import LandbridgeError, NetworkFailed
+from ...migration.journal import now
 from ...migration.states import Stage
 from .. import daemon
 from ..accounts import Account
@@ -27,8 +29,12 @@ from .source import Source, locate
 from .tables import Assessment, Migration
 from .told import Teller
 
-#: Seconds after which it is broken off, and how many are tried at once, of one account too.
-WITHIN, _AT_ONCE, _MINE_AT_ONCE = 8.0, 12, 3
+#: Seconds after which a connection, and a look at a switchover, is broken off (under load the
+#: second was seen to take 8); and how many are tried at once, of one account too.
+WITHIN, _LOOK_WITHIN, _AT_ONCE, _MINE_AT_ONCE = 8.0, 20.0, 12, 3
+#: Seconds for which the latest look is told where a newer one does not come; and how many are.
+_KEPT, _MOST = 600.0, 1_000
+_looks: dict[str, tuple[float, dict[str, Any]]] = {}
 _ROOM = threading.BoundedSemaphore(_AT_ONCE)
 _MINE = Turns(_MINE_AT_ONCE, "sources or switchovers")
 
@@ -61,8 +67,9 @@ def connection(
 
 
 def readiness(cloud: Cloud, row: Migration, progress: Progress) -> dict[str, Any]:
-    """What a switchover would meet now; see `readiness.look`.
+    """What a switchover would meet now: `readiness.look`, with the moment `at` and a `problem`.
 
+    Where nobody answers now and somebody did lately, that is told again, and why as `problem`.
     CloudError: IncorrectDBInstanceState in any stage but increment, Throttling.User,
     ServiceUnavailable.
     """
@@ -73,14 +80,29 @@ def readiness(cloud: Cloud, row: Migration, progress: Progress) -> dict[str, Any
             " stage increment",
         )
     try:
+        told = _look(cloud, row)
+    except CloudError as problem:
+        seen, last = _looks.get(row.id, (float("-inf"), {}))
+        if time.monotonic() - seen > _KEPT:
+            raise
+        return last | {"problem": problem.message}
+    if len(_looks) >= _MOST:
+        _looks.clear()
+    _looks[row.id] = time.monotonic(), told
+    return told
+
+
+def _look(cloud: Cloud, row: Migration) -> dict[str, Any]:
+    try:
         with _MINE.taken(row.owner_uid), _errand(cloud) as errand:
-            answer = errand.run(Verb.LOOK, row, within=WITHIN)
+            answer = errand.run(Verb.LOOK, row, within=_LOOK_WITHIN)
     except CloudError:
         raise
     except LandbridgeError as problem:
-        raise CloudError("ServiceUnavailable", _words(cloud, problem)) from None
+        words = _words(cloud, problem, _LOOK_WITHIN)
+        raise CloudError("ServiceUnavailable", words) from None
     told: dict[str, Any] = Teller.of(cloud.folder.parent).value(answer)
-    return told
+    return told | {"at": now(), "problem": ""}
 
 
 @contextmanager
@@ -106,7 +128,7 @@ def _no_answer(cloud: Cloud, source: Source, problem: LandbridgeError) -> Findin
     )  # fmt: skip
 
 
-def _words(cloud: Cloud, problem: LandbridgeError) -> str:
+def _words(cloud: Cloud, problem: LandbridgeError, within: float = WITHIN) -> str:
     if problem.id == "place.failed":
-        return f"no answer within {WITHIN:.0f} s"
+        return f"no answer within {within:.0f} s"
     return Teller.of(cloud.folder.parent).text(problem.message)
