@@ -78,12 +78,14 @@ def test_groups_of_a_whitelist_are_covered_appended_deleted_and_merged(cloud: Cl
         assert app.entries == ["192.168.0.9", "192.168.0.8"]
         last = app.entries
         bad = "InvalidSecurityIPList.Format"
-        _refused(bad, change, session, instance, last, group="app", mode=delete)
+        _refused(bad, change, session, instance, ["10.20.0.0/17"], mode=delete)  # the default group
         _refused(bad, change, session, instance, ["10.0.0.300"])
         _refused(bad, change, session, instance, ["0.0.0.0/00"])
         _refused(bad, change, session, instance, ["10.1.1.1/255.255.255.0"])
         doubled = "InvalidSecurityIPList.Duplicate"
         _refused(doubled, change, session, instance, last, group="app", mode=append)
+        change(session, instance, last, group="app", mode=delete)
+        assert [group.name for group in instance.groups] == ["default"]
         many = [f"10.{n // 256}.{n % 256}.1" for n in range(1001)]
         _refused("InvalidSecurityIPList.QuotaExceeded", change, session, instance, many)
 

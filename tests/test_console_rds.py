@@ -160,7 +160,8 @@ def test_whitelists_and_accounts_are_made_and_changed(owner: Owner) -> None:
     assert made.status == 303
     assert "10.1.0.0/16, 10.2.0.1" in owner.text("/whitelist")
     assert "10.1.0.0/16\n10.2.0.1</textarea>" in owner.text("/whitelist/edit?group=office")
-    owner.send("/whitelist/edit", DBInstanceIPArrayName="office", SecurityIps="10.1.0.0/16")
+    owner.send("/whitelist/edit?group=office", SecurityIps="10.1.0.0/16",
+               seen="10.1.0.0/16,10.2.0.1")  # fmt: skip
     assert "10.2.0.1" not in owner.text("/whitelist")
 
     form = {"AccountName": "mover", "AccountType": "Super", "AccountPassword": PASSWORD,
@@ -322,7 +323,7 @@ def test_whatever_is_sent_to_a_page_is_answered(owner: Owner) -> None:
     bob = Surfer(owner.service.endpoint)
     assert bob.sign_in(member(owner.service, "bob")).status == 303
     odd = {"DBInstanceId": "x", "Name": "\x00", "confirm": "é" * 50, "step": "9", "page": "-1",
-           "RegionId": "nowhere", "1.ZoneId": "x", "value": "[]", "source": "<", "look": "1",
+           "RegionId": "nowhere", "1.ZoneId": "x", "value": "[]", "source": "<", "form_look": "1",
            "assessment": "x", "test": "true", "SourcePort": "x", "pid": "x"}  # fmt: skip
     query = "?RegionId=nowhere&step=99&page=x&group=%00&from=x&to=y&OrderTime=x&hours=-1&VpcId=1"
     own = list(_addresses(owner))

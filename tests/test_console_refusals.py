@@ -187,6 +187,8 @@ def _migrate(two: Two, bob: Surfer, there: Destination) -> None:
     assert wait_until(lambda: "Cancelled" in bob.get(task).text, 60, 0.2), bob.get(task).text
     closing = f"{task}/close", {"confirm": "moving"}  # refused until all is put back
     assert wait_until(lambda: bob.send(*closing).status == 303, 30, 0.2)
+    assert "1 closed task" in bob.get(f"{there.at}/tasks").text
+    assert bob.send(f"{task}/delete", {"confirm": "moving"}).status == 303
     assert "No migration yet." in bob.get(f"{there.at}/tasks").text
 
 

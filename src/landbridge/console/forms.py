@@ -25,6 +25,8 @@ class Kind(Enum):
     AREA = "area"
     FIXED = "fixed"
     """Shown, not to be changed; an option says what its value is called."""
+    HIDDEN = "hidden"
+    """What the form was made from, sent back with it."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,12 @@ class Form:
 
     def filled(self, given: Mapping[str, str]) -> Form:
         """The form with what a browser sent; passwords are not put back into the page."""
-        values = {each.name: given.get(each.name, "").strip("\r\n") for each in self.fields}
+        values = {
+            each.name: each.default
+            if each.kind is Kind.FIXED
+            else given.get(each.name, "").strip("\r\n")
+            for each in self.fields
+        }
         return replace(self, values=values, errors={})
 
     def value(self, name: str) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ...cloud.migrations import assessments
+from ...cloud.migrations.search import wanted
+from ...cloud.migrations.tables import Assessment, Task
+from ...cloud.paging import numbered
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import second
+from ..paging import PAGING, paged
 
 ID = Param("TaskId", Kind.INTEGER, required=True)
 NOT_FOUND = "InvalidTaskId.NotFound"
@@ -17,14 +21,45 @@ _LOOK_REFUSED = (
 )  # fmt: skip
 
 
-def _describe(call: Call) -> dict[str, Any]:
-    row = assessments.find(call.session, call.account, call["TaskId"])
+#: Of a list of tasks: which instance's, all where none is named.
+OF_INSTANCE = Param("DBInstanceName")
+
+
+def facts(row: Task) -> dict[str, Any]:
+    """What is known of a task of either kind."""
     return {
         "TaskId": int(row.id),
+        "TaskName": row.name,
         "DBInstanceName": row.instance_id,
-        "Status": row.verdict.value,
+        "SourceCategory": row.category,
+        "SourceIpAddress": row.address,
+        "SourcePort": row.port,
+        "SourceAccount": row.account,
         "Created": second(row.created_at),
         "Modified": second(row.modified_at),
+    }
+
+
+def _list(call: Call) -> dict[str, Any]:
+    found = wanted(call.session, call.account, Assessment, call["DBInstanceName"])
+    page = numbered(call.session, found, call["PageNumber"], call["PageSize"])
+    rows = [
+        facts(row)
+        | {
+            "Status": row.verdict.value,
+            "Active": assessments.is_worked_on(row),
+            "Stale": assessments.is_stale(row),
+            "Counts": row.report["counts"] if row.report else None,
+        }
+        for row in page.rows
+    ]
+    return {"Items": rows, **paged(page)}
+
+
+def _describe(call: Call) -> dict[str, Any]:
+    row = assessments.find(call.session, call.account, call["TaskId"])
+    return facts(row) | {
+        "Status": row.verdict.value,
         "Report": row.report,
         "Stale": assessments.is_stale(row),
         "Fixes": row.fixes,
@@ -71,6 +106,14 @@ def _delete(call: Call) -> dict[str, Any]:
 
 
 ACTIONS = (
+    Action(
+        Product.LANDBRIDGE,
+        "ListAssessments",
+        "List the assessments of an instance or of all, newest first, and how many findings.",
+        _list,
+        (OF_INSTANCE, *PAGING),
+        errors=("InvalidDBInstanceId.NotFound",),
+    ),
     Action(
         Product.LANDBRIDGE,
         "DescribeAssessment",

@@ -7,11 +7,13 @@ from typing import Any
 from ...cloud import CloudError
 from ...cloud.migrations import migrations, mover, timeline
 from ...cloud.migrations.progress import Progress, status
+from ...cloud.migrations.search import wanted
 from ...cloud.migrations.series import Series
 from ...cloud.migrations.tables import Migration
+from ...cloud.paging import numbered
 from ..action import Action, Call, Kind, Param, Product
-from ..moments import second
-from .assessments import ID, NOT_FOUND
+from ..paging import PAGING, paged
+from .assessments import ID, NOT_FOUND, OF_INSTANCE, facts
 
 BAD_STATE = "IncorrectDBInstanceState"
 
@@ -21,26 +23,34 @@ def found(call: Call) -> tuple[Migration, Progress]:
     return row, Progress.of(mover.tasks_of(call.cloud), row)
 
 
-def _describe(call: Call) -> dict[str, Any]:
-    row, progress = found(call)
+def _brief(row: Migration, progress: Progress) -> dict[str, Any]:
     held, undone = progress.hold, progress.undoing
-    return {
-        "TaskId": int(row.id),
-        "TaskName": row.name,
-        "DBInstanceName": row.instance_id,
-        "AssessmentId": int(row.assessment_id),
-        "Status": status(row, progress),
-        "Stage": progress.stage.value,
-        "State": progress.state.value,
-        "Label": progress.label,
-        "Guarantee": progress.guarantee,
-        "Error": progress.error,
+    return facts(row) | {
         "Trouble": row.trouble or (held.text if held else ""),
         "TroubleSince": held.since if held else None,
         "MayGiveUp": undone is not None and undone.waits is not None,
+        "AssessmentId": int(row.assessment_id),
+        "Status": status(row, progress),
+        "Stage": progress.stage.value,
+        "Label": progress.label,
+        "Error": progress.error,
         "Closed": row.is_closed,
-        "Created": second(row.created_at),
-        "Modified": second(row.modified_at),
+    }
+
+
+def _list(call: Call) -> dict[str, Any]:
+    of_all = wanted(call.session, call.account, Migration, call["DBInstanceName"], closed=True)
+    page = numbered(call.session, of_all, call["PageNumber"], call["PageSize"])
+    tasks = mover.tasks_of(call.cloud)
+    rows = [_brief(row, Progress.of(tasks, row)) | {"Active": row.is_active} for row in page.rows]
+    return {"Items": rows, **paged(page)}
+
+
+def _describe(call: Call) -> dict[str, Any]:
+    row, progress = found(call)
+    return _brief(row, progress) | {
+        "State": progress.state.value,
+        "Guarantee": progress.guarantee,
         "Live": progress.live,
         "Confirmations": migrations.CONFIRMATIONS,
         "TimeLimit": migrations.time_limit(progress),
@@ -104,6 +114,14 @@ def _order(name: str, summary: str, handler: Any, *more: Param, errors: tuple[st
 
 
 ACTIONS = (
+    Action(
+        Product.LANDBRIDGE,
+        "ListMigrations",
+        "List the migrations into an instance or into all, closed ones too, newest first.",
+        _list,
+        (OF_INSTANCE, *PAGING),
+        errors=("InvalidDBInstanceId.NotFound",),
+    ),
     Action(
         Product.LANDBRIDGE,
         "DescribeMigration",

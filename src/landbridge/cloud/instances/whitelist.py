@@ -37,7 +37,8 @@ def modify(
     mode: Mode = Mode.COVER,
     attribute: str | None = None,
 ) -> None:
-    """Change one group; an unknown one is made. Counts as soon as the server was told.
+    """Change one group; an unknown one is made, and one without entries goes, unless it is the
+    default group. Counts as soon as the server was told.
 
     Sessions that are open stay so, see `close_strangers`. CloudError:
     InvalidSecurityIPList.Format, .Duplicate, InvalidSecurityIPList.QuotaExceeded,
@@ -59,6 +60,8 @@ def modify(
     row.entries = _changed(row.entries, entries, mode)
     if attribute is not None:
         row.attribute = attribute
+    if not row.entries:
+        _remove(instance, row)
     _check_quota(instance)
     session.flush()
     instance.change()
@@ -100,13 +103,17 @@ def _changed(before: Sequence[str], entries: Sequence[str], mode: Mode) -> list[
                 "InvalidSecurityIPList.Format", f"{', '.join(absent)} is not in the group"
             )
         after = [entry for entry in before if entry not in entries]
-    if not after:
+    return after
+
+
+def _remove(instance: DBInstance, group: WhitelistGroup) -> None:
+    if group.name == DEFAULT_GROUP:
         raise CloudError(
             "InvalidSecurityIPList.Format",
-            "a group keeps at least one entry",
+            "the default group keeps at least one entry",
             remedy="To let nobody in, cover it with 127.0.0.1.",
         )
-    return after
+    instance.groups.remove(group)
 
 
 def _check_quota(instance: DBInstance) -> None:

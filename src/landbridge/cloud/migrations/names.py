@@ -25,12 +25,17 @@ def new_id(session: Session) -> str:
 
 def assessment_name(given: str | None) -> str:
     """The name that was given, or eleven characters. CloudError InvalidParameter."""
-    if given:
-        return _NAME.check(given, "InvalidParameter", "TaskName")
+    if name := _checked(given):
+        return name
     alphabet = string.ascii_lowercase + string.digits
     return "".join(secrets.choice(alphabet) for _ in range(11))
 
 
 def migration_name(given: str | None) -> str:
     """The name that was given, or a UUID. CloudError InvalidParameter."""
-    return _NAME.check(given, "InvalidParameter", "TaskName") if given else str(uuid.uuid4())
+    return _checked(given) or str(uuid.uuid4())
+
+
+def _checked(given: str | None) -> str:
+    """Without spaces around it, which nobody sees and who confirms by the name does not type."""
+    return _NAME.check((given or "").strip(), "InvalidParameter", "TaskName")

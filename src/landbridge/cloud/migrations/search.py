@@ -1,4 +1,4 @@
-"""Lists of assessments and migrations of one destination."""
+"""Lists of assessments and migrations, of one destination or of all."""
 
 from __future__ import annotations
 
@@ -19,21 +19,25 @@ def wanted(
     session: Session,
     account: Account,
     kind: type[_Kind],
-    instance_id: str,
+    instance_id: str | None = None,
     *,
     id: int | None = None,
     name: str | None = None,
     address: str | None = None,
     port: int | None = None,
+    closed: bool = False,
 ) -> Listing[_Kind]:
     """The tasks of the account's instance, newest first; None leaves one open.
 
-    Closed migrations are found by their id only. CloudError InvalidDBInstanceId.NotFound.
+    Closed migrations are found by their id, or with `closed`. CloudError
+    InvalidDBInstanceId.NotFound.
     """
-    instance = lifecycle.find(session, account, instance_id)
-    is_listed = {"is_closed": False} if kind is Migration and id is None else {}
+    if instance_id is not None:
+        instance_id = lifecycle.find(session, account, instance_id).id
+    hides = kind is Migration and id is None and not closed
+    is_listed = {"is_closed": False} if hides else {}
     return listing(
-        kind, account, _newest_first, instance_id=instance.id, name=name, address=address,
+        kind, account, _newest_first, instance_id=instance_id, name=name, address=address,
         port=port, id=None if id is None else str(id), **is_listed,
     )  # fmt: skip
 

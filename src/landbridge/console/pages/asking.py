@@ -68,7 +68,7 @@ def confirmed(
     What is asked with is `show`; None once it is done.
     """
     form = confirm(what, name).filled(visit.form)
-    if form.value(CONFIRM).strip() != name:
+    if not is_typed(form, name):
         form.errors[CONFIRM] = f"Type {name} to go on; nothing was changed."
         return show(visit, form, 422)
     try:
@@ -78,5 +78,14 @@ def confirmed(
     return None
 
 
+def is_typed(form: Form, name: str) -> bool:
+    """Whether the name was typed as it is seen: a page shows any space between words as one."""
+    return form.value(CONFIRM).split() == name.split()
+
+
 def _exactly(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else f"\\u{{{ord(c):x}}}" for c in name)
+    words = (
+        "".join(c if c.isalnum() or c in "-_" else f"\\u{{{ord(c):x}}}" for c in word)
+        for word in name.split()
+    )
+    return r"\s*" + r"\s+".join(words) + r"\s*"

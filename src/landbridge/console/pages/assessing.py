@@ -11,6 +11,7 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
+from .asking import Asked, confirm, confirmed
 from .instance import attribute, tab_page
 
 _STEPS = (
@@ -24,6 +25,8 @@ _SOURCES = (
     Option("ecsOnVpc", "Self-managed on ECS", "A PostgreSQL server in a VPC that the CEN joins"),
     Option("idcOnVpc", "Data center", "A PostgreSQL server that the destination's VPC reaches"),
 )
+#: What a source is called, by its category; the rest are called like it.
+SOURCE_TYPES = {each.value: each.label for each in _SOURCES}
 #: What has to be prepared, by the source's side; ticked by whoever goes on.
 CHECKLIST = {
     "network": "The VPC of the source is joined with the VPC of the destination by a CEN, and"
@@ -117,22 +120,45 @@ def _create(visit: Visit) -> Response:
 
 
 def _list(visit: Visit) -> Response:
-    id = visit["id"]
-    found = _every(visit, "rds.DescribeCloudMigrationPrecheckResult")
-    rows = [
-        visit.call("landbridge.DescribeAssessment", TaskId=row["TaskId"]) | row for row in found
-    ]
-    running = any(row["Status"] == "Running" for row in rows)
+    id, rows = visit["id"], assessments(visit, DBInstanceName=visit["id"])
+    running = any(row["Active"] for row in rows)
     return tab_page(
         visit, "assessments.html", "migration", live=1 if running else 3, rows=rows,
         pages=migration_tabs(id), page_here=url("rds", id, "migration"),
     )  # fmt: skip
 
 
-def _every(visit: Visit, action: str) -> list[dict[str, Any]]:
-    answer = visit.call(action, DBInstanceName=visit["id"], PageSize=100)
-    found: list[dict[str, Any]] = answer["Items"]
-    return found
+def assessments(visit: Visit, **of: str) -> list[dict[str, Any]]:
+    """Those of an instance, or of all; newest first."""
+    return visit.every("landbridge.ListAssessments", lambda answer: answer["Items"], **of)
+
+
+def assessment(visit: Visit) -> dict[str, Any]:
+    """The one that the address names. CloudError (InvalidTaskId.NotFound)."""
+    row = visit.call("landbridge.DescribeAssessment", TaskId=visit["task"])
+    if row["DBInstanceName"] != visit["id"]:
+        raise CloudError("InvalidTaskId.NotFound")
+    return row
+
+
+def _delete_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    row = assessment(visit)
+    back = url("rds", visit["id"], "migration")
+    asked = Asked(
+        "Delete Assessment", "Delete", back, [(back, visit["id"])],
+        "Its report is forgotten. One that a migration went by stays until the migration is"
+        " deleted.", danger=True,
+    )  # fmt: skip
+    return asked.page(visit, form or confirm("delete", row["TaskName"]), status)
+
+
+def _delete(visit: Visit) -> Response:
+    name, task = assessment(visit)["TaskName"], visit["task"]
+    again = confirmed(
+        visit, "delete", name, _delete_form,
+        lambda: visit.call("landbridge.DeleteAssessment", TaskId=task),
+    )  # fmt: skip
+    return again or visit.go(url("rds", visit["id"], "migration"), f"{name} was deleted.")
 
 
 def migration_tabs(id: str) -> list[tuple[str, str]]:
@@ -146,4 +172,5 @@ def migration_tabs(id: str) -> list[tuple[str, str]]:
 PAGES = (
     Page("/rds/{id}/migration", _list),
     Page("/rds/{id}/migration/assess", _wizard, _create),
+    Page("/rds/{id}/migration/assessments/{task}/delete", _delete_form, _delete),
 )

@@ -11,11 +11,12 @@ from starlette.responses import Response
 
 from ..page import Page
 from ..visit import Visit, url
+from .assessing import assessments
 from .instance import outgoing
 from .instances import every
+from .migrating import migrations
 
-_BUSY = ("ImportingFromOthers", "INS_MAINTAINING")
-#: Of so many instances the tasks and whitelists are looked at.
+#: Of so many instances the whitelist and the accounts are looked at.
 _LOOKED_AT = 10
 _NOBODY = "127.0.0.1"
 
@@ -47,7 +48,23 @@ class Known:
     topology: dict[str, Any]
     given: set[str]
     """Its VPCs that CENs of other accounts may attach."""
-    migrations: list[dict[str, Any]]
+    tasks: list[dict[str, Any]]
+    """Its assessments and migrations, newest first, each with its address."""
+
+    @property
+    def active(self) -> list[dict[str, Any]]:
+        """The tasks that are not over."""
+        return [task for task in self.tasks if task["Active"]]
+
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The tasks that came to nothing, if they are the latest into their instance."""
+        latest = {task["DBInstanceName"]: task for task in reversed(self.tasks)}
+        there = [latest[i["DBInstanceId"]] for i in self.instances if i["DBInstanceId"] in latest]
+        return [
+            task for task in there
+            if task["Status"] == "Failed" and not task["Active"] and not task["Closed"]
+        ]  # fmt: skip
 
     @property
     def own_cens(self) -> list[dict[str, Any]]:
@@ -72,7 +89,7 @@ def _sides(visit: Visit, known: Known) -> list[Side]:
     into = Side(
         "Move a cluster into this account",
         "As the destination: account B of the procedure.",
-        list(_into(visit, known)),
+        list(_into(known)),
         bool(known.own_cens),
     )
     out_of = Side(
@@ -85,31 +102,39 @@ def _sides(visit: Visit, known: Known) -> list[Side]:
 
 
 def _known(visit: Visit) -> Known:
-    instances = every(visit)
-    busy = [i for i in instances if i["DBInstanceStatus"] in _BUSY][:_LOOKED_AT]
-    migrations = []
-    for instance in busy:
-        answer = visit.call(
-            "rds.DescribeCloudMigrationResult", DBInstanceName=instance["DBInstanceId"]
-        )
-        for row in answer["Items"][:1]:
-            full = visit.call("landbridge.DescribeMigration", TaskId=row["TaskId"])
-            migrations.append(row | full)
     topology = visit.call("landbridge.DescribeTopology")
-    given = {vpc["VpcId"] for vpc in topology["Vpcs"] if _is_given(visit, vpc["VpcId"])}
-    return Known(instances, topology, given, migrations)
+    given = {vpc["VpcId"] for vpc in topology["Vpcs"] if vpc["IsGranted"]}
+    return Known(every(visit), topology, given, _tasks(visit))
+
+
+def _tasks(visit: Visit) -> list[dict[str, Any]]:
+    found = [_at(row, "tasks") for row in migrations(visit)]  # of one second: the later ones
+    found += [_at(row, "assessments") | _ASSESSMENT for row in assessments(visit)]
+    return sorted(found, key=lambda task: str(task["Created"]), reverse=True)
+
+
+def _at(row: dict[str, Any], kind: str) -> dict[str, Any]:
+    there = url("rds", row["DBInstanceName"], "migration", kind, str(row["TaskId"]))
+    return row | {"Address": there}
+
+
+#: What an assessment has in common with a migration.
+_ASSESSMENT = {"Label": "Feasibility assessment", "Closed": False, "Error": None}
 
 
 def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
     """(what, where, what to do) of everything that waits for a person."""
-    for row in known.migrations:
-        there = url("rds", row["DBInstanceName"], "migration", "tasks", str(row["TaskId"]))
-        if row["Status"] == "ReadyToSwitch":
-            yield f"{row['TaskName']} is ready to switch over", there, "Switchover"
-        elif row["Trouble"]:
-            yield f"{row['TaskName']}: {row['Trouble']}", there, "Look at it"
-        elif row["Error"]:
-            yield f"{row['TaskName']}: {row['Error']['message']}", there, "Look at it"
+    for task in known.active:
+        name, there = task["TaskName"], task["Address"]
+        if task["Status"] == "ReadyToSwitch":
+            yield f"{name} is ready to switch over", there, "Switchover"
+        elif task.get("Trouble"):
+            yield f"{name}: {task['Trouble']}", there, "Look at it"
+        elif task["Error"]:
+            yield f"{name}: {task['Error']['message']}", there, "Look at it"
+    for task in known.failed:
+        why = task["Error"]["message"] if task["Error"] else "the report says why"
+        yield f"{task['TaskName']} failed: {why}", task["Address"], "Look at it"
     for instance in known.instances:
         there = url("rds", instance["DBInstanceId"])
         if instance["LockReason"]:
@@ -133,7 +158,7 @@ def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
                 )
 
 
-def _into(visit: Visit, known: Known) -> Iterator[Step]:
+def _into(known: Known) -> Iterator[Step]:
     """The destination's side: moving a cluster into this account."""
     joined = next((c for c in known.own_cens if len(c["Attachments"]) > 1), None)
     cen = joined or next(iter(known.own_cens), None)
@@ -150,22 +175,9 @@ def _into(visit: Visit, known: Known) -> Iterator[Step]:
         url(*at_cen),
         joined is not None and (len(regions) == 1 or lines),
     )
-    assessed = any(_assessed(visit, i) for i in known.instances[:_LOOKED_AT])
-    yield Step("Assess the feasibility", url(*at_instance), assessed)
-    migrated = any(_migrated(visit, i) for i in known.instances[:_LOOKED_AT])
-    yield Step("Migrate, and switch over", url(*at_instance), migrated)
-
-
-def _assessed(visit: Visit, instance: dict[str, Any]) -> bool:
-    answer = visit.call(
-        "rds.DescribeCloudMigrationPrecheckResult", DBInstanceName=instance["DBInstanceId"]
-    )
-    return any("check success" in row["Detail"] for row in answer["Items"])
-
-
-def _migrated(visit: Visit, instance: dict[str, Any]) -> bool:
-    answer = visit.call("rds.DescribeCloudMigrationResult", DBInstanceName=instance["DBInstanceId"])
-    return any(row["MigrateStage"] == "success" for row in answer["Items"])
+    outcomes = {task["Status"] for task in known.tasks}
+    yield Step("Assess the feasibility", url(*at_instance), "Successful" in outcomes)
+    yield Step("Migrate, and switch over", url(*at_instance), "Finished" in outcomes)
 
 
 def _out_of(visit: Visit, known: Known) -> Iterator[Step]:
@@ -188,15 +200,6 @@ def _out_of(visit: Visit, known: Known) -> Iterator[Step]:
         url(*first, "accounts"),
         shown is not None and _has_super(visit, shown),
     )
-
-
-def _is_given(visit: Visit, vpc: str) -> bool:
-    """Whether another account's CEN may attach a VPC."""
-    rules = visit.tokens(
-        "cbn.DescribeGrantRulesToResource", lambda answer: answer["GrantRules"],
-        ResourceId=vpc, ProductType="VPC",
-    )  # fmt: skip
-    return bool(rules)
 
 
 def _is_open(visit: Visit, instance: dict[str, Any]) -> bool:

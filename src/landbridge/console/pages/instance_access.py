@@ -30,20 +30,27 @@ def _whitelist(visit: Visit) -> Response:
     return tab_page(visit, "instance_whitelist.html", "whitelist", groups=_groups(visit))
 
 
+def _held(visit: Visit, group: str) -> str:
+    """The entries of a group; empty where there is none of that name."""
+    for row in _groups(visit):
+        if row[_GROUP] == group:
+            return str(row["SecurityIPList"])
+    return ""
+
+
 def _group_form(visit: Visit) -> Form:
     """A form for the group that the address asks for, or for a new one."""
     name = visit.query.get("group", "")
-    entries = next(
-        (g["SecurityIPList"] for g in _groups(visit) if g["DBInstanceIPArrayName"] == name), ""
-    )
-    title = Field("DBInstanceIPArrayName", "Whitelist name", required=True,
-                  pattern="[a-z][a-z0-9_]{1,119}",
-                  rule="2 to 120 lower-case letters, digits and '_', a letter first.")  # fmt: skip
+    entries = _held(visit, name)
+    title = Field(_GROUP, "Whitelist name", required=True,
+                  pattern="[a-z][a-z0-9_]{0,30}[a-z0-9]",
+                  rule="2 to 32 lower-case letters, digits and '_', a letter first.")  # fmt: skip
     if name:
-        title = Field("DBInstanceIPArrayName", "Whitelist name", Kind.FIXED, default=name)
+        title = Field(_GROUP, "Whitelist name", Kind.FIXED, default=name)
     return Form(
         (
             title,
+            Field(_SEEN, "", Kind.HIDDEN, default=entries),
             Field("SecurityIps", "IP Addresses", Kind.AREA, required=True,
                   default=entries.replace(",", "\n"), placeholder="10.20.0.0/16",
                   help="Addresses or CIDR blocks, one a line or with commas. For a migration:"
@@ -54,7 +61,7 @@ def _group_form(visit: Visit) -> Form:
             "InvalidSecurityIPList.Format": "SecurityIps",
             "InvalidSecurityIPList.Duplicate": "SecurityIps",
             "InvalidSecurityIPList.QuotaExceeded": "SecurityIps",
-            "InvalidDBInstanceIPArrayName.Format": "DBInstanceIPArrayName",
+            "InvalidDBInstanceIPArrayName.Format": _GROUP,
         },
     )  # fmt: skip
 
@@ -69,16 +76,53 @@ def _edit(visit: Visit, form: Form | None = None, status: int = 200) -> Response
 
 def _save(visit: Visit) -> Response:
     form = _group_form(visit).filled(visit.form)
-    entries = ",".join(form.values["SecurityIps"].replace(",", " ").split())
+    held = _held(visit, form.value(_GROUP).strip().lower())
+    entries = ",".join(form.value("SecurityIps").replace(",", " ").split())
+    if held not in (form.value(_SEEN), entries):  # what is saved replaces it
+        _say_changed(form, held, is_new=not visit.query.get("group"))
+        return _edit(visit, form, 422)
     try:
         visit.call(
             "rds.ModifySecurityIps",
             DBInstanceId=visit["id"],
-            **form.arguments() | {"SecurityIps": entries},
+            **form.arguments(_GROUP, _CLOSE.name) | {"SecurityIps": entries},
         )
     except CloudError as problem:
         return _edit(visit, form, form.refuse(problem))
     return visit.go(url("rds", visit["id"], "whitelist"), "The whitelist is saved.")
+
+
+def _say_changed(form: Form, held: str, is_new: bool) -> None:
+    if is_new:
+        form.errors[_GROUP] = "There is a whitelist of this name; modify that one."
+        return
+    now = f"has {held.replace(',', ', ')} now" if held else "was deleted"
+    form.errors["SecurityIps"] = (
+        f"Somebody changed it meanwhile: it {now}. Nothing was saved; OK replaces that."
+    )
+    form.values[_SEEN] = held
+
+
+def _remove_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    group = visit["group"]
+    if not (held := _held(visit, group)):
+        raise CloudError("InvalidDBInstanceIPArrayName.Format", "there is no such whitelist")
+    return dialog(
+        visit, "Delete Whitelist", form or confirm("delete", group), "Delete", tab="whitelist",
+        danger=True, status=status,
+        intro=f"Nobody may connect from {held.replace(',', ', ')} any more, unless another group"
+        " lets them. Open sessions stay open.",
+    )  # fmt: skip
+
+
+def _remove(visit: Visit) -> Response:
+    id, group = visit["id"], visit["group"]
+    again = confirmed(
+        visit, "delete", group, _remove_form,
+        lambda: visit.call("rds.ModifySecurityIps", DBInstanceId=id, DBInstanceIPArrayName=group,
+                           SecurityIps=_held(visit, group), ModifyMode="Delete"),
+    )  # fmt: skip
+    return again or visit.go(url("rds", id, "whitelist"), f"The whitelist {group} was deleted.")
 
 
 def _name(visit: Visit) -> str:
@@ -207,6 +251,7 @@ def _delete(visit: Visit) -> Response:
 PAGES = (
     Page("/rds/{id}/whitelist", _whitelist),
     Page("/rds/{id}/whitelist/edit", _edit, _save),
+    Page("/rds/{id}/whitelist/{group}/delete", _remove_form, _remove),
     Page("/rds/{id}/accounts", _accounts),
     Page("/rds/{id}/accounts/create", _create_form, _create),
     Page("/rds/{id}/accounts/{name}/password", _reset_form, _reset),

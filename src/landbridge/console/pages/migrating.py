@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from ...cloud import CloudError
 from ..forms import Field, Form, Kind, options
 from ..page import Page
 from ..visit import Visit, url
+from ..words import plain
 from .asking import Asked, confirm, confirmed
-from .assessing import migration_tabs
+from .assessing import SOURCE_TYPES, assessments, migration_tabs
 from .instance import attribute, tab_page
 
 #: Stage of the API -> what its phase is called, in order.
@@ -28,50 +30,63 @@ PHASES = {
 #: Seconds between two looks at a switchover, whose steps take some tenths of a second.
 _SWITCHING = 0.1
 OVER = ("Finished", "Cancelled", "Failed")
+#: What an assessment has settled of a migration, by its label.
+_SETTLED = {
+    "SourceType": "Migration Source Type",
+    "SourceIpAddress": "Source IP/DNS",
+    "SourcePort": "Source Port",
+    "SourceAccount": "Username",
+}
 
 
 def _list(visit: Visit) -> Response:
-    id = visit["id"]
-    answer = visit.call("rds.DescribeCloudMigrationResult", DBInstanceName=id, PageSize=100)
-    rows = [
-        visit.call("landbridge.DescribeMigration", TaskId=row["TaskId"]) | row
-        for row in answer["Items"]
-    ]
+    id, rows = visit["id"], migrations(visit, DBInstanceName=visit["id"])
     return tab_page(
-        visit, "migrations.html", "migration", rows=rows, phases=PHASES, over=OVER,
+        visit, "migrations.html", "migration", phases=PHASES, over=OVER,
+        rows=[row for row in rows if not row["Closed"]],
+        closed=[row for row in rows if row["Closed"]],
         pages=migration_tabs(id), page_here=url("rds", id, "migration", "tasks"),
     )  # fmt: skip
 
 
+def migrations(visit: Visit, **of: str) -> list[dict[str, Any]]:
+    """Those into an instance, or into all; closed ones too, newest first."""
+    return visit.every("landbridge.ListMigrations", lambda answer: answer["Items"], **of)
+
+
 def _passed(visit: Visit) -> list[dict[str, Any]]:
     """The assessments that a migration may go by, newest first."""
-    answer = visit.call(
-        "rds.DescribeCloudMigrationPrecheckResult", DBInstanceName=visit["id"], PageSize=100
-    )
-    return [row for row in answer["Items"] if _may_begin(visit, row["TaskId"])]
+    latest: dict[tuple[str, int, str], dict[str, Any]] = {}  # of each source and account
+    for row in assessments(visit, DBInstanceName=visit["id"]):
+        latest.setdefault((row["SourceIpAddress"], row["SourcePort"], row["SourceAccount"]), row)
+    return [row for row in latest.values() if row["Status"] == "Successful" and not row["Stale"]]
 
 
-def _may_begin(visit: Visit, id: int) -> bool:
-    """Whether a migration may go by an assessment."""
-    found = visit.call("landbridge.DescribeAssessment", TaskId=id)
-    return found["Status"] == "Successful" and not found["Stale"]
-
-
-def _create_blank(visit: Visit) -> tuple[Form, list[dict[str, Any]]]:
+def _create_blank(visit: Visit, given: Mapping[str, str]) -> tuple[Form, dict[str, Any] | None]:
+    """The form, and the assessment that is chosen in it."""
     passed = _passed(visit)
+    wanted = given.get("assessment") or (str(passed[0]["TaskId"]) if passed else "")
+    chosen = next((row for row in passed if str(row["TaskId"]) == wanted), None)
+    known = {}
+    if chosen:
+        category = chosen["SourceCategory"]
+        known = {**chosen, "SourceType": SOURCE_TYPES.get(category, category)}
     return Form(
         (
             Field("assessment", "Associated Assessment Task", Kind.CHOICE, required=True,
                   options=options(passed, "TaskId", "TaskName", "SourceIpAddress", "SourceAccount"),
-                  default=str(passed[0]["TaskId"]) if passed else "",
-                  help="It settles source type, source IP/DNS, source port and username."),
+                  default=wanted, reload=True, help="It settles what follows."),
+            *(
+                Field(name, label, Kind.FIXED, default=str(known[name]))
+                for name, label in _SETTLED.items() if known
+            ),
             Field("SourcePassword", "Password of the username", Kind.PASSWORD, required=True,
                   help="The assessment's was forgotten when it ended."),
             Field("TaskName", "Task name", placeholder="As the assessment's",
                   help="If it is left empty, the migration is called like its assessment."),
         ),
         codes={"OperationDenied.AssessmentNotPassed": "assessment"},
-    ), passed  # fmt: skip
+    ), chosen  # fmt: skip
 
 
 def _create_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
@@ -84,25 +99,32 @@ def _create_form(visit: Visit, form: Form | None = None, status: int = 200) -> R
         "The destination's status becomes Migrating Data In. The source may be read and written;"
         " do not migrate, restart or resize it meanwhile.",
     )
-    return asked.page(visit, form or _create_blank(visit)[0], status)
+    return asked.page(visit, form or _create_blank(visit, visit.query)[0], status)
 
 
 def _create(visit: Visit) -> Response:
-    blank, passed = _create_blank(visit)
+    if visit.looks:
+        return visit.again()
+    blank, chosen = _create_blank(visit, visit.form)
     form = blank.filled(visit.form)
-    chosen = next((r for r in passed if str(r["TaskId"]) == form.values["assessment"]), None)
-    if chosen is None:
+    if chosen is None or not form.values["assessment"]:
         form.errors["assessment"] = "Choose an assessment that was successful."
         return _create_form(visit, form, 422)
     names = ("SourceIpAddress", "SourcePort", "SourceAccount", "SourceCategory")
-    facts = {"TaskName": chosen["TaskName"]} | {n: v for n, v in form.arguments().items() if v}
-    facts.pop("assessment")
+    source = {name: chosen[name] for name in names}
+    source["SourcePassword"] = form.value("SourcePassword")
     try:
+        tested = visit.call(
+            "landbridge.TestSourceConnection", DBInstanceName=visit["id"], **source
+        )
+        if refused := [each for each in tested["Findings"] if each["Refusal"] == "password"]:
+            form.errors["SourcePassword"] = f"{refused[0]['Cause']} {plain(refused[0]['Remedy'])}"
+            return _create_form(visit, form, 422)
         made = visit.call(
             "rds.CreateCloudMigrationTask",
             DBInstanceName=visit["id"],
-            **{name: chosen[name] for name in names},
-            **facts,
+            TaskName=form.value("TaskName").strip() or chosen["TaskName"],
+            **source,
         )
     except CloudError as problem:
         return _create_form(visit, form, form.refuse(problem))
@@ -215,7 +237,7 @@ _ORDERS = {
     "cancel": (
         "cancel", "Cancel Migration",
         "The migration ends. Its copy is removed and the destination becomes an empty instance"
-        " again; the replication slot on the source is dropped. The source is not touched.",
+        " again. On the source the replication slot is dropped; its data and its clients go on as before.",
         "landbridge.CancelMigration", {},
     ),
     "give-up": (
@@ -226,7 +248,7 @@ _ORDERS = {
     ),
     "close": (
         "close", "Close",
-        "The task is put away: it is no longer listed. Nothing else changes.",
+        "The task is put away, below the others. Nothing else changes.",
         "landbridge.CloseMigration", {},
     ),
     "delete": (

@@ -11,7 +11,7 @@ from ...cloud.migrations.migrations import LONGEST
 from ..forms import Field, Form, Kind
 from ..page import Page
 from ..visit import Visit, url
-from .asking import CONFIRM, confirm_field
+from .asking import CONFIRM, confirm_field, is_typed
 from .migrating import task_of
 
 _LIMIT, _FORCE = "TimeLimit", "Force"
@@ -89,7 +89,7 @@ def _missing(task: dict[str, Any], form: Form) -> dict[str, str]:
     limit = form.values[_LIMIT].strip()
     if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 1 <= int(limit) <= LONGEST):
         found[_LIMIT] = f"Enter 1 to {LONGEST:,} seconds."
-    if form.values[_FORCE] == "true" and form.values[CONFIRM].strip() != task["TaskName"]:
+    if form.values[_FORCE] == "true" and not is_typed(form, task["TaskName"]):
         found[CONFIRM] = f"Type {task['TaskName']} to force it; nothing was changed."
     return found
 
