@@ -16,8 +16,8 @@ import pytest
 
 import landbridge
 from landbridge.assessment.model import Finding, Group, Level, Report
-from landbridge.cloud import Cloud, CloudError
-from landbridge.cloud.migrations import detail, replication, trying
+from landbridge.cloud import Cloud, CloudError, accounts, audit
+from landbridge.cloud.migrations import detail, outcomes, replication, trying
 from landbridge.cloud.migrations import series as course
 from landbridge.cloud.migrations.migrations import cancel
 from landbridge.cloud.migrations.mover import waits_for_us
@@ -292,6 +292,24 @@ def test_the_latest_look_at_a_switchover_stays_where_no_newer_one_comes(
     again = look(slow)
     assert again["at"] == first["at"] and "no answer within" in again["problem"]
     assert look({"is_closed": False})["problem"] == ""
+
+
+def test_what_came_of_a_switchover_is_in_the_trail_once(cloud: Cloud, record: Record) -> None:
+    record.journal.append("signal", name="switchover")
+    assert outcomes.latest(record.seen().entries) is None
+    record.journal.append("error", id="fence.broken", message="m", held="switchover")
+    failed = outcomes.latest(record.seen().entries)
+    record.journal.enter(State.PROMOTED)
+    done = outcomes.latest(record.seen().entries)
+    assert failed and failed[1] == "fence.broken" and done and done[1] == "Success"
+    with cloud.database.write() as session:
+        ann = accounts.create(session, "ann")
+        record.row.owner_uid = ann.uid
+        for found in (failed, failed, done):
+            outcomes.tell(session, record.row, *found)
+            session.flush()
+        told = [e for e in audit.trail(session, ann) if e.source == outcomes.SOURCE]
+        assert [e.outcome for e in told] == ["Success", "fence.broken"]
 
 
 def test_one_that_fails_is_put_back_and_not_running(record: Record) -> None:

@@ -33,7 +33,7 @@ from ...network.fabric import Fabric
 from ..control import Cloud
 from ..instances.homes import Homes
 from ..instances.tables import DBInstance
-from . import assessments, handover, renewal, rules, settle
+from . import assessments, handover, outcomes, renewal, rules, settle
 from .errand import Errand, NotReached
 from .place import Verb
 from .series import Series
@@ -70,6 +70,8 @@ class Mover:
         self._working: dict[str, Future[None]] = {}
         self._due: dict[str, float] = {}
         self._series: dict[str, Series] = {}
+        self._told: dict[str, str] = {}
+        """The moment of the latest switchover whose outcome is in the audit trail."""
 
     def run(self) -> None:
         """Work until `stop` is set; an assessment that runs then is made again later."""
@@ -185,17 +187,28 @@ class Mover:
             self._begin(row)
             return
         task = self._tasks.get(row.task)
+        entries = list(task.journal.entries())
+        self._tell_outcome(row, entries)
         if is_end(task.state):
             if not task.is_worked_on():
                 self._end(row, task)
             return
         if not task.is_worked_on():
             self._errand.run(Verb.RESUME, row)
-        elif waits_for_us(list(task.journal.entries()), datetime.now(UTC)):
+        elif waits_for_us(entries, datetime.now(UTC)):
             worker.request_resume(task)
         if self._has_source_wait(row, task) or row.order is Order.CANCEL:
             self._pass_on(row, task)
         self._series.setdefault(id, Series(task.folder)).add(task.read_live())
+
+    def _tell_outcome(self, row: Migration, entries: list[dict[str, Any]]) -> None:
+        """In the audit trail, of every switchover once."""
+        found = outcomes.latest(entries)
+        if found is None or self._told.get(row.id) == found[0]:
+            return
+        with self._cloud.database.write() as session:
+            outcomes.tell(session, row, *found)
+        self._told[row.id] = found[0]
 
     def _begin(self, row: Migration) -> None:
         if row.order is Order.CANCEL:
@@ -257,6 +270,7 @@ class Mover:
                 settle.came_to_nothing(session, row, task.slot)
             settle.ended(session, self._cloud.vault, row.id, carried=carried)
         self._series.pop(row.id, None)
+        self._told.pop(row.id, None)
 
     def _give_up(self, row: Migration, words: str) -> None:
         """End a migration that was never begun."""
