@@ -13,12 +13,8 @@ from .facts import Facts
 from .model import Fix
 
 _ID = "DBInstanceId=SOURCE"
-_ADMIT = (
-    "Let the destination's network in: the whitelist of the source (ModifySecurityIps; console:"
-    " Whitelist)."
-)
-_PRIVILEGED = "Take a privileged account of the source, or make one (CreateAccount with"
-_PRIVILEGED += " AccountType=Super; console: Accounts)."
+_PRIVILEGED = "Take a privileged account of the source, or have its owner make one (CreateAccount"
+_PRIVILEGED += " with AccountType=Super; console: Accounts, Create Account, Privileged)."
 
 
 def may_set(facts: Facts, parameter: str) -> bool:
@@ -36,12 +32,14 @@ def parameters(values: dict[str, str], *, needs_restart: bool) -> Fix:
 
 def whitelist(facts: Facts) -> Fix:
     """Admit the destination's network, or the address that the source sees us come from."""
-    seen = facts.reached.seen_as
-    entries = facts.plan.cidrs or ((seen,) if seen else ("ADDRESSES",))
-    line = (
-        f"ModifySecurityIps {_ID} DBInstanceIPArrayName=migration SecurityIps={','.join(entries)}"
-    )
+    entries = ",".join(_entries(facts) or ("ADDRESSES",))
+    line = f"ModifySecurityIps {_ID} DBInstanceIPArrayName=migration SecurityIps={entries}"
     return Fix("api", "source", (line,))
+
+
+def _entries(facts: Facts) -> tuple[str, ...]:
+    seen = facts.reached.seen_as
+    return facts.plan.cidrs or ((seen,) if seen else ())
 
 
 def privileged(facts: Facts) -> tuple[str, Fix]:
@@ -54,7 +52,10 @@ def admit(facts: Facts, refusal: Refusal | None) -> tuple[str, tuple[Fix, ...]] 
     """Remedy and lines for a refused connection; None where it is as anywhere else."""
     match refusal:
         case Refusal.NO_HBA_LINE:
-            return _ADMIT, (whitelist(facts),)
+            network = ", ".join(_entries(facts)) or "the destination's network"
+            said = f"The source's owner adds {network} to its whitelist (ModifySecurityIps;"
+            said += " console: Whitelist and SecGroup)."
+            return said, (whitelist(facts),)
         case Refusal.NO_WALSENDER:
             values = {"max_wal_senders": "20"}
             return (
@@ -64,7 +65,7 @@ def admit(facts: Facts, refusal: Refusal | None) -> tuple[str, tuple[Fix, ...]] 
         case Refusal.PASSWORD:
             line = f"ResetAccountPassword {_ID} AccountName={facts.user}"
             said = "Give the right password, or have another set (ResetAccountPassword; console:"
-            said += " Accounts)."
+            said += " Accounts, Reset Password)."
             return said, (Fix("api", "source", (line,)),)
         case Refusal.NO_ROLE | Refusal.NO_LOGIN | Refusal.NO_REPLICATION:
             remedy, fix = privileged(facts)

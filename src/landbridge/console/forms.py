@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from ..cloud import CloudError
+from .words import labelled
 
 
 class Kind(Enum):
@@ -98,11 +100,26 @@ class Form:
         return {name: text for name, text in self.values.items() if not names or name in names}
 
     def refuse(self, problem: CloudError) -> int:
-        """Say a refusal beside its field; the status to answer with."""
-        first, space, rest = problem.message.partition(" ")
+        """Say a refusal beside its field, and what else is wrong; the status to answer with.
+
+        Names of parameters become labels. What is about no field is not said where something is
+        missing.
+        """
         labels = {each.name: each.label for each in self.fields}
-        self.errors[self._about(problem)] = _sentence(f"{labels.get(first, first)}{space}{rest}")
-        self.remedy = problem.remedy or ""
+        message, named = labelled(problem.message, labels)
+        about = self.codes.get(problem.code, "")
+        about = about if about in labels else named
+        found = self._wrong()
+        missing = problem.code == "MissingParameter"
+        if not (missing and (about in found or (found and not about))):
+            found[about] = _sentence(message)
+            long = {name: label for name, label in labels.items() if _is_long(name)}
+            remedy = labelled(problem.remedy or "", long)[0]
+            if about:
+                found[about] = f"{found[about]} {remedy}".rstrip()
+            else:
+                self.remedy = remedy
+        self.errors |= found
         return 422
 
     @property
@@ -110,12 +127,18 @@ class Form:
         """Whether choices depend on others."""
         return any(each.reload for each in self.fields)
 
-    def _about(self, problem: CloudError) -> str:
-        names = {each.name for each in self.fields}
-        if (named := self.codes.get(problem.code, "")) in names:
-            return named
-        first = problem.message.partition(" ")[0].partition(".")[0]
-        return first if first in names else ""
+    def _wrong(self) -> dict[str, str]:
+        """What can be seen to be wrong with fields as they are filled in."""
+        found = {}
+        for each in self.fields:
+            if self._counts(each) and (said := _wrong(each, self.value(each.name))):
+                found[each.name] = said
+        return found
+
+    def _counts(self, each: Field) -> bool:
+        """Whether it is shown: another field may have to have one of some values for that."""
+        other, _, wanted = each.only_if.partition("=")
+        return not other or self.value(other) in wanted.split("|")
 
     def _field(self, name: str) -> Field:
         return next(each for each in self.fields if each.name == name)
@@ -127,6 +150,37 @@ def options(rows: Sequence[Any], value: str, *labels: str) -> tuple[Option, ...]
         Option(str(row[value]), " · ".join(str(row[label]) for label in labels if row[label]))
         for row in rows
     )
+
+
+def _is_long(name: str) -> bool:
+    """Whether a parameter's name is no word of English, as `Name` is."""
+    return not name[1:].islower()
+
+
+def _wrong(each: Field, text: str) -> str:
+    """What is wrong with what was entered, by the field's own rules; empty if nothing."""
+    if not text.strip():
+        check = each.kind is Kind.CHECK
+        said = "Select this check box to go on." if check else f"{each.label} is needed."
+        return said if each.required else ""
+    if each.kind is Kind.NUMBER:
+        if not re.fullmatch(r"-?\d{1,18}", text.strip(), re.ASCII):
+            return f"{each.label} is no whole number."
+        low, high = each.least, each.most
+        fits = (low is None or int(text) >= low) and (high is None or int(text) <= high)
+        return "" if fits else _bounds(each)
+    try:
+        fits = not each.pattern or re.fullmatch(each.pattern, text) is not None
+    except re.error:  # only a browser knows what is meant
+        fits = True
+    return "" if fits else f"This is something else. {each.rule}".rstrip()
+
+
+def _bounds(each: Field) -> str:
+    if each.least is None or each.most is None:
+        word, bound = ("most", each.most) if each.least is None else ("least", each.least)
+        return f"{each.label} is at {word} {bound:,}."
+    return f"{each.label} is from {each.least:,} to {each.most:,}."
 
 
 def _sentence(message: str) -> str:

@@ -15,6 +15,7 @@ from ..cloud import regions
 from ..postgres.units import count, duration, milliseconds, rate, size
 from .nav import ROOT
 from .states import tone, words
+from .words import plain
 
 STATIC = Path(__file__).parent / "static"
 
@@ -39,6 +40,7 @@ def _environment() -> Environment:
         "duration": duration,
         "milliseconds": milliseconds,
         "moment": moment,
+        "plain": plain,
         "rate": rate,
         "region": region,
         "size": size,

@@ -15,6 +15,7 @@ from ..api.dispatch import Ask, Service
 from ..cloud import CloudError
 from . import render
 from .nav import PARTS, ROOT, trail
+from .words import said
 
 _FLASH = "landbridge-said"
 #: Beginning of the names of what a form sends for itself, besides its fields.
@@ -85,17 +86,19 @@ class Visit:
             asked = repr((once, action, sorted(flat.items())))
             flat["ClientToken"] = sha256(asked.encode()).hexdigest()
         user = self.who.user if self.who.access_key_id is None else "console"
-        return self.service.perform(
-            Ask(
-                account_uid=self.who.uid,
-                access_key_id=self.who.access_key_id,
-                action=action,
-                arguments=flat,
-                source=f"{self.source} ({user})"[:128],
-                host=self.host,
-                is_routine=self.is_live,
-            )
+        ask = Ask(
+            account_uid=self.who.uid,
+            access_key_id=self.who.access_key_id,
+            action=action,
+            arguments=flat,
+            source=f"{self.source} ({user})"[:128],
+            host=self.host,
+            is_routine=self.is_live,
         )
+        try:
+            return self.service.perform(ask)
+        except CloudError as problem:
+            raise said(problem) from None
 
     def every(self, action: str, pick: Callable[[dict[str, Any]], list[Any]], /,
               **arguments: object) -> list[Any]:  # fmt: skip

@@ -34,6 +34,7 @@ def _finding(found: Facts) -> Facts:
         "Level": found["level"],
         "Title": found["title"],
         "Cause": found["cause"],
+        "Refusal": found["data"].get("refusal"),
         "Remedy": found["remedy"] or "",
         "Lines": [line for fix in found["fixes"] for line in fix["lines"]],
     }

@@ -30,8 +30,8 @@ def major(facts: Facts) -> Iterator[Verdict]:
         given = f" (given: {here.version})" if here else ""
         yield error(
             f"The source is PostgreSQL {source.version}; a physical copy needs server programs of"
-            f" major {source.major} at the destination{given}. This host has: {have}.",
-            f"Install PostgreSQL {source.major} on the destination's host.",
+            f" major {source.major} at the destination{given}.",
+            f"Install PostgreSQL {source.major} on the destination's host, which has: {have}.",
             Fix("shell", "destination", (f"apt-get install postgresql-{source.major}",)),
             source=source.version,
             destination=here.version if here else None,

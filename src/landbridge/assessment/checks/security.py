@@ -121,7 +121,7 @@ def expiry(facts: Facts) -> Iterator[Verdict]:
             source_sql(
                 f"ALTER ROLE {name} VALID UNTIL 'infinity';",
                 undo=[f"ALTER ROLE {name} VALID UNTIL '{account.valid_until.isoformat()}';"],
-                automatic=True,
+                automatic=facts.plan.managed is None,
             ),
             valid_until=account.valid_until.isoformat(),
         )
@@ -141,7 +141,7 @@ def limit(facts: Facts) -> Iterator[Verdict]:
             source_sql(
                 f"ALTER ROLE {name} CONNECTION LIMIT -1;",
                 undo=[f"ALTER ROLE {name} CONNECTION LIMIT {account.connection_limit};"],
-                automatic=True,
+                automatic=facts.plan.managed is None,
             ),
             limit=account.connection_limit,
         )

@@ -293,7 +293,11 @@ def release(instance: DBInstance) -> None:
 def require(instance: DBInstance, *states: Status) -> None:
     """CloudError IncorrectDBInstanceState unless the instance is in one of these."""
     if instance.status not in states:
-        raise CloudError("IncorrectDBInstanceState", f"{instance.id}: {instance.status.label}")
+        raise CloudError(
+            "IncorrectDBInstanceState",
+            f"{instance.id} is in the status {instance.status.label}; this takes"
+            f" {' or '.join(status.label for status in states)}",
+        )
 
 
 def require_kept(instance: DBInstance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -50,6 +51,7 @@ class _Choices:
         self.is_cross = self.given.get("Ownership", _SAME) == _CROSS
         if self.is_cross:
             self.owner = self.given.get("VpcOwnerId", "").strip()
+        self.wrong_owner = _wrong_owner(self.owner, self.visit) if self.is_cross else ""
         if self.region not in regions.regions():
             self.region = ""
             return
@@ -73,7 +75,7 @@ class _Choices:
         ]  # fmt: skip
 
     def _granted(self) -> list[_Row]:
-        if not self.owner.isdecimal():
+        if self.wrong_owner:
             return []
         rows = cen.grants(self.visit, ChildInstanceOwnerId=self.owner, RegionId=self.region)
         return [
@@ -94,8 +96,9 @@ class _Choices:
 
     def zone(self, name: str) -> str:
         """The zone that was chosen, or the likeliest one."""
-        if name in self.given:
-            return self.given[name]
+        chosen = self.given.get(name)
+        if chosen or (chosen is not None and name == "SecondaryZone"):  # it may have none
+            return chosen
         key = "MasterZone" if name == "PrimaryZone" else "SlaveZone"
         settled: str = (self.router or {}).get(key) or ""
         zones = list(dict.fromkeys(v["ZoneId"] for v in self.vswitches))
@@ -192,7 +195,7 @@ def _form(visit: Visit, choices: _Choices | None = None, form: Form | None = Non
           status: int = 200) -> Response:  # fmt: skip
     instance = cen.found(visit)
     choices = choices or _Choices(visit, dict(visit.query))
-    waits = choices.is_cross and choices.owner.isdecimal() and not choices.networks
+    waits = choices.is_cross and not choices.wrong_owner and not choices.networks
     if waits and choices.given.pop("poll", ""):
         return Response(status_code=204)
     asked = cen.asked(
@@ -217,19 +220,31 @@ def _connect(visit: Visit) -> Response:
     given = visit.given
     choices = _Choices(visit, given)
     form = choices.form()
+    filled = {field.name: form.value(field.name) for field in form.fields}
+    if choices.region and choices.is_cross and not choices.networks:
+        not_granted = f"Account {choices.owner} has not granted a VPC in this region yet."
+        form.errors["VpcOwnerId"] = choices.wrong_owner or not_granted
+        return _form(visit, choices, form, 422)
     try:
         visit.call(
             "cbn.CreateTransitRouterVpcAttachment",
             CenId=visit["id"],
-            RegionId=form.value("RegionId") if choices.region else "",
-            VpcId=given.get("VpcId"),
+            RegionId=filled["RegionId"],
+            VpcId=filled.get("VpcId"),
             VpcOwnerId=choices.owner,
-            TransitRouterAttachmentName=given.get("TransitRouterAttachmentName"),
-            ZoneMappings=_mappings(given),
+            TransitRouterAttachmentName=filled.get("TransitRouterAttachmentName"),
+            ZoneMappings=_mappings(filled),
         )
     except CloudError as problem:
         return _form(visit, choices, form, form.refuse(problem))
-    return visit.go(url("cen", visit["id"]), f"{given['VpcId']} is being connected.")
+    return visit.go(url("cen", visit["id"]), f"{filled['VpcId']} is being connected.")
+
+
+def _wrong_owner(uid: str, visit: Visit) -> str:
+    """What is wrong with the UID of another account, as far as can be seen."""
+    if not re.fullmatch(r"[0-9]{16}", uid):
+        return "The UID of an account has 16 digits."
+    return "This is your own account: choose Same Account." if uid == str(visit.who.uid) else ""
 
 
 def _mappings(given: Mapping[str, str]) -> list[dict[str, str]]:

@@ -24,7 +24,8 @@ _AGAIN = Form((_PASSWORD,))
 _ADMIN = Form(
     (
         Field("AdminAccount", "Account of the source", required=True,
-              help="One that may do what the lines say; a superuser may. It is not kept."),
+              help="One that may do what the lines say, such as the owner of what they change."
+              " It is not kept."),
         Field("AdminPassword", "Password", Kind.PASSWORD, required=True),
     )
 )  # fmt: skip
