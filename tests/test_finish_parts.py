@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,7 +198,7 @@ def test_read_only_defaults_of_a_fence_are_lifted_and_older_ones_kept(
 
 
 def test_server_in_a_folder_of_an_odd_name_starts_without_our_folder_in_tmp(
-    servers: Servers, state_dir: Path
+    servers: Servers, state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = servers.source(15)
     odd = 'it\'s "new", ä'
@@ -207,6 +208,9 @@ def test_server_in_a_folder_of_an_odd_name_starts_without_our_folder_in_tmp(
     data = cluster.data
     temporary = cluster.socket_dir
     assert temporary.parent != data.parent
+    with monkeypatch.context() as patch:  # a server keeps the folder that it was started with
+        patch.setattr(tempfile, "tempdir", str(tmp_path))
+        assert cluster.socket_dir == temporary
     finish(task, promoted(task))
     cluster.stop()
     shutil.rmtree(temporary)

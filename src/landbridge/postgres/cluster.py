@@ -98,7 +98,11 @@ class Cluster:
         if has_plain_name(self.data):
             return self.guard if self.is_guarded else self.side
         digest = hashlib.sha256(str(self.data).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"landbridge-{self.account.uid}-{digest}"
+        short = Path(tempfile.gettempdir()) / f"landbridge-{self.account.uid}-{digest}"
+        # A server that runs keeps its folder, also for who has another TMPDIR than its starter.
+        lines = self._pid_file()
+        kept = Path(lines[4]) if len(lines) > 4 else short
+        return kept if kept.name == short.name and kept.is_dir() else short
 
     @property
     def lasting_socket(self) -> dict[str, str | int]:
