@@ -14,6 +14,8 @@ import psycopg
 import pytest
 
 from fix_migration import MOVER, PASSWORD, Site, Two, two_sites
+from landbridge.api.action import Product
+from landbridge.api.client import CallRefused
 from landbridge.beside import beside
 from landbridge.postgres.process import wait_until
 
@@ -108,7 +110,7 @@ def _move_under(two: Two, writer: Insistent) -> None:
     evidence = two.b.ours("DescribeMigrationEvidence", TaskId=task)["Evidence"]
     assert evidence["switchover"]["proved"]["synchronous"] is True
     detail = two.look().detail
-    assert "Commits at the source wait for the destination" in detail
+    assert "that waits for the destination and is not acknowledged" in detail
     assert "still names the destination" not in detail
     assert "landbridge_m_" in _names(two)
 
@@ -198,3 +200,37 @@ def _stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_a_source_that_is_lost_is_told_within_seconds_and_may_be_given_up(two: Two) -> None:
+    task = _followed(two)
+
+    def seen() -> dict[str, Any]:
+        return two.b.ours("DescribeMigration", TaskId=task)
+
+    assert wait_until(lambda: seen()["Status"] == "ReadyToSwitch", 20, 0.1)
+    group = {"DBInstanceIPArrayName": "migration", "SecurityIps": "127.0.0.1"}
+    two.a.tenant.call(
+        Product.RDS, "ModifySecurityIps", DBInstanceId=two.a.id, CloseSessions="true", **group
+    )
+    assert wait_until(lambda: seen()["Status"] == "ReadinessUnknown", 6, 0.1), seen()
+    assert wait_until(lambda: seen()["Live"].get("lag_bytes") is None, 6, 0.1), seen()
+    lost = seen()
+    assert lost["TroubleSince"] and "since" in lost["Trouble"]
+    assert lost["Live"]["sessions"] is None
+    assert two.look().replication_state == "disconnect"
+    two.b.ours("CancelMigration", TaskId=task)
+    told: list[str] = []
+
+    def waits() -> bool:
+        told.append(seen()["Status"])
+        return bool(seen()["MayGiveUp"])
+
+    assert wait_until(waits, 60, 0.1)
+    assert set(told) == {"Cancelling"}
+    assert "waiting for the source" in seen()["Trouble"]
+    with pytest.raises(CallRefused, match="GiveUp"):
+        two.b.ours("CancelMigration", TaskId=task)
+    two.b.ours("CancelMigration", TaskId=task, GiveUp=True)
+    two.b.until("Running")
+    assert seen()["Status"] == "Cancelled" and seen()["TroubleSince"] is None
