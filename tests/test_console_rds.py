@@ -211,6 +211,47 @@ def test_parameters_have_their_bounds(owner: Owner) -> None:
     assert owner.surfer.get(f"{owner.at}/parameters/fsync").status == 404
 
 
+def test_an_instance_that_has_moved_away_says_so_and_asks_before_it_is_writable(
+    owner: Owner,
+) -> None:
+    assert wait_until(lambda: 'good">Running' in owner.text(), 60)
+    off, name = {"value": "off"}, "/parameters/rds_force_trans_ro_non_sup"
+    with _moved(owner):
+        for page in (owner.text(), unescape(owner.surfer.get("/console/").text)):
+            assert "another instance has taken over" in page and owner.id in page
+        assert "two writable clusters" in owner.text(name)
+        assert owner.refused("confirm", name, **off).startswith(f"Type {owner.id} to go on")
+        assert owner.send(name, **off, confirm=owner.id).status == 303
+    assert "taken over" not in owner.text() and "confirm" not in owner.text(name)
+
+
+@contextmanager
+def _moved(owner: Owner) -> Iterator[None]:
+    """A migration out of the owner's instance that has been finished."""
+    cloud = Cloud.open(owner.service.state)
+    whither = {"owner_uid": owner.member.uid, "instance_id": "pgm-elsewhere", "name": "away",
+               "category": "aliyunRDS", "address": "10.1.1.1", "port": 5432,
+               "account": "mover", "source_id": owner.id}  # fmt: skip
+    folder = tasks_of(cloud).root / "tasks" / "m-away"
+    folder.mkdir(parents=True)
+    Task(folder).journal.enter(State.PROMOTED)
+    rows = (
+        Assessment(id="111111111", verdict=Verdict.SUCCESSFUL, **whither),
+        Migration(id="222222222", assessment_id="111111111", task="m-away", is_active=False,
+                  **whither),
+    )  # fmt: skip
+    for row in rows:
+        with cloud.database.write() as session:
+            session.add(row)
+    try:
+        yield
+    finally:
+        for kind, id in ((Migration, "222222222"), (Assessment, "111111111")):
+            with cloud.database.write() as session:
+                session.delete(session.get_one(kind, id))
+        cloud.close()
+
+
 def test_sessions_are_seen_and_terminated_and_the_log_tells(owner: Owner) -> None:
     assert owner.send("/connection").status == 303
     page = owner.text("/connection")
@@ -374,44 +415,3 @@ def test_what_cannot_be_undone_asks_for_the_name(owner: Owner) -> None:
     listed = "/console/rds"
     assert wait_until(lambda: owner.id not in owner.surfer.get(listed).text, 60)
     assert owner.surfer.get(owner.at).status == 404
-
-
-def test_an_instance_that_has_moved_away_says_so_and_asks_before_it_is_writable(
-    owner: Owner,
-) -> None:
-    assert wait_until(lambda: 'good">Running' in owner.text(), 60)
-    off, name = {"value": "off"}, "/parameters/rds_force_trans_ro_non_sup"
-    with _moved(owner):
-        for page in (owner.text(), unescape(owner.surfer.get("/console/").text)):
-            assert "another instance has taken over" in page and owner.id in page
-        assert "two writable clusters" in owner.text(name)
-        assert owner.refused("confirm", name, **off).startswith(f"Type {owner.id} to go on")
-        assert owner.send(name, **off, confirm=owner.id).status == 303
-    assert "taken over" not in owner.text() and "confirm" not in owner.text(name)
-
-
-@contextmanager
-def _moved(owner: Owner) -> Iterator[None]:
-    """A migration out of the owner's instance that has been finished."""
-    cloud = Cloud.open(owner.service.state)
-    whither = {"owner_uid": owner.member.uid, "instance_id": "pgm-elsewhere", "name": "away",
-               "category": "aliyunRDS", "address": "10.1.1.1", "port": 5432,
-               "account": "mover", "source_id": owner.id}  # fmt: skip
-    folder = tasks_of(cloud).root / "tasks" / "m-away"
-    folder.mkdir(parents=True)
-    Task(folder).journal.enter(State.PROMOTED)
-    rows = (
-        Assessment(id="111111111", verdict=Verdict.SUCCESSFUL, **whither),
-        Migration(id="222222222", assessment_id="111111111", task="m-away", is_active=False,
-                  **whither),
-    )  # fmt: skip
-    for row in rows:
-        with cloud.database.write() as session:
-            session.add(row)
-    try:
-        yield
-    finally:
-        for kind, id in ((Migration, "222222222"), (Assessment, "111111111")):
-            with cloud.database.write() as session:
-                session.delete(session.get_one(kind, id))
-        cloud.close()

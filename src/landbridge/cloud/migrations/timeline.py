@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...migration.evidence.steps import between, steps
+from ...migration.fence.proof import Proof
 from ...migration.fence.result import SwitchoverResult
 from .progress import Progress, said
 
@@ -63,6 +64,10 @@ def switchover(progress: Progress) -> dict[str, Any] | None:
     if result is not None:
         ended = {
             "Proved": result.proved,
+            "Proofs": [
+                {"Sentence": Proof(name).sentence, "Shown": shown}
+                for name, shown in result.proved.items()
+            ],
             "SessionsTerminated": result.sessions_terminated,
             "Diverged": result.diverged,
             "SourceLeft": progress.teller.text(result.source_left),

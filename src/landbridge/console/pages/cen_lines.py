@@ -51,8 +51,13 @@ def _show(visit: Visit) -> Response:
     )
 
 
-def _bandwidth(visit: Visit, given: Mapping[str, str], span: frozenset[str]) -> list[Field]:
-    """The fields that say where a connection's bandwidth comes from."""
+def _bandwidth(
+    visit: Visit, given: Mapping[str, str], span: frozenset[str], line: _Row | None = None
+) -> list[Field]:
+    """The fields that say where a connection's bandwidth comes from.
+
+    What `line` itself has of its plan is free for it.
+    """
     mode = given.get("BandwidthType", _PLAN)
     names = {area.id: area.name for area in regions.areas().values()}
     plans = [
@@ -64,7 +69,7 @@ def _bandwidth(visit: Visit, given: Mapping[str, str], span: frozenset[str]) -> 
     options = tuple(
         Option(plan["CenBandwidthPackageId"], plan["Name"] or plan["CenBandwidthPackageId"],
                "expired" if plan["Said"] == "Expired" else
-               f"{plan['Bandwidth'] - plan['Allocated']} of {plan['Bandwidth']} Mbit/s free",
+               f"{_free(plan, line)} of {plan['Bandwidth']} Mbit/s free",
                disabled=plan["Said"] == "Expired")
         for plan in plans
     )  # fmt: skip
@@ -93,6 +98,13 @@ def _bandwidth(visit: Visit, given: Mapping[str, str], span: frozenset[str]) -> 
                          disabled=is_plan),
                   Option(_GOLD, _GOLD, "Standard quality."))),
     ]  # fmt: skip
+
+
+def _free(plan: _Row, line: _Row | None) -> int:
+    """Mbit/s of a plan that are nobody's, or the line's own."""
+    left: int = plan["Bandwidth"] - plan["Allocated"]
+    is_own = line and line["CenBandwidthPackageId"] == plan["CenBandwidthPackageId"]
+    return left + (line["Bandwidth"] if line and is_own else 0)
 
 
 def _span(*places: str) -> frozenset[str]:
@@ -191,7 +203,7 @@ def _change_values(visit: Visit, row: _Row, given: Mapping[str, str]) -> Form:
     if values["BandwidthType"] == _PLAN:
         values["DefaultLinkType"] = _GOLD
     span = _span(row["RegionId"], row["PeerTransitRouterRegionId"])
-    return Form(tuple(_bandwidth(visit, values, span)), _CODES, values)
+    return Form(tuple(_bandwidth(visit, values, span, row)), _CODES, values)
 
 
 def _change_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:

@@ -133,8 +133,8 @@ def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
         elif task["Error"]:
             yield f"{name}: {task['Error']['message']}", there, "Look at it"
     for task in known.failed:
-        why = task["Error"]["message"] if task["Error"] else "the report says why"
-        yield f"{task['TaskName']} failed: {why}", task["Address"], "Look at it"
+        why = f": {task['Error']['message']}" if task["Error"] else ""
+        yield f"{task['TaskName']} failed{why}", task["Address"], "Look at it"
     for instance in known.instances:
         there = url("rds", instance["DBInstanceId"])
         if instance["LockReason"]:
@@ -146,7 +146,15 @@ def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
             yield (
                 f"{granted['VpcId']} of account {granted['VpcOwnerId']} is granted to"
                 f" {cen['CenId']} and not connected yet",
-                url("cen", cen["CenId"], "connect"),
+                url(
+                    "cen",
+                    cen["CenId"],
+                    "connect",
+                    RegionId=granted["RegionId"],
+                    Ownership="cross",
+                    VpcOwnerId=granted["VpcOwnerId"],
+                    VpcId=granted["VpcId"],
+                ),
                 "Connect it",
             )
         for line in cen["Lines"]:
@@ -196,7 +204,7 @@ def _out_of(visit: Visit, known: Known) -> Iterator[Step]:
         source is not None and _is_open(visit, source),
     )
     yield Step(
-        "Create a privileged account",
+        "Have a privileged account, and tell its name and password",
         url(*first, "accounts"),
         shown is not None and _has_super(visit, shown),
     )

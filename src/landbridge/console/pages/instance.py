@@ -62,7 +62,7 @@ def dialog(
     """A form about an instance."""
     id = attribute(visit)["DBInstanceId"]
     crumbs = [(url("rds"), "RDS instances"), (url("rds", id), id)]
-    back = url("rds", id, *([tab] if tab else []))
+    back = url("rds", id, tab)
     return Asked(heading, button, back, crumbs, intro, danger).page(visit, form, status)
 
 

@@ -237,7 +237,7 @@ _ORDERS = {
     "cancel": (
         "cancel", "Cancel Migration",
         "The migration ends. Its copy is removed and the destination becomes an empty instance"
-        " again. On the source the replication slot is dropped; its data and its clients go on as before.",
+        " again. On the source the replication slot is dropped; all else of it stays as it is.",
         "landbridge.CancelMigration", {},
     ),
     "give-up": (

@@ -65,7 +65,7 @@ def _show(visit: Visit) -> Response:
     for line in seen["Lines"]:
         line |= carried.get(line["TransitRouterAttachmentId"], {})
     form, tried, problem = _question(visit, seen, answer["Instances"])
-    way = _way(seen, answer["Instances"], tried) if tried else []
+    way = _way(visit, seen, answer["Instances"], tried) if tried else []
     facts = {
         "cen": cen.found(visit) if seen["IsOwn"] else seen | {"Status": "Active"},
         "seen": seen,
@@ -138,7 +138,7 @@ def _question(
     return form, found, None
 
 
-def _way(seen: _Row, instances: list[_Row], tried: _Row) -> list[Step]:
+def _way(visit: Visit, seen: _Row, instances: list[_Row], tried: _Row) -> list[Step]:
     """The places that a packet comes through, and how far it gets."""
     here, there = tried["SourceVpcId"], tried["DestinationVpcId"]
     attached = {row["VpcId"]: row for row in seen["Attachments"]}
@@ -152,7 +152,9 @@ def _way(seen: _Row, instances: list[_Row], tried: _Row) -> list[Step]:
     last = tried["DestinationId"]
     if last != there:
         steps.append(Step(f"whitelist-{last}", f"whitelist of {last}", "whitelist"))
-    steps.append(Step(last, _named(last, there, instances)))
+    typed = visit.query.get("other", "").strip() if visit.query.get("to") == _OTHER else last
+    given = f", the address {typed}" if typed != last else ""
+    steps.append(Step(last, _named(last, there, instances) + given))
     stop = _stop(steps, tried)
     for n, step in enumerate(steps):
         step.state = "passed" if n < stop else "stopped" if n == stop else "beyond"

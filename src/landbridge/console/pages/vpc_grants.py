@@ -47,6 +47,7 @@ def _show(visit: Visit) -> Response:
         rules=_rules(visit),
         attachment=vpcs.attachment(visit, visit["id"]),
         payers=PAYERS,
+        instances=vpcs.instances(visit, visit["id"]),
     )
 
 

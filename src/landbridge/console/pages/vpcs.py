@@ -84,12 +84,15 @@ def _show(visit: Visit) -> Response:
         "",
         vpc=vpc,
         vswitches=_vswitches(visit, vpc),
-        instances=visit.every(
-            "landbridge.ListDBInstances", lambda answer: answer["Items"], VpcId=vpc["VpcId"]
-        ),
+        instances=instances(visit, vpc["VpcId"]),
         attachment=attachment(visit, vpc["VpcId"]),
         zone=lambda id: regions.region(vpc["RegionId"]).zone_name(id),
     )
+
+
+def instances(visit: Visit, vpc: str) -> list[_Row]:
+    """The account's instances in a VPC."""
+    return visit.every("landbridge.ListDBInstances", lambda answer: answer["Items"], VpcId=vpc)
 
 
 def _vswitches(visit: Visit, vpc: _Row) -> list[_Row]:
@@ -137,7 +140,8 @@ def _creation(given: dict[str, str]) -> Form:
             Field("VpcName", "Name", most=128, rule="At most 128 characters; or empty."),
             Field("CidrBlock", "IPv4 CIDR block", required=True, pattern=_BLOCK, rule=_BLOCK_RULE,
                   placeholder="10.1.0.0/16",
-                  help="Not that of the VPC on the other side of a migration, nor a part of it."),
+                  help="A private one: what a public one stands for cannot be reached from it. Not"
+                  " that of the VPC on the other side of a migration, nor a part of it."),
             Field("Description", "Description", most=256,
                   rule="At most 256 characters, not beginning with http:// or https://; or empty."),
             *_vswitch_fields(region, 1),
@@ -226,8 +230,7 @@ def _refuse_if_used(visit: Visit, vpc: _Row) -> None:
     id = vpc["VpcId"]
     if attachment(visit, id) is not None:
         raise CloudError("DependencyViolation", f"{id} is connected to a CEN instance; detach it")
-    rows = visit.every("landbridge.ListDBInstances", lambda answer: answer["Items"])
-    if inside := [row["DBInstanceId"] for row in rows if row["VpcId"] == id]:
+    if inside := [row["DBInstanceId"] for row in instances(visit, id)]:
         raise CloudError("DependencyViolation", f"{', '.join(inside)} is in it; release it first")
     rules = visit.call("cbn.DescribeGrantRulesToResource", ResourceId=id, ProductType="VPC")
     if rules["GrantRules"]:

@@ -111,7 +111,14 @@
     hint.classList.toggle("bad", judged && !fits(input));
     hint.classList.toggle("good", judged && fits(input));
   };
+  // What was refused is being put right: the reason goes.
+  const corrected = (input) => {
+    input.removeAttribute("aria-invalid");
+    const error = document.getElementById(`field-${input.name}-error`);
+    if (error) { error.hidden = true; error.textContent = ""; }
+  };
   document.addEventListener("input", (event) => {
+    if (event.target.matches("input, select, textarea")) corrected(event.target);
     if (event.target.matches("input, textarea")) check(event.target);
     if (event.target.form) arrange(event.target.form);
     if (dialog()?.contains(event.target)) dialog().dataset.entered = "1";
@@ -193,7 +200,9 @@
     },
   };
   let stream = null;
+  let renewals = 0;
   const renew = (html) => {
+    renewals += 1;
     const fresh = document.createElement("main");
     fresh.innerHTML = html;
     localize(fresh);
@@ -228,11 +237,23 @@
     away(answer?.ok ? "Not kept up to date at the moment: reload to see what is new" : LOST);
     setTimeout(follow, 10000);
   };
+  // What the page before left to say is true until something changes, and is read for some seconds.
+  // The first renewal tells what the page shows already.
+  const passed = () => {
+    const left = content()?.querySelector("[data-stay]");
+    if (renewals > 1) left?.remove();
+    else left?.removeAttribute("data-stay");
+  };
   document.addEventListener("visibilitychange", follow);
   document.addEventListener("DOMContentLoaded", () => {
     prepare(document);
+    document.querySelectorAll(":is(.nav, .tabs) [aria-current]").forEach((each) => {
+      const strip = each.closest("nav");
+      strip.scrollLeft = each.offsetLeft - strip.offsetLeft - 24;
+    });
     follow();
     look();
+    setTimeout(passed, 5000);
     dialog()?.addEventListener("close", () => {
       dialog().replaceChildren();  // nothing of it goes on
       delete dialog().dataset.entered;

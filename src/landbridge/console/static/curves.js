@@ -55,6 +55,8 @@
     "seconds": [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600],
   };
 
+  const moments = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800];
+
   const colours = () => {
     const style = getComputedStyle(document.documentElement);
     const of = (name) => style.getPropertyValue(name).trim();
@@ -86,8 +88,9 @@
     return {
       width, height, hooks: { setCursor: [(plot) => { if (plot.cursor.left < 0) latest(plot); }] }, cursor: { y: false, points: { size: 7 } }, legend: { live: true },
       scales: { y: { range: (_, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
+      padding: [null, 32, null, null],  // room for half of the last moment
       axes: [
-        { ...axis, space: 70, values: [
+        { ...axis, space: 70, incrs: moments, values: [
           [86400, "{DD}.{MM}."], [3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"],
         ].map(([step, form]) => [step, form, null, null, null, null, null, null, 1]) },
         { ...axis, space: 34, size: 78, incrs: steps[curve.unit], values: (_, ticks) => ticks.map(say) },
