@@ -20,6 +20,8 @@ from landbridge.api.logs import logger
 from landbridge.api.table import ACTIONS
 from landbridge.cloud import Cloud
 from landbridge.console.app import routes
+from landbridge.console.signin import Door
+from landbridge.errors import StoreFailed
 
 Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _ASK = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
@@ -62,6 +64,7 @@ async def a_service(cloud: Cloud) -> AsyncIterator[Here]:
         lifespan="off",
         log_config=None,
         timeout_keep_alive=1,
+        proxy_headers=False,
     )
     config.load()
     state = ServerState()
@@ -207,6 +210,21 @@ def test_forms_that_are_too_slow_are_given_up_without_signing_in(
             monkeypatch.setattr(bodies, "_BYTES", 100)
             assert await here.status(begin + b"x" * 200) == 503
             assert await here.status(begin.replace(b"1000", b"300001")) == 413
+
+    asyncio.run(scenario())
+
+
+def test_pages_say_so_while_the_database_is_away(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise StoreFailed("away", id="store.unreachable")
+
+    async def scenario() -> None:
+        async with a_service(cloud) as here:
+            monkeypatch.setattr(Door, "who", away)
+            for path in (b"/console/", b"/console/nowhere", b"/console/sign-in"):
+                assert await here.status(b"GET %b HTTP/1.1\r\nhost: [::1]\r\n\r\n" % path) == 503
 
     asyncio.run(scenario())
 

@@ -54,7 +54,7 @@ _SENTENCES = {
     408: "This form took too long to arrive.",
     413: "This form is too large.",
     421: "This console does not answer to this name; its operator says by which names it does.",
-    503: "The service cannot take this form now; try again.",
+    503: "The service cannot answer now; try again.",
 }
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -119,8 +119,13 @@ class _Guarded:
         except ClientDisconnect:
             return
         except HTTPException as problem:
-            sentence = _SENTENCES.get(problem.status_code, "This cannot be answered.")
-            await _plain(problem.status_code, sentence)(scope, receive, guarded)
+            status = problem.status_code
+        except LandbridgeError:  # the database is away
+            status = 503
+        else:
+            return
+        sentence = _SENTENCES.get(status, "This cannot be answered.")
+        await _plain(status, sentence)(scope, receive, guarded)
 
 
 class _Shipped(StaticFiles):
