@@ -24,7 +24,7 @@ from landbridge.api.dispatch import Service
 from landbridge.api.logs import logger
 from landbridge.api.table import ACTIONS
 from landbridge.cloud import Cloud, Secret, accounts, users
-from landbridge.cloud.instances import lifecycle
+from landbridge.cloud.instances import classes, lifecycle
 from landbridge.cloud.instances.tables import DBInstance
 from landbridge.cloud.migrations import assessments
 from landbridge.cloud.migrations.tables import Assessment, Migration
@@ -122,11 +122,11 @@ def test_home_tells_what_runs_and_what_failed_last(ben: Ben) -> None:
     assert "Feasibility assessment" in ben.text("/console/")
     with ben.rows() as world:
         world.settle(world.session.get_one(Assessment, first), passes=False)
-    assert home() == ("0", "first failed: the report says why Look at it", False)
+    assert home() == ("0", "first failed Look at it", False)
     ben.assessed("second")
     assert home() == ("0", "", True)
     task = ben.migrated("moving")
-    assert "moving failed: " in home()[1]
+    assert "moving failed" in home()[1]
     with ben.rows() as world:
         again = world.ask(name="third")
         again.created_at += timedelta(seconds=1)
@@ -184,6 +184,15 @@ def test_lists_are_whole_and_what_is_over_is_deleted(ben: Ben) -> None:
     assert ben.sent(last, confirm="number 51") == 303
     page = ben.text(f"{ben.at}/migration")
     assert ">number 51</div>" not in page and ">number 50</div>" in page
+
+
+def test_classes_are_offered_with_what_a_server_gets(ben: Ben) -> None:
+    page = ben.text("/console/rds/create")
+    shown = re.findall(r">(pg\.\S+) – (\d+) cores?, (\d+) GB</option>", page)
+    assert len(shown) > 2
+    for name, cores, memory in shown:
+        found = classes.find(name)
+        assert (found.cpus, found.memory_mb) == (int(cores), 1024 * int(memory)), name
 
 
 def test_a_whitelist_is_not_replaced_unseen_and_can_be_deleted(ben: Ben) -> None:

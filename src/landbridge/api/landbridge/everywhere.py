@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud.instances import engines, lifecycle
+from ...cloud.instances import classes, engines, lifecycle
 from ...cloud.instances.tables import DBInstance
 from ...cloud.ownership import newest_first
 from ...cloud.paging import listing, numbered
@@ -43,6 +43,10 @@ def _offer(call: Call) -> dict[str, Any]:
         "EngineVersions": [f"{major}.0" for major in engines.offered()],
         "StorageTypes": list(lifecycle.STORAGE_TYPES),
         "Categories": list(lifecycle.CATEGORIES),
+        "Classes": [
+            {"DBInstanceClass": each.name, "Cores": each.cpus, "MemoryMB": each.memory_mb}
+            for each in map(classes.find, classes.OFFERED)
+        ],
     }
 
 
@@ -60,7 +64,7 @@ ACTIONS = (
     Action(
         Product.LANDBRIDGE,
         "DescribeOffer",
-        "Say which engine versions and storage types instances can be ordered with here.",
+        "Say which engine versions, storage types and classes instances can be ordered with here.",
         _offer,
     ),
     Action(

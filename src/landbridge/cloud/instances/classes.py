@@ -15,6 +15,8 @@ _SPECIAL = {"micro": (1, 1), "small": (1, 2), "medium": (2, 4), "large": (4, 8),
 #: Like `pg.n2.2c.2m`: so many processors, and of memory so many GB for each of them or in all.
 _SIZED = re.compile(r"pg\.[a-z0-9.]*?(\d{1,3})c\.(\d{1,4})m")
 _NAMED = re.compile(rf"(?:pg|rds)\.[a-z0-9.]*?({'|'.join(_SPECIAL)})(?:\.[a-z0-9]+)*")
+#: Those that one chooses from; every other of either form is taken too.
+OFFERED = ("pg.n2.1c.1m", "pg.n2.2c.2m", "pg.n4.4c.8m", "pg.n4.8c.16m")
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,12 @@ from typing import Any
 from starlette.responses import Response
 
 from ...cloud import CloudError, regions
+from ...postgres.units import count
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
 from ..visit import Visit, url
 from .asking import Asked
 
-_CLASSES = (
-    Option("pg.n2.1c.1m", "pg.n2.1c.1m", "1 core, 1 GB"),
-    Option("pg.n2.2c.1m", "pg.n2.2c.1m", "2 cores, 2 GB"),
-    Option("pg.n2.2c.2m", "pg.n2.2c.2m", "2 cores, 4 GB"),
-    Option("pg.n4.4c.2m", "pg.n4.4c.2m", "4 cores, 8 GB"),
-)
 _CODES = {
     "InvalidDBInstanceDescription.Malformed": "DBInstanceDescription",
     "InvalidEngineVersion": "EngineVersion",
@@ -46,6 +41,11 @@ def _order(visit: Visit) -> Form:
         Option(version, f"PostgreSQL {version.partition('.')[0]}")
         for version in reversed(offer["EngineVersions"])
     )
+    classes = tuple(
+        Option(each["DBInstanceClass"], each["DBInstanceClass"],
+               f"{count(each['Cores'], 'core')}, {each['MemoryMB'] // 1024} GB")
+        for each in offer["Classes"]
+    )  # fmt: skip
     return Form(
         (
             Field("EngineVersion", "Engine version", Kind.CHOICE, options=versions, required=True,
@@ -53,8 +53,8 @@ def _order(visit: Visit) -> Form:
                   help="A migration needs the same major version on both sides."),
             Field("VSwitchId", "VPC and vSwitch", Kind.CHOICE, options=tuple(_places(visit)),
                   required=True, help="Where the instance gets its private address."),
-            Field("DBInstanceClass", "Instance class", Kind.CHOICE, options=_CLASSES,
-                  required=True, default=_CLASSES[0].value),
+            Field("DBInstanceClass", "Instance class", Kind.CHOICE, options=classes,
+                  required=True, default=classes[0].value),
             Field("DBInstanceStorageType", "Storage type", Kind.CHOICE, required=True,
                   options=tuple(Option(s, s) for s in offer["StorageTypes"]), default="cloud_essd",
                   help="The destination of a migration needs cloud disks: not local_ssd."),
