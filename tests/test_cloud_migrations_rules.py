@@ -124,7 +124,7 @@ def test_a_destination_that_was_filled_after_its_assessment_is_refused(world: Wo
     for file in (relation, world.data / "PG_VERSION", world.data / "postmaster.pid"):
         file.write_text("15")
     said = refused("OperationDenied.DestinationNotEmpty", world.migrate)
-    assert "base/5/16384" in said
+    assert "databases or tables of its own" in said and "base/" not in said
     relation.unlink()
     world.migrate()
 

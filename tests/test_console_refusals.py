@@ -159,6 +159,9 @@ def _migrate(two: Two, bob: Surfer, there: Destination) -> None:
     form = {"assessment": number, "SourcePassword": PASSWORD, "TaskName": "moving"}
     blank = bob.send(f"{there.at}/create", {**form, "SourcePassword": ""})
     said(blank.status, blank.text, "SourcePassword")
+    wrong = bob.send(f"{there.at}/create", {**form, "SourcePassword": "wrong"})
+    told = said(wrong.status, wrong.text, "SourcePassword")
+    assert "authentication failed" in told and "(Accounts, Reset Password)" in told
     begun = bob.send(f"{there.at}/create", form)
     assert begun.status == 303, begun.text
     task = begun.location
@@ -169,7 +172,7 @@ def _migrate(two: Two, bob: Surfer, there: Destination) -> None:
     assert len(confirmed) == 3 and 'name="TimeLimit" ' in page, page
     every = dict.fromkeys(confirmed, "true") | {"TimeLimit": "60"}
     early = bob.send(f"{task}/switchover", every)
-    assert "begins in the stage increment" in said(early.status, early.text, "")
+    assert "begins in the incremental synchronization" in said(early.status, early.text, "")
 
     assert wait_until(lambda: "Ready to switch" in bob.get(task).text, 90, 0.2), bob.get(task).text
     for name in confirmed:

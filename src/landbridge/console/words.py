@@ -85,15 +85,20 @@ _SAID = {
     "console: ": "",
     "DeleteAssessment of version 2026-11-01 forgets one that is over.": "Delete one that is over.",
     "DeleteMigration of version 2026-11-01 forgets one that is over.": "Delete one that is over.",
-    "a switchover begins in the stage increment": "a switchover begins while it is synchronized"
-    " incrementally",
+    "is in the stage precheck; a switchover": "checks prerequisites; a switchover",
+    "is in the stage basebackup; a switchover": "makes the full copy; a switchover",
+    "is in the stage startup; a switchover": "starts the destination; a switchover",
+    "is in the stage increment; a switchover": "is over; a switchover",
+    "is in the stage switch; a switchover": "switches over already; a switchover",
+    "is in the stage success; a switchover": "is finished; a switchover",
+    "begins in the stage increment": "begins in the incremental synchronization",
     "is no integer": "is no whole number",
     "tell the operator the RequestId if it stays": "tell the operator if it stays",
     "docs/coverage.md lists the actions of each version.": "",
 }  # fmt: skip
 _KNOWN = re.compile("|".join(re.escape(said) for said in sorted(_SAID, key=len, reverse=True)))
 #: An action that does to one thing what a button does on its page: `(DeleteVpc)`.
-_BUTTON = re.compile(r" \((?:[A-Z][a-z]+)+[A-Z]\w*(?: makes one)?\)")
+_BUTTON = re.compile(r" \((?:Create|Delete|Disable|Revoke)[A-Z]\w+(?: makes one)?\)")
 
 
 def plain(text: str) -> str:

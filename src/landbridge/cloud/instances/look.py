@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from ...errors import LandbridgeError
+from ...postgres.facts.directory import FIRST_USER_OID
 from ...postgres.process import ProcessId
 from ..control import Cloud
 from . import parameters, roles
@@ -31,6 +32,20 @@ def accounts(cloud: Cloud, instance: DBInstance) -> list[roles.Found] | None:
 def obstacle(cloud: Cloud, instance: DBInstance, name: str) -> str:
     """Why an account cannot be deleted now; empty where it can, or the server cannot be asked."""
     return _asked(cloud, instance, lambda conn: roles.obstacle(conn, name)) or ""
+
+
+def made(cloud: Cloud, instance: DBInstance) -> list[str] | None:
+    """Some databases that somebody has made, and tables in the database postgres."""
+    query = """
+        SELECT 'database ' || datname FROM pg_database WHERE oid >= %(first)s
+        UNION ALL
+        SELECT 'table ' || n.nspname || '.' || c.relname || ' in postgres'
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE c.oid >= %(first)s AND c.relkind IN ('r', 'p', 'm', 'S')
+        LIMIT 5
+    """
+    first = {"first": FIRST_USER_OID}
+    return _asked(cloud, instance, lambda conn: [row[0] for row in conn.execute(query, first)])
 
 
 def settings(cloud: Cloud, instance: DBInstance) -> dict[str, str] | None:

@@ -67,10 +67,10 @@ def create(
     there = locate(session, instance, source.address, source.port)
     source_id = there.id if there else None
     guards.refuse_second(session, instance, source_id, source.address, source.port)
-    if others := rules.contents(data):
+    if rules.contents(data):
         raise CloudError(
             "OperationDenied.DestinationNotEmpty",
-            f"{instance.id} is not empty any more: {', '.join(others)}",
+            f"{instance.id} is not empty any more: it holds databases or tables of its own",
         )
     if there is not None:
         lifecycle.require(there, Status.RUNNING)

@@ -31,6 +31,7 @@ from ...migration.states import State, is_end
 from ...migration.task import Task, Tasks
 from ...network.fabric import Fabric
 from ..control import Cloud
+from ..instances import look
 from ..instances.homes import Homes
 from ..instances.tables import DBInstance
 from . import assessments, handover, outcomes, renewal, rules, settle
@@ -144,7 +145,8 @@ class Mover:
         except NotReached as nowhere:
             report = settle.report([rules.unreachable(row.address, nowhere.message)])
         data = self._homes.home(instance.id) / "data"
-        more = rules.findings(data, instance.storage_gb, report.source)
+        made = look.made(self._cloud, instance) or ()
+        more = rules.findings(data, instance.storage_gb, report.source, made)
         told = Report.from_dict(self._teller.report(settle.report(more, report).as_dict()))
         return renewal.only(told, ids)
 

@@ -52,9 +52,14 @@ def contents(data: Path) -> tuple[str, ...]:
     return tuple(name for name in found if name != "postmaster.pid")
 
 
-def findings(data: Path, storage_gb: int, source: dict[str, Any]) -> Sequence[Finding]:
-    """The rules over a destination with its data in `data`; `source` is `Report.source`."""
-    return [_empty(contents(data)), *_storage(storage_gb << 30, source.get("size"))]
+def findings(
+    data: Path, storage_gb: int, source: dict[str, Any], made: Sequence[str] = ()
+) -> Sequence[Finding]:
+    """The rules over a destination with its data in `data`; `source` is `Report.source`.
+
+    `made`: what its server says that somebody has made there.
+    """
+    return [_empty(contents(data), made), *_storage(storage_gb << 30, source.get("size"))]
 
 
 def unreachable(address: str, words: str) -> Finding:
@@ -67,7 +72,7 @@ def unreachable(address: str, words: str) -> Finding:
     )  # fmt: skip
 
 
-def _empty(others: Sequence[str]) -> Finding:
+def _empty(others: Sequence[str], made: Sequence[str]) -> Finding:
     if not others:
         return _finding(
             "cloud.empty", Level.OK, Group.DESTINATION, "Contents of the destination",
@@ -75,7 +80,8 @@ def _empty(others: Sequence[str]) -> Finding:
         )  # fmt: skip
     return _finding(
         "cloud.empty", Level.ERROR, Group.DESTINATION, "Contents of the destination",
-        f"The destination holds databases or tables of its own ({', '.join(others)}).",
+        "The destination holds databases or tables of its own"
+        + (f": {', '.join(made)}." if made else "."),
         "Drop the databases and tables that were made there, or take another instance.",
         files=list(others),
     )  # fmt: skip

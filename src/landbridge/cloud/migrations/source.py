@@ -46,7 +46,7 @@ class Source:
             )
         _check_address(address)
         if not 0 < port < 65536:
-            raise CloudError("InvalidParameter", f"{port} is no port")
+            raise CloudError("InvalidParameter", f"SourcePort {port} is no port")
         if not _ACCOUNT.fullmatch(account):
             raise CloudError("InvalidParameter", "SourceAccount is no name of a role")
         return cls(known, address, port, account, password)
@@ -63,19 +63,27 @@ def _check_address(address: str) -> None:
             ) from None
         return
     if is_of_the_machine(str(place)):
-        raise CloudError("InvalidParameter", f"{address} is no address of another host")
+        raise CloudError(
+            "InvalidParameter", f"SourceIpAddress {address} is no address of another host"
+        )
 
 
 def locate(session: Session, destination: DBInstance, address: str, port: int) -> DBInstance | None:
     """The instance of this control plane that `destination` reaches at an address.
 
     One in the same VPC first, then the one that the network leads to; None where it leads
-    to none.
+    to none. CloudError InvalidParameter where it is the destination itself.
     """
     try:
         place = str(IPv4Address(address))
     except ValueError:
         return None
+    if (place, port) == (destination.address, destination.port):
+        raise CloudError(
+            "InvalidParameter",
+            f"SourceIpAddress {place} is that of the destination, {destination.id}, itself",
+            remedy="Name the source: its internal endpoint and port.",
+        )
     there = session.scalars(
         select(DBInstance).where(
             DBInstance.address == place,

@@ -122,8 +122,13 @@ def _create(visit: Visit) -> Response:
 def _list(visit: Visit) -> Response:
     id, rows = visit["id"], assessments(visit, DBInstanceName=visit["id"])
     running = any(row["Active"] for row in rows)
+    moves = visit.every("landbridge.ListMigrations", lambda answer: answer["Items"],
+                        DBInstanceName=id)  # fmt: skip
+    is_taken = any(move["Status"] not in ("Cancelled", "Failed") for move in moves)
     return tab_page(
         visit, "assessments.html", "migration", live=1 if running else 3, rows=rows,
+        may_begin=bool(rows) and rows[0]["Status"] == "Successful" and not rows[0]["Stale"]
+        and not is_taken,
         pages=migration_tabs(id), page_here=url("rds", id, "migration"),
     )  # fmt: skip
 
