@@ -320,6 +320,8 @@ def test_an_open_page_outlives_its_service(
     ann.sees("No CEN instance yet")
     first.kill()
     ann.page.wait_for_selector("body.away")
+    said = ann.page.locator("#said").text_content()
+    assert said == "Connection lost, trying again"  # to those who do not see it, too
     serve(tmp_path, "--listen", first.endpoint)
     ann.member.tenant.call(Product.CBN, "CreateCen", Name="made-meanwhile")
     ann.sees("made-meanwhile", 30)
