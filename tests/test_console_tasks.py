@@ -25,6 +25,7 @@ from landbridge.api.logs import logger
 from landbridge.api.table import ACTIONS
 from landbridge.cloud import Cloud, Secret, accounts, users
 from landbridge.cloud.instances import classes, lifecycle
+from landbridge.cloud.instances.states import Status
 from landbridge.cloud.instances.tables import DBInstance
 from landbridge.cloud.migrations import assessments
 from landbridge.cloud.migrations.tables import Assessment, Migration
@@ -184,6 +185,26 @@ def test_lists_are_whole_and_what_is_over_is_deleted(ben: Ben) -> None:
     assert ben.sent(last, confirm="number 51") == 303
     page = ben.text(f"{ben.at}/migration")
     assert ">number 51</div>" not in page and ">number 50</div>" in page
+
+
+def test_of_a_report_one_finding_or_all_is_ordered(ben: Ben) -> None:
+    admin = {"AdminAccount": "postgres", "AdminPassword": "x"}
+    for where, fields, found in (
+        ("again", {"SourcePassword": "x"}, ("Running", None)),
+        ("findings/cloud.empty/again", {"SourcePassword": "x"}, ("Failed", "cloud.empty")),
+        ("fix", admin, ("Failed", None)),
+        ("findings/nothing/fix", admin, ("Failed", None)),
+    ):
+        id = ben.assessed(passes=False)
+        status = ben.sent(f"migration/assessments/{id}/{where}", **fields)
+        assert status == (404 if "nothing" in where else 303), where
+        with ben.rows() as world:
+            row = world.session.get_one(Assessment, id)
+            assert (row.verdict.value, row.recheck) == found, where
+            assert (row.fix_account == "postgres") == (where == "fix")
+            if world.target.status is Status.MAINTAINING:
+                lifecycle.release(world.target)
+                world.target.applied = world.target.version
 
 
 def test_classes_are_offered_with_what_a_server_gets(ben: Ben) -> None:

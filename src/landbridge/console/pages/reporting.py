@@ -11,6 +11,7 @@ from ..forms import Field, Form, Kind
 from ..page import Page
 from ..visit import Visit, url
 from .asking import Asked, Show
+from .assessing import assessment
 from .instance import attribute
 
 _LEVELS = ("error", "warning", "info", "ok")
@@ -31,16 +32,8 @@ _ADMIN = Form(
 )  # fmt: skip
 
 
-def _assessment(visit: Visit) -> dict[str, Any]:
-    """The assessment that the address names."""
-    row = visit.call("landbridge.DescribeAssessment", TaskId=visit["task"])
-    if row["DBInstanceName"] != visit["id"]:
-        raise CloudError("InvalidTaskId.NotFound")
-    return row
-
-
 def _report(visit: Visit) -> Response:
-    row = _assessment(visit)
+    row = assessment(visit)
     report = row["Report"] or {"findings": [], "skipped": [], "counts": {}}
     is_busy = row["Status"] == "Running" or row["FixesPending"] or bool(row["RecheckPending"])
     findings = _told(row, report["findings"])
@@ -89,7 +82,7 @@ def _done(row: dict[str, Any], id: str) -> list[dict[str, Any]]:
 
 def _finding(visit: Visit) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The assessment and the findings of the check that the address names."""
-    row = _assessment(visit)
+    row = assessment(visit)
     findings = row["Report"]["findings"] if row["Report"] else []
     found = [each for each in findings if each["id"] == visit["finding"]]
     if not found:
@@ -109,11 +102,12 @@ def _ask(visit: Visit, heading: str, intro: str, form: Form, status: int,
     return asked.page(visit, form, status, "report_ask.html", fixes=fixes)
 
 
-def _carried_out(visit: Visit, form: Form, action: str, show: Show, said: str) -> Response:
-    """Do it for the finding that the address names, or for all."""
+def _ordered(
+    visit: Visit, form: Form, action: str, show: Show, said: str, **about: object
+) -> Response:
+    """Order it, and go back to the finding that the address names, if any."""
     filled = form.filled(visit.form)
     id = visit.names.get("finding")
-    about = {"FindingIds": [id]} if form is _ADMIN and id else {"FindingId": id}
     try:
         visit.call(action, TaskId=visit["task"], **about, **filled.arguments())
     except CloudError as problem:
@@ -122,13 +116,13 @@ def _carried_out(visit: Visit, form: Form, action: str, show: Show, said: str) -
 
 
 def _again_form(visit: Visit, form: Form = _AGAIN, status: int = 200) -> Response:
-    _assessment(visit)
+    assessment(visit)
     return _ask(visit, "Check Everything Again", "All checks are made again. Nothing is changed on"
                 " the source.", form, status, [])  # fmt: skip
 
 
 def _again(visit: Visit) -> Response:
-    return _carried_out(
+    return _ordered(
         visit, _AGAIN, "landbridge.RecheckAssessment", _again_form, "The source is looked at again."
     )
 
@@ -141,14 +135,14 @@ def _again_one_form(visit: Visit, form: Form = _AGAIN, status: int = 200) -> Res
 
 
 def _again_one(visit: Visit) -> Response:
-    return _carried_out(
+    return _ordered(
         visit, _AGAIN, "landbridge.RecheckAssessmentFinding", _again_one_form,
-        "The finding is looked at again.",
+        "The finding is looked at again.", FindingId=visit["finding"],
     )  # fmt: skip
 
 
 def _fix_form(visit: Visit, form: Form = _ADMIN, status: int = 200) -> Response:
-    row = _assessment(visit)
+    row = assessment(visit)
     findings = row["Report"]["findings"] if row["Report"] else []
     return _fixing(visit, [f for f in findings if f["level"] in _LEVELS[:2]], form, status)
 
@@ -166,17 +160,18 @@ def _fixing(visit: Visit, findings: list[dict[str, Any]], form: Form, status: in
 
 
 def _fix(visit: Visit) -> Response:
-    return _fixed(visit, _fix_form)
+    return _fixed(visit, _fix_form, [])
 
 
 def _fix_one(visit: Visit) -> Response:
-    return _fixed(visit, _fix_one_form)
+    return _fixed(visit, _fix_one_form, [visit["finding"]])
 
 
-def _fixed(visit: Visit, show: Show) -> Response:
-    return _carried_out(
-        visit, _ADMIN, "landbridge.ApplyAssessmentFixes", show, "The fix is being applied."
-    )
+def _fixed(visit: Visit, show: Show, of: list[str]) -> Response:
+    return _ordered(
+        visit, _ADMIN, "landbridge.ApplyAssessmentFixes", show, "The fix is being applied.",
+        FindingIds=of,
+    )  # fmt: skip
 
 
 _REPORT = "/rds/{id}/migration/assessments/{task}"
