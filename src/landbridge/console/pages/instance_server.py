@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from ...cloud import CloudError
 from ...postgres.units import count
 from ..forms import Field, Form, Kind, Option
 from ..page import Page
-from ..visit import Visit, url
+from ..visit import Visit, missing, url
 from .asking import CONFIRM, confirm, confirm_field, confirmed, is_typed
 from .instance import dialog, outgoing, tab_page
 
@@ -165,9 +164,13 @@ def _terminate_all(visit: Visit) -> Response:
             if row["IsService"]:
                 continue
             one = {"ProcessId": row["ProcessId"], "BackendStart": row["BackendStart"]}
-            with suppress(CloudError):  # it has ended by itself
+            try:
                 visit.call("landbridge.TerminateSession", DBInstanceId=id, **one)
-                ended.append(row["ProcessId"])
+            except CloudError as refusal:
+                if missing(refusal):
+                    continue  # it has ended by itself
+                raise
+            ended.append(row["ProcessId"])
 
     again = confirmed(visit, _ALL, id, _all_form, act)
     return again or visit.go(url("rds", id, "sessions"), f"{count(len(ended), 'session')} ended.")

@@ -7,6 +7,7 @@ from ...errors import SwitchoverRefused
 from ...postgres.facts.account import read_fence_rights
 from ...postgres.facts.ask import Asker
 from ...postgres.positions import server_major
+from ...postgres.units import count
 from .hba import lock_out, read_rules, server_admits
 from .rail import Guardrail, Rails, View
 from .rivals import LEFT_REMEDY, OTHER, left_by, others_in
@@ -118,7 +119,7 @@ def lockout(view: View) -> Rails:
         ours,
     )
     if shared:
-        names = ", ".join(f"{r['user']} ({r['sessions']} sessions)" for r in shared)
+        names = ", ".join(f"{r['user']} ({count(r['sessions'], 'session')})" for r in shared)
         yield Guardrail(
             "fence.account_shared", Level.ERROR,
             f"others use the accounts that would stay admitted: {names}",
