@@ -88,6 +88,7 @@ def test_two_accounts_join_their_regions_by_clicks(ann: Person, bob: Person) -> 
     bob.fill(Bandwidth="20", Name="plan")
     bob.page.keyboard.press("Tab")
     bob.page.get_by_label("Buy it for 200.00 USD").check()  # by the example price list
+    assert bob.page.get_by_label("Bandwidth Package Name").input_value() == "plan"
     bob.look("purchase")
     bob.press("Buy Now")
     bob.sees("is associated with")

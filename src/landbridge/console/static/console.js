@@ -80,7 +80,8 @@
   let turn = 0;
   const again = async (form) => {
     if (form.method === "get") { form.requestSubmit(); return; }
-    const given = new URLSearchParams(new FormData(form));
+    const sent = new FormData(form);
+    const given = new URLSearchParams(sent);
     [...given.keys()].filter((name) => name.startsWith("form_")).forEach((name) => given.delete(name));
     form.querySelectorAll("input[type=password]").forEach((each) => given.delete(each.name));
     const address = `${form.action.split("?")[0]}?${given}`;
@@ -93,6 +94,11 @@
     if (mine !== turn) return;  // something else was chosen meanwhile
     const found = fresh.querySelector(`form#${form.id}`);
     if (!answer.ok || !found) { location.href = address; return; }
+    const now = new FormData(form);
+    found.querySelectorAll("input:not([type=hidden], [type=radio], [type=checkbox])").forEach((each) => {
+      const { name } = each;  // typed while the answer was under way
+      if (now.has(name) && now.get(name) !== sent.get(name)) each.setAttribute("value", now.get(name));
+    });
     Idiomorph.morph(form, found.outerHTML, { morphStyle: "outerHTML", ignoreActiveValue: true });
     if (!part) history.replaceState(null, "", address);
     const renewed = document.getElementById(form.id);
@@ -244,13 +250,16 @@
     if (renewals > 1) left?.remove();
     else left?.removeAttribute("data-stay");
   };
+  // Where one is, in strips of links that do not fit.
+  const strips = () => document.querySelectorAll(":is(.nav, .tabs) [aria-current]").forEach((each) => {
+    const strip = each.closest("nav");
+    strip.scrollLeft = each.offsetLeft - strip.offsetLeft - 24;
+  });
+  window.addEventListener("resize", strips);
   document.addEventListener("visibilitychange", follow);
   document.addEventListener("DOMContentLoaded", () => {
     prepare(document);
-    document.querySelectorAll(":is(.nav, .tabs) [aria-current]").forEach((each) => {
-      const strip = each.closest("nav");
-      strip.scrollLeft = each.offsetLeft - strip.offsetLeft - 24;
-    });
+    strips();
     follow();
     look();
     setTimeout(passed, 5000);
