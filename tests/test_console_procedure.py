@@ -212,7 +212,7 @@ def _by_keyboard(page: Page, url: str) -> None:
     page.locator("dialog[open] #field-Description:focus").wait_for()
     page.keyboard.press("Enter" if page.evaluate(
         "document.activeElement.tagName === 'INPUT'") else "Tab")  # fmt: skip
-    if not page.locator("#field-Name-error").count():
+    if not page.locator("#field-Name-error:visible").count():
         page.locator("dialog[open] button[type=submit]").press("Enter")
     page.locator("dialog[open] #field-Name[aria-invalid=true]:focus").wait_for()
     page.keyboard.press("Escape")
