@@ -6,6 +6,7 @@ checks that others depend on (`Check.opens`: the way in, the rights to see, the 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,7 +90,11 @@ def only(report: Report, ids: frozenset[str] | None) -> Report:
 
 def is_stale(report: Report, now: datetime) -> bool:
     """Whether some of it says nothing of now."""
-    looked = {finding.checked or report.started for finding in report.findings}
+    return is_old({finding.checked or report.started for finding in report.findings}, now)
+
+
+def is_old(looked: Collection[str], now: datetime) -> bool:
+    """The same of the moments of its findings."""
     return any(now - datetime.fromisoformat(at) > FRESH for at in looked)
 
 
