@@ -117,7 +117,7 @@ def test_what_an_assessment_and_a_migration_refuse(two: Two) -> None:
         conn.execute("CREATE TABLE mine AS SELECT 1 AS n")
     with _bulk(two):
         page = there.report()
-    assert "The destination holds databases or tables of its own" in page
+    assert "databases or tables of its own: table public.mine in postgres." in page
     assert "GB of data, the destination 20 GB of storage" in page
     with two.server(two.b) as conn:
         conn.execute("DROP TABLE mine")

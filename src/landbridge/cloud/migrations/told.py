@@ -30,6 +30,8 @@ REMEDIES = {
     " new assessment gives the lines that repair it.",
     "collation.order": "REINDEX the text indexes at the destination after the switchover.",
     "collation.version": "REINDEX the text indexes at the destination after the switchover.",
+    "connect.address": "Check the address, and the way to it: both VPCs are attached to one CEN,"
+    " and the connection between their regions has bandwidth.",
     "fence.broken": _FENCE,
     "fence.not_effective": _FENCE,
     "follow.slot_lost": _ANEW,
