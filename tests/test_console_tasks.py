@@ -28,8 +28,12 @@ from landbridge.cloud.instances import classes, lifecycle
 from landbridge.cloud.instances.states import Status
 from landbridge.cloud.instances.tables import DBInstance
 from landbridge.cloud.migrations import assessments
-from landbridge.cloud.migrations.tables import Assessment, Migration
+from landbridge.cloud.migrations.mover import tasks_of
+from landbridge.cloud.migrations.tables import Assessment, Migration, Order
 from landbridge.console.app import routes
+from landbridge.console.render import _environment
+from landbridge.migration.states import State
+from landbridge.migration.task import Task
 
 
 @dataclass
@@ -137,6 +141,49 @@ def test_home_tells_what_runs_and_what_failed_last(ben: Ben) -> None:
         assessments.delete(world.session, _over(world, third))
     assert ben.sent(f"migration/tasks/{task}/close", confirm="moving") == 303
     assert home() == ("0", "", True)
+
+
+def test_a_copy_that_does_not_get_on_is_told_and_its_source_may_be_given_up(ben: Ben) -> None:
+    ben.assessed()
+    with ben.rows() as world:
+        row = world.migrate()
+        row.name, row.task = "moving", "m-1"
+        page = f"{ben.at}/migration/tasks/{row.id}"
+    (tasks_of(ben.cloud).root / "tasks/m-1").mkdir(parents=True)
+    record = Task(tasks_of(ben.cloud).root / "tasks/m-1")
+    record.journal.enter(State.COPYING)
+    record.journal.append("step", name="copy", phase="begin")
+    record.write_live(phase="copying", part="copying", copied=5, total=9, rate=3.0, eta=1.0,
+                      wal_received=0)  # fmt: skip
+    assert ">Running<" in ben.text(page) and f"{page}/cancel" in ben.text(page)
+    error = {"id": "copy.wire_dead", "message": "the line is dead"}
+    record.journal.append("step", name="copy", phase="failed", error=error)
+    for shown in (ben.text(page), ben.text("/console/")):
+        assert "The copy failed: the line is dead. It is tried again by itself." in shown
+    assert ">Interrupted<" in ben.text(page)
+    record.journal.append("signal", name="cancel")
+    assert ">Cancelling<" in ben.text(page) and f"{page}/cancel" not in ben.text(page)
+    record.journal.note("undo.begun", "Cancelling: what was begun is put back.")
+    waiting = "Cancelling: waiting for the source to drop slot s"
+    record.journal.note("undo.waiting", waiting, waiting=waiting)
+    for shown in (ben.text(page), ben.text("/console/")):
+        assert waiting in shown
+    assert f"{page}/give-up" in ben.text(page)
+    assert ben.surfer.send(f"{page}/cancel", {"confirm": "moving"}).status == 422
+    assert ben.surfer.send(f"{page}/give-up", {"confirm": "moving"}).status == 303
+    with ben.rows() as world:
+        assert world.session.get_one(Migration, row.id).order is Order.CANCEL
+
+
+def test_figures_of_a_source_that_does_not_answer_are_unknown() -> None:
+    unknown = ("lag_bytes", "lag_seconds", "wal_kept_bytes", "wal_hours_left", "sessions")
+    figures = dict.fromkeys(unknown) | {
+        "source_seen": "2026-05-01T12:00:00+00:00", "wal_budget_bytes": 100,
+    }  # fmt: skip
+    said = _environment().get_template("migration_figures.html").render(
+        figures=figures, task={"Stage": "increment"}
+    )  # fmt: skip
+    assert said.count(">unknown<") == 3 and "since <time" in said
 
 
 def _over(world: World, id: str) -> Assessment:
