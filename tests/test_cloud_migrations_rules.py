@@ -212,6 +212,8 @@ def test_an_address_leads_to_an_instance_only_where_the_network_does(world: Worl
     world.join()
     assert (found(), found(5433)) == (source.id, None)
     assert locate(world.session, target, "db.example", 5432) is None
+    said = refused("InvalidParameter", lambda: locate(world.session, target, target.address, 5432))
+    assert "SourceIpAddress" in said and target.id in said
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ def test_everything_that_is_wrong_is_said_at_once_beside_its_field() -> None:
         "Port": "Port of Source Instance is needed.",
         "Speed": "Bandwidth is needed.",
     }
+    form = _given(Uid="12x")
+    form.refuse(CloudError("InvalidParameter", "Uid is no whole number"))
+    assert form.errors == {"Uid": "This is something else. 16 digits."}
     form = _given(Port="70000")
     form.refuse(CloudError("MissingParameter", "Zones.1 is needed"))
     assert form.errors == {"Port": "Port of Source Instance is from 1 to 65,535."}

@@ -67,7 +67,7 @@ def give(
         raise CloudError(
             "InvalidParameter",
             "a CEN of the account itself needs no grant",
-            remedy="Attach the VPC as it is; for another account's CEN, CenOwnerId is its UID.",
+            remedy="Attach the VPC as it is; for another account's CEN, name its UID (CenOwnerId).",
         )
     cen = session.get(Cen, cen_id)
     if cen is None or cen.owner_uid != cen_owner_uid or not cen.is_wanted:

@@ -11,6 +11,9 @@ from typing import Any
 from ..cloud import CloudError
 from .words import labelled
 
+#: What is said of the form that a parameter has to have.
+_FORM = re.compile(r" is needed$| is no whole number$| is (?:more|less) than -?\d+$")
+
 
 class Kind(Enum):
     """How a field is filled in."""
@@ -102,16 +105,15 @@ class Form:
     def refuse(self, problem: CloudError) -> int:
         """Say a refusal beside its field, and what else is wrong; the status to answer with.
 
-        Names of parameters become labels. What is about no field is not said where something is
-        missing.
+        Names of parameters become labels. The form of a parameter is told by the field's own rules.
         """
         labels = {each.name: each.label for each in self.fields}
         message, named = labelled(problem.message, labels)
         about = self.codes.get(problem.code, "")
         about = about if about in labels else named
         found = self._wrong()
-        missing = problem.code == "MissingParameter"
-        if not (missing and (about in found or (found and not about))):
+        is_seen = _FORM.search(message) and (about in found or (found and not about))
+        if not is_seen:
             found[about] = _sentence(message)
             long = {name: label for name, label in labels.items() if _is_long(name)}
             remedy = labelled(problem.remedy or "", long)[0]
