@@ -206,9 +206,7 @@
     },
   };
   let stream = null;
-  let renewals = 0;
   const renew = (html) => {
-    renewals += 1;
     const fresh = document.createElement("main");
     fresh.innerHTML = html;
     localize(fresh);
@@ -243,12 +241,10 @@
     away(answer?.ok ? "Not kept up to date at the moment: reload to see what is new" : LOST);
     setTimeout(follow, 10000);
   };
-  // What the page before left to say is true until something changes, and is read for some seconds.
-  // The first renewal tells what the page shows already.
+  // What the page before left to say is read for some seconds; beside what goes on changing it
+  // would be untrue soon.
   const passed = () => {
-    const left = content()?.querySelector("[data-stay]");
-    if (renewals > 1) left?.remove();
-    else left?.removeAttribute("data-stay");
+    if (stream) content().querySelector("[data-stay]")?.remove();
   };
   // Where one is, in strips of links that do not fit.
   const strips = () => document.querySelectorAll(":is(.nav, .tabs) [aria-current]").forEach((each) => {
@@ -262,7 +258,7 @@
     strips();
     follow();
     look();
-    setTimeout(passed, 5000);
+    setTimeout(passed, 6000);
     dialog()?.addEventListener("close", () => {
       dialog().replaceChildren();  // nothing of it goes on
       delete dialog().dataset.entered;
