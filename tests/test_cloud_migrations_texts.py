@@ -24,7 +24,7 @@ from landbridge.cloud.migrations.mover import waits_for_us
 from landbridge.cloud.migrations.progress import Progress, status
 from landbridge.cloud.migrations.series import Series
 from landbridge.cloud.migrations.tables import Assessment, Migration, Order
-from landbridge.cloud.migrations.told import Teller
+from landbridge.cloud.migrations.told import REMEDIES, Teller
 from landbridge.errors import LandbridgeError
 from landbridge.migration.states import Replication, Stage, State
 from landbridge.migration.task import Tasks
@@ -486,3 +486,12 @@ def test_a_course_of_weeks_is_kept_in_a_file_that_does_not_grow(
     assert kept == sorted(set(kept)) and max(gaps) < 1000 / 3
     evenly = [point["lag_bytes"] for point in series.read(4)]
     assert evenly[-1] == 999 and len(evenly) <= 4 and evenly[0] < 400
+
+
+def test_an_owner_is_sent_to_what_the_service_offers_and_nowhere_where_all_is_well() -> None:
+    def told(level: str) -> str | None:
+        value = {"id": "version.major", "level": level, "remedy": None}
+        remedy: str | None = Teller((), ()).value(value)["remedy"]
+        return remedy
+
+    assert told("error") == REMEDIES["version.major"] and told("ok") is None

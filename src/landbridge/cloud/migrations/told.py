@@ -23,6 +23,7 @@ _FENCE = (
     " pg_reload_conf(); end its sessions, then switch over again. Where nobody writes any more:"
     " Forced switchover (the console), or ForceSwitch=1 (ActivateMigrationTargetInstance)."
 )
+_INSTALL = "What an instance's server has is up to the operator of this service."
 _ANEW = "CancelMigration, then begin another migration."
 #: Id of an error or finding -> what its owner can do, where that differs.
 REMEDIES = {
@@ -32,18 +33,23 @@ REMEDIES = {
     "collation.version": "REINDEX the text indexes at the destination after the switchover.",
     "connect.address": "Check the address, and the way to it: both VPCs are attached to one CEN,"
     " and the connection between their regions has bandwidth.",
+    "extension.missing": f"Drop it at the source if nobody uses it. {_INSTALL}",
+    "extension.version": f"Expect it, if nobody uses what is new. {_INSTALL}",
     "fence.broken": _FENCE,
     "fence.not_effective": _FENCE,
     "follow.slot_lost": _ANEW,
     "follow.wal_budget_exceeded": _ANEW,
+    "library.functions": f"Drop the functions at the source if nobody uses them. {_INSTALL}",
+    "library.preload": f"Take the setting back at the source if nobody needs it. {_INSTALL}",
     "start.setting_refused": "CancelMigration, set the parameter to another value at the"
     " destination (ModifyParameter), then begin another migration.",
-    "version.major": "Take an instance of the source's major version (Create Instance), and migrate"
-    " into that.",
     "switchover.source_unreachable": "Look at the source's whitelist, at the way to it, and at the"
     " account of the migration there, which must keep its password and rights; then switch over"
     " again.",
     "switchover.time_limit": "Switch over again.",
+    "version.major": "Take an instance of the source's major version (Create Instance), and migrate"
+    " into that.",
+    "version.minor": _INSTALL,
     "wal.retention": "Have the destination nearer, write less meanwhile, or raise what limits it"
     " at the source.",
     "wal.source_disk": "Make sure that the source's disk has that to spare.",
@@ -118,7 +124,7 @@ class Teller:
         if not isinstance(value, dict):
             return value
         told = {name: self.value(each) for name, each in value.items()}
-        if "remedy" in value and "id" in value:
+        if "remedy" in value and "id" in value and value.get("level") != "ok":
             told["remedy"] = self.remedy(value["id"], value["remedy"]) or None
         return told
 
