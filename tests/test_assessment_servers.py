@@ -15,9 +15,9 @@ from landbridge.assessment import (
     apply_fixes,
     assess,
     gather,
-    render_html,
-    render_terminal,
 )
+from landbridge.assessment.html import render_html
+from landbridge.assessment.terminal import render_terminal
 from landbridge.errors import LandbridgeError, UsageError
 from landbridge.postgres.conninfo import Conninfo
 from landbridge.postgres.distribution import Distribution, find

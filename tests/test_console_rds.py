@@ -110,7 +110,12 @@ def owner() -> Iterator[Owner]:
         _refused_orders(surfer, form)
         made = surfer.send("/console/rds/create", form)
         assert made.status == 303, made.text
-        yield Owner(service, who, surfer, vpc, cen, made.location.rpartition("/")[2])
+        owner = Owner(service, who, surfer, vpc, cen, made.location.rpartition("/")[2])
+        assert wait_until(lambda: 'good">Running' in owner.text(), 60)
+        mover = {"AccountName": "mover", "AccountType": "Super", "AccountPassword": PASSWORD}
+        who.tenant.call(Product.RDS, "CreateAccount", DBInstanceId=owner.id, **mover)
+        assert wait_until(lambda: 'good">Active' in owner.text("/accounts"), 30)
+        yield owner
     finally:
         service.kill()
         service.clean()
@@ -130,7 +135,6 @@ def _refused_orders(surfer: Surfer, form: dict[str, str]) -> None:
 
 
 def test_an_instance_is_ordered_and_shown(owner: Owner) -> None:
-    assert wait_until(lambda: 'good">Running' in owner.text(), 60)
     listed = owner.surfer.get("/console/rds").text
     assert owner.id in listed and "shop &lt;1&gt;" in listed and "shop <1>" not in listed
     page = owner.text()
@@ -164,10 +168,10 @@ def test_whitelists_and_accounts_are_made_and_changed(owner: Owner) -> None:
                seen="10.1.0.0/16,10.2.0.1")  # fmt: skip
     assert "10.2.0.1" not in owner.text("/whitelist")
 
-    form = {"AccountName": "mover", "AccountType": "Super", "AccountPassword": PASSWORD,
+    form = {"AccountName": "clerk", "AccountType": "Super", "AccountPassword": PASSWORD,
             "again": PASSWORD, "AccountDescription": ""}  # fmt: skip
     for field, wrong in (
-        ("AccountName", "Mover"), ("AccountName", "pg_mover"), ("AccountPassword", "short"),
+        ("AccountName", "Clerk"), ("AccountName", "pg_clerk"), ("AccountPassword", "short"),
         ("again", "Another-8"), ("AccountDescription", "1"), ("AccountType", "God"),
     ):  # fmt: skip
         said = owner.refused(field, "/accounts/create", **{**form, field: wrong, "again": wrong}
@@ -176,14 +180,14 @@ def test_whitelists_and_accounts_are_made_and_changed(owner: Owner) -> None:
     refused = owner.send("/accounts/create", **{**form, "again": "Another-8"})
     assert PASSWORD not in refused.text and "Another-8" not in refused.text
     assert owner.send("/accounts/create", **form).status == 303
-    assert wait_until(lambda: 'good">Active' in owner.text("/accounts"), 30)
+    assert wait_until(lambda: owner.text("/accounts").count('good">Active') == 2, 30)
     page = owner.text("/accounts")
     assert "Privileged Account" in page and "CREATEROLE, CREATEDB, REPLICATION" in page
     owner.refused("AccountName", "/accounts/create", **form)  # there is one
-    owner.refused("AccountPassword", "/accounts/mover/password", AccountPassword="x", again="x")
-    reset = owner.send("/accounts/mover/password", AccountPassword=PASSWORD, again=PASSWORD)
+    owner.refused("AccountPassword", "/accounts/clerk/password", AccountPassword="x", again="x")
+    reset = owner.send("/accounts/clerk/password", AccountPassword=PASSWORD, again=PASSWORD)
     assert reset.status == 303
-    owner.refused("confirm", "/accounts/mover/delete", confirm="move")
+    owner.refused("confirm", "/accounts/clerk/delete", confirm="cler")
     for nobody in ("accounts/none/delete", "accounts/none/password", "migration/tasks/abc"):
         assert owner.surfer.get(f"{owner.at}/{nobody}").status == 404, nobody
 
@@ -408,9 +412,10 @@ def test_what_cannot_be_undone_asks_for_the_name(owner: Owner) -> None:
     for page in ("/restart", "/release"):
         said = owner.refused("confirm", page, confirm="shop")
         assert said == f"Type {owner.id} to go on; nothing was changed."
+    assert owner.send("/parameters/max_prepared_transactions", value="8").status == 303
     assert owner.send("/restart", confirm=owner.id).status == 303
     assert wait_until(lambda: 'good">Running' in owner.text(), 60)
-    assert wait_until(lambda: "<b>7</b>" in owner.parameter("max_prepared_transactions"), 30)
+    assert wait_until(lambda: "<b>8</b>" in owner.parameter("max_prepared_transactions"), 30)
     assert owner.send("/release", confirm=owner.id).status == 303
     listed = "/console/rds"
     assert wait_until(lambda: owner.id not in owner.surfer.get(listed).text, 60)

@@ -63,7 +63,8 @@ def ask(
 
     Of another account's ends only those are found that share a CEN with the account, or were
     granted to one of its CENs. The destination may be the address of an instance in the source's
-    VPC or in one joined to it; then its id is not told. CloudError: InvalidDBInstanceId.NotFound, InvalidVpcId.NotFound.
+    VPC or in one joined to it; then its id is not told. CloudError:
+    InvalidDBInstanceId.NotFound, InvalidVpcId.NotFound.
     """
     source = _end(session, source_id)
     destination = _at(session, source, destination_id) or _end(session, destination_id)

@@ -114,9 +114,7 @@ def _create(visit: Visit) -> Response:
     source = {name: chosen[name] for name in names}
     source["SourcePassword"] = form.value("SourcePassword")
     try:
-        tested = visit.call(
-            "landbridge.TestSourceConnection", DBInstanceName=visit["id"], **source
-        )
+        tested = visit.call("landbridge.TestSourceConnection", DBInstanceName=visit["id"], **source)
         if refused := [each for each in tested["Findings"] if each["Refusal"] == "password"]:
             form.errors["SourcePassword"] = f"{refused[0]['Cause']} {plain(refused[0]['Remedy'])}"
             return _create_form(visit, form, 422)
