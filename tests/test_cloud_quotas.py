@@ -35,6 +35,7 @@ from landbridge.cloud.instances.tables import DBInstance
 from landbridge.cloud.migrations import assessments, migrations
 from landbridge.cloud.migrations.source import Source
 from landbridge.cloud.migrations.tables import Verdict
+from landbridge.cloud.paging import numbered
 from landbridge.cloud.quotas import QUOTAS, Quota
 from landbridge.postgres.distribution import find
 
@@ -106,8 +107,8 @@ class World:
         return made
 
     def first(self) -> Any:
-        query = lifecycle.search(self.ann, "cn-beijing", role=Role.PRIMARY)
-        return next(iter(self.session.scalars(query)), None) or self.instance()
+        found = lifecycle.search(self.ann, "cn-beijing", role=Role.PRIMARY)
+        return next(iter(numbered(self.session, found, 1, 1).rows), None) or self.instance()
 
     def standby(self) -> Any:
         return lifecycle.create_read_only(
