@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from .. import lock
@@ -100,6 +100,10 @@ class Claim:
 
     def _drop(self) -> None:
         if self._connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                # A session that is closed ends, and lets go, a moment later.
+                unlock = text("SELECT pg_advisory_unlock(:n)")
+                self._connection.execute(unlock, {"n": _SERVICE_LOCK})
             with contextlib.suppress(DBAPIError):
                 self._connection.close()
             self._driver.close()  # SQLAlchemy lets one that broke just go

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address
@@ -121,8 +122,10 @@ def ask(
     A daemon that says nothing for `timeout` seconds counts as gone.
     """
     with protocol.connect(socket, timeout) as connection:
-        try:
+        # Whom it refuses it has told so and left before the request is there.
+        with contextlib.suppress(BrokenPipeError):
             connection.sendall(protocol.request(verb, arguments or {}))
+        try:
             with connection.makefile("rb") as stream:
                 text = stream.readline()
         except OSError:
