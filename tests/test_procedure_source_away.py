@@ -80,7 +80,7 @@ def test_cancel_over_a_dead_wire_is_left_gone_on_with_and_given_up(
     assert f"landbridge resume {task.id}" in err and f"landbridge cancel {task.id}" in err
     shown = cli("show", task.id).out
     assert f"Cancelling: waiting for the source to drop slot {task.slot}" in shown
-    assert f"Nobody works on it now. Go on: landbridge resume {task.id}" in shown
+    assert f"Nobody works on it now.\nGo on: landbridge resume {task.id}" in shown
     given_up = cli("cancel", task.id, "--yes")
     assert given_up.code == 1
     assert f"SELECT pg_drop_replication_slot('{task.slot}');" in given_up.out
