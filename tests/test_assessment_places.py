@@ -64,7 +64,7 @@ def test_places_that_are_no_cluster(servers: Servers) -> None:
 
 def test_a_port_taken_on_another_address_is_free() -> None:
     nowhere = Conninfo.parse(f"host=127.0.0.1 port={free_port()} user=u")
-    with socket.create_server(("127.0.0.2", 0)) as elsewhere:
+    with socket.create_server(("127.0.0.2", free_port())) as elsewhere:
         plan = DestinationPlan(Path("/nonexistent"), elsewhere.getsockname()[1], None)
 
         def found(listen: str) -> Port:

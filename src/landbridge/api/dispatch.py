@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..cloud import Cloud, CloudError, Session, audit, idempotency, keys, replay
@@ -146,52 +146,44 @@ class Service:
             lasting = action.writes or action.acts
             self._nonces.use(said.access_key_id, said.nonce, moment(said), lasting=lasting)
             seen.account = account
-            arguments = parameters.parse(action, request.arguments)
+            call = self._understood(request, action, account, session)
             if not action.writes:
-                return self._read(request, account, action, arguments, session, seen)
-            looked = self._look(request, account, action, arguments, session)
-        return self._write(request, account, action, arguments, seen, looked)
+                return self._read(action, call, seen)
+            looked = self._look(action, call)
+        return self._write(request, action, replace(call, seen=looked), seen)
 
     def _perform(self, ask: Ask, seen: _Seen) -> dict[str, Any]:
         action = self._labels[ask.action]
         with self.cloud.database.read() as session:
             seen.account = account = session.get_one(Account, ask.account_uid)
-            arguments = parameters.parse(action, ask.arguments)
+            call = self._understood(ask, action, account, session)
             if not action.writes:
-                return self._read(ask, account, action, arguments, session, seen)
-            looked = self._look(ask, account, action, arguments, session)
-        return self._write(ask, account, action, arguments, seen, looked)
+                return self._read(action, call, seen)
+            looked = self._look(action, call)
+        return self._write(ask, action, replace(call, seen=looked), seen)
 
-    def _look(
-        self,
-        request: Request | Ask,
-        account: Account,
-        action: Action,
-        arguments: dict[str, Any],
-        session: Session,
-    ) -> Any:
+    def _understood(
+        self, request: Request | Ask, action: Action, account: Account, session: Session
+    ) -> Call:
+        arguments = parameters.parse(action, request.arguments)
+        return Call(account, arguments, session, self.cloud, request.host)
+
+    def _look(self, action: Action, call: Call) -> Any:
         """What a writing action sees before its transaction, which then decides."""
         if action.look is None:
             return None
-        with self._asking.taken(account.uid), suppress(CloudError):
-            return action.look(Call(account, arguments, session, self.cloud, request.host))
+        with self._asking.taken(call.account.uid), suppress(CloudError):
+            return action.look(call)
 
-    def _read(
-        self,
-        request: Request | Ask,
-        account: Account,
-        action: Action,
-        arguments: dict[str, Any],
-        session: Session,
-        seen: _Seen,
-    ) -> dict[str, Any]:
+    def _read(self, action: Action, call: Call, seen: _Seen) -> dict[str, Any]:
         asks = action.lane is Lane.ASK
-        with self._asking.taken(account.uid) if asks else nullcontext():
-            answer = action.handler(Call(account, arguments, session, self.cloud, request.host))
-        _stop_dry_run(arguments)
+        with self._asking.taken(call.account.uid) if asks else nullcontext():
+            answer = action.handler(call)
+        _stop_dry_run(call.arguments)
         if action.acts:
             with self.cloud.database.write() as writer:
-                _record(writer, seen, account.uid, _resource(action, arguments), _SUCCESS)
+                about = _resource(action, call.arguments)
+                _record(writer, seen, call.account.uid, about, _SUCCESS)
         return answer
 
     def _find(self, request: Request) -> Action:
@@ -205,14 +197,9 @@ class Service:
         )
 
     def _write(
-        self,
-        request: Request | Ask,
-        account: Account,
-        action: Action,
-        arguments: dict[str, Any],
-        seen: _Seen,
-        looked: Any,
+        self, request: Request | Ask, action: Action, call: Call, seen: _Seen
     ) -> dict[str, Any]:
+        account, arguments = call.account, call.arguments
         given = _repeatable(action, request.arguments)
         token = arguments.get(CLIENT_TOKEN.name)
         with self.cloud.database.write() as session:
@@ -220,8 +207,7 @@ class Service:
                 kept = idempotency.recall(session, account, action.label, token, given)
                 if kept is not None:
                     return kept
-            call = Call(account, arguments, session, self.cloud, request.host, looked)
-            answer = action.handler(call)
+            answer = action.handler(replace(call, session=session))
             _stop_dry_run(arguments)
             if token:
                 idempotency.remember(session, account, action.label, token, given, answer)
@@ -311,7 +297,7 @@ def new_request_id() -> str:
     return str(uuid.uuid4()).upper()
 
 
-def _stop_dry_run(arguments: dict[str, Any]) -> None:
+def _stop_dry_run(arguments: Mapping[str, Any]) -> None:
     """End a dry run that found nothing to refuse; the transaction is undone by it."""
     if arguments.get(DRY_RUN.name):
         raise CloudError("DryRunOperation")
@@ -323,7 +309,7 @@ def _repeatable(action: Action, given: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in given.items() if name not in _MANNER | secrets}
 
 
-def _resource(action: Action, values: dict[str, Any]) -> str | None:
+def _resource(action: Action, values: Mapping[str, Any]) -> str | None:
     found = values.get(action.resource)
     return None if found is None else str(found)
 

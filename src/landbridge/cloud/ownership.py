@@ -51,7 +51,7 @@ def oldest_first(kind: type[Any]) -> Select[Any]:
 def newest_first(query: Select[Any]) -> Select[Any]:
     """A query for things of one kind, in the order in which they are shown to people."""
     kind = query.column_descriptions[0]["entity"]
-    return query.order_by(kind.created_at.desc(), kind.id)
+    return query.order_by(kind.created_at.desc(), kind.id.desc())
 
 
 def of_owner(kind: type[Any]) -> Select[Any]:

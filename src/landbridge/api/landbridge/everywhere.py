@@ -16,7 +16,7 @@ from ..vpc.vpcs import facts as vpc_facts
 
 
 def _instances(call: Call) -> dict[str, Any]:
-    query = listing(DBInstance, call.account, newest_first, vpc_id=call["VpcId"])
+    query = listing(DBInstance, call.account, lifecycle.newest_first, vpc_id=call["VpcId"])
     page = numbered(call.session, query, call["PageNumber"], call["PageSize"])
     replicas = lifecycle.replica_ids(call.session, [row.id for row in page.rows])
     names = vpc_names(call.session, [row.vpc_id for row in page.rows])

@@ -173,14 +173,15 @@ def search(
 
     `key` is part of an id or a description; `equal` names columns, None leaves one open.
     """
-    found = listing(DBInstance, account, _newest_first, region_id=region_id, **equal)
+    found = listing(DBInstance, account, newest_first, region_id=region_id, **equal)
     if not key:
         return found
     part = DBInstance.id.contains(key, autoescape=True)
     return found.where(or_(part, DBInstance.description.contains(key, autoescape=True)))
 
 
-def _newest_first(query: Select[DBInstance]) -> Select[DBInstance]:
+def newest_first(query: Select[DBInstance]) -> Select[DBInstance]:
+    """Instances in the order in which they are shown to people: of one moment by number."""
     return query.order_by(DBInstance.created_at.desc(), DBInstance.number.desc())
 
 

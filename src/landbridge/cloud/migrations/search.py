@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from ..accounts import Account
 from ..instances import lifecycle
+from ..ownership import newest_first
 from ..paging import Listing, listing
 from .tables import Migration, Task
 
@@ -37,11 +37,6 @@ def wanted(
     hides = kind is Migration and id is None and not closed
     is_listed = {"is_closed": False} if hides else {}
     return listing(
-        kind, account, _newest_first, instance_id=instance_id, name=name, address=address,
+        kind, account, newest_first, instance_id=instance_id, name=name, address=address,
         port=port, id=None if id is None else str(id), **is_listed,
     )  # fmt: skip
-
-
-def _newest_first(query: Select[_Kind]) -> Select[_Kind]:
-    kind = query.column_descriptions[0]["entity"]
-    return query.order_by(kind.created_at.desc(), kind.id.desc())
