@@ -373,6 +373,7 @@ def test_a_switchover_sends_what_was_confirmed_and_says_when_it_was_put_back(
     assert "--lag-accepted" in refused.object["error"]["remedy"]
     sent = played.sent("SwitchOverMigration")
     assert (sent["ConfirmWritesStopped"], sent["ConfirmLag"]) == ("true", "false")
+    assert "TimeLimit" not in sent  # it stays what the migration was begun with
 
     everything = ("--writes-stopped", "--lag-accepted", "--repointing", "--wait", "--json")
     played.answers["SwitchOverMigration"] = [{"TaskId": 7}]
@@ -385,8 +386,11 @@ def test_a_switchover_sends_what_was_confirmed_and_says_when_it_was_put_back(
         played.answers["DescribeMigration"] = [
             moving(*ready), moving("Switching", "Fencing the source"), after,
         ]  # fmt: skip
-        called = cli("migration", "switchover", "7", *everything)
+        called = cli("migration", "switchover", "7", *everything, "--time-limit", "45")
         assert (called.code, called.object.get("error", {}).get("id")) == (code, id)
+        assert played.sent("SwitchOverMigration")["TimeLimit"] == "45"
+    refused = cli("migration", "switchover", "7", *everything, "--time-limit", "0")
+    assert refused.object["error"]["id"] == "InvalidParameter"
 
 
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -38,6 +38,13 @@ def switchover(
             help="Also while the source accepts writes, if nobody else is connected to it.",
         ),
     ] = False,
+    time_limit: Annotated[
+        int | None,
+        typer.Option(
+            "--time-limit", metavar="SECONDS", show_default="the migration's",
+            help="Put everything back if the destination is not promoted by then, 1 to 3600.",
+        ),
+    ] = None,
     wait: Wait = False,
 ) -> None:  # fmt: skip
     """Switch over to the destination. On a terminal each missing confirmation is asked for."""
@@ -54,7 +61,10 @@ def switchover(
                 api.out.show("Nothing was done.")
                 return
             given[name] = True
-    answer = api.call("landbridge", "SwitchOverMigration", TaskId=task, Force=force, **given)
+    answer = api.call(
+        "landbridge", "SwitchOverMigration",
+        TaskId=task, Force=force, TimeLimit=time_limit, **given,
+    )  # fmt: skip
     if not wait:
         api.done(answer, f"Switching over. Follow it: landbridge migration watch {task}")
         return
