@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fix_cli import Cli
-from landbridge.cloud import Cloud, CloudError, Secret, accounts, users
+from landbridge.cloud import Cloud, CloudError, Secret, accounts, audit, users
 from landbridge.cloud.throttle import Throttle
 
 GOOD = Secret("correct horse é")
@@ -144,6 +144,40 @@ def test_guesses_from_everywhere_at_one_user_are_held_back() -> None:
     failures.begin("anna", "203.0.113.1")
     failures.succeeded("anna", "203.0.113.1")
     failures.begin("anna", "203.0.113.1")
+
+
+def test_where_somebody_has_signed_in_before_guesses_from_elsewhere_keep_nobody_out(
+    cloud: Cloud, anna: int
+) -> None:
+    now = 1000.0
+    failures = Throttle(lambda: now)
+    with cloud.database.write() as session:
+        users.create(session, accounts.find(session, "ann"), "xanna", GOOD)
+        for user, source in (
+            ("anna", "192.0.2.1"),
+            ("anna", "2001:db8::1"),
+            ("xanna", "192.0.2.3"),
+        ):
+            where = audit.by_user(source, user)
+            audit.record(session, audit.SIGN_IN, where, account_uid=anna)
+        refused = audit.by_user("192.0.2.4", "anna")
+        audit.record(session, audit.SIGN_IN, refused, account_uid=anna, outcome="SignInFailed")
+        audit.record(session, audit.SIGN_IN, "192.0.2.5", account_uid=anna)  # with a key
+        who = str(users.find(session, accounts.find(session, "ann"), "anna").id)
+    for n in range(200):
+        failures.begin(who, f"198.51.{n // 5}.1")
+
+    def attempt(source: str, password: Secret = GOOD) -> str:
+        try:
+            return _verified(cloud, "ann", "anna", password, source=source, failures=failures)
+        except CloudError as refusal:
+            return refusal.code
+
+    for stranger in ("192.0.2.3", "192.0.2.4", "192.0.2.5", "203.0.113.1"):
+        assert attempt(stranger) == "Throttling.User", stranger
+    assert attempt("192.0.2.1") == attempt("2001:db8::2") == "anna"
+    wrong = [attempt("192.0.2.1", Secret("no")) for _ in range(6)]
+    assert wrong == ["SignInFailed"] * 5 + ["Throttling.User"]
 
 
 def test_no_crowd_of_names_fills_the_memory() -> None:

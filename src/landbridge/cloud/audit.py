@@ -20,7 +20,11 @@ from .paging import Page, numbered
 
 #: `outcome` of a call that was done; otherwise it is the code of the refusal.
 SUCCESS = "Success"
+#: What a sign-in at the console is called.
+SIGN_IN = "console.SignIn"
 _LOCAL = "local:"
+#: How many of the latest sign-ins tell from where somebody comes.
+_SIGN_INS = 1000
 
 
 class AuditEntry(Base):
@@ -93,6 +97,31 @@ def record_local(
     """Add what was done on this machine, by the operating system's account."""
     source = f"{_LOCAL}{os_account(os.getuid())}"
     record(session, action, source, account_uid=account_uid, resource=resource)
+
+
+def by_user(source: str, user: str) -> str:
+    """The `source` of what a user of an account does at an address."""
+    return f"{source} ({user})"
+
+
+def signed_in_from(
+    session: Session, account_uid: int, *, user: str = "", key: str | None = None
+) -> set[str]:
+    """The addresses from which a user of an account, or an access key, has signed in lately."""
+    found = (
+        select(AuditEntry.source)
+        .where(
+            AuditEntry.account_uid == account_uid,
+            AuditEntry.outcome == SUCCESS,
+            AuditEntry.action == SIGN_IN,
+            AuditEntry.access_key_id == key,
+        )
+        .order_by(AuditEntry.id.desc())
+        .limit(_SIGN_INS)
+    )
+    if user:
+        found = found.where(AuditEntry.source.endswith(by_user("", user), autoescape=True))
+    return {source.partition(" ")[0] for source in session.scalars(found)}
 
 
 def trail(session: Session, account: Account, limit: int = 100) -> Sequence[AuditEntry]:

@@ -10,13 +10,15 @@ import ipaddress
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from .errors import CloudError
 
 #: How many buckets of a kind are kept.
 _MOST = 10_000
+#: Seconds for which it is remembered from where a user has signed in.
+_REMEMBERED = 60.0
 
 
 @dataclass(frozen=True)
@@ -55,21 +57,33 @@ class Buckets:
 class Throttle:
     """Bears 5 failures for a user from one address and 20 from an address, then one every 30 s.
 
-    For a user from everywhere it bears 200, then one every 5 s: whoever guesses from one
-    address, or from a few, does not keep the user out who comes from another.
+    For a user from everywhere it bears 200, then one every 5 s; but at a place from which the
+    user has signed in before, nobody is held back for what others do elsewhere.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
+        self._clock = clock
         self._pairs = Buckets(Limit(5, 30), clock)
         self._sources = Buckets(Limit(20, 30), clock)
         self._users = Buckets(Limit(200, 5), clock)
+        self._known: OrderedDict[str, tuple[float, Collection[str]]] = OrderedDict()
+        """Where users have signed in before, and until when that is remembered."""
 
-    def begin(self, user: str, source: str) -> None:
-        """Count a try as failed until `succeeded`. CloudError (Throttling.User)."""
+    def begin(
+        self, user: str, source: str, known: Callable[[], Collection[str]] = frozenset
+    ) -> None:
+        """Count a try as failed until `succeeded`. CloudError (Throttling.User).
+
+        `known` says from which addresses the user has signed in before.
+        """
+        with self._lock:
+            is_crowded = self._users.wait(user) > 0
+        is_known = is_crowded and network_of(source) in self._places(user, known)
         with self._lock:
             buckets = self._of(user, source)
-            wait = max(bucket.wait(name) for bucket, name in buckets)
+            deciding = buckets[:-1] if is_known else buckets
+            wait = max(bucket.wait(name) for bucket, name in deciding)
             if wait > 0:
                 raise CloudError(
                     "Throttling.User", f"too many wrong passwords; try again in {wait + 1:.0f} s"
@@ -86,6 +100,16 @@ class Throttle:
     def _of(self, user: str, source: str) -> tuple[tuple[Buckets, str], ...]:
         place = network_of(source)
         return (self._pairs, f"{place} {user}"), (self._sources, place), (self._users, user)
+
+    def _places(self, user: str, known: Callable[[], Collection[str]]) -> Collection[str]:
+        """Not asked for at each guess: that takes a look into the trail."""
+        until, places = self._known.get(user, (0.0, ()))
+        if until <= self._clock():
+            places = {network_of(source) for source in known()}
+            self._known[user] = self._clock() + _REMEMBERED, places
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return places
 
 
 def network_of(source: str) -> str:

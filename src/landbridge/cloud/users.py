@@ -12,7 +12,7 @@ import re
 import secrets
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Select, String, UniqueConstraint, func, select
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from ..postgres.conninfo import Secret
 from ..store import Base, RowNumber, utcnow
-from . import accounts, keys, quotas
+from . import accounts, audit, keys, quotas
 from .accounts import Account
 from .errors import CloudError
 from .throttle import Throttle
@@ -114,7 +114,7 @@ def verify(
     """
     user = _known(session, account, name)
     who = str(user.id) if user else f"{account[:64]}/{name[:64]}"
-    failures.begin(who, source)
+    failures.begin(who, source, lambda: _places(session, user))
     cost = (user.log_n, user.r, user.p) if user else _COST
     salt = user.salt if user else bytes(_SALT_BYTES)
     with _AT_THE_DOOR:
@@ -147,6 +147,10 @@ def _known(session: Session, account: str, name: str) -> ConsoleUser | None:
         return find(session, accounts.find(session, account), name)
     except CloudError:
         return None
+
+
+def _places(session: Session, user: ConsoleUser | None) -> Collection[str]:
+    return audit.signed_in_from(session, user.account_uid, user=user.name) if user else ()
 
 
 def _checked(password: Secret, name: str) -> str:

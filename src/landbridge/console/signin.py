@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from .visit import Who
 
 COOKIE = "landbridge-login"
 _FAILURES = Throttle()
-_SIGN_IN, _CONFIRM = "console.SignIn", "console.ConfirmIdentity"
+_SIGN_IN, _CONFIRM = audit.SIGN_IN, "console.ConfirmIdentity"
 _WRONG_PASSWORD, _WRONG_SECRET = "SignInFailed", "SignatureDoesNotMatch"
 
 
@@ -58,7 +59,9 @@ class Door:
             if found is None or found.is_disabled or found.changed_at != changed:  # meanwhile
                 raise CloudError(_WRONG_PASSWORD)
             token = logins.open_(session, found.account, user_id=number)
-            audit.record(session, _SIGN_IN, _of(source, user), account_uid=found.account_uid)
+            audit.record(
+                session, _SIGN_IN, audit.by_user(source, user), account_uid=found.account_uid
+            )
         return token
 
     def require(self, who: Who, secret: Secret, source: str) -> None:
@@ -77,7 +80,7 @@ class Door:
             audit.record(
                 session,
                 "console.SignOut",
-                _of(source, login.user.name) if login.user else source,
+                audit.by_user(source, login.user.name) if login.user else source,
                 account_uid=login.account_uid,
                 access_key_id=login.access_key_id,
             )
@@ -85,7 +88,7 @@ class Door:
 
     def _require_key(self, key_id: str, secret: Secret, source: str, action: str) -> None:
         cloud = self.service.cloud
-        _FAILURES.begin(key_id[:64], source)
+        _FAILURES.begin(key_id[:64], source, lambda: self._places(key_id))
         with cloud.database.read() as session:
             try:
                 _, expected = keys.authenticate(session, cloud.vault, key_id)
@@ -101,6 +104,12 @@ class Door:
                 access_key_id=key_id, outcome=_WRONG_SECRET,
             )  # fmt: skip
         raise CloudError(_WRONG_SECRET, "There is no such access key and secret.")
+
+    def _places(self, key_id: str) -> Collection[str]:
+        with self.service.cloud.database.read() as session, suppress(CloudError):
+            owner = keys.find(session, key_id).owner_uid
+            return audit.signed_in_from(session, owner, key=key_id)
+        return ()
 
     def _require_password(
         self, account: str, user: str, password: Secret, source: str, action: str
@@ -121,10 +130,5 @@ class Door:
         with self.service.cloud.database.write() as session, suppress(CloudError):
             owner = accounts.find(session, account)
             with suppress(CloudError):
-                source = _of(source, users.find(session, owner, user).name)
+                source = audit.by_user(source, users.find(session, owner, user).name)
             audit.record(session, action, source, account_uid=owner.uid, outcome=_WRONG_PASSWORD)
-
-
-def _of(source: str, user: str) -> str:
-    """Where a user comes from, as the audit trail has it."""
-    return f"{source} ({user})"[:128]
