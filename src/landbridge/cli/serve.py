@@ -114,10 +114,10 @@ def serve(
     from ..api.serving import Tls, check
     from ..api.serving import serve as run
     from ..cloud import Cloud, refuse_password, work
-    from ..cloud.instances.homes import refuse_closed
     from ..console.app import routes
     from ..migration.task import Tasks
     from ..network.connection import Connection
+    from ..postgres.osaccount import OsAccount
     from .environment import taken_password
 
     output = Output()
@@ -131,7 +131,7 @@ def serve(
     where = state.absolute() if state else Tasks.default().root
     if not (where / "cloud").exists():
         check(listen, tls)  # what fails leaves no new folder behind
-    refuse_closed(where)
+    OsAccount.for_servers().require_way(where, "serve.closed_folder")
     cloud = Cloud.open(where, database, taken_password("source"))
     try:
         fabric = Connection(where / "network", network)

@@ -124,6 +124,11 @@ class Form:
         self.errors |= found
         return 422
 
+    def check(self) -> bool:
+        """Say what is wrong beside each field; whether nothing is."""
+        self.errors = self._wrong()
+        return not self.errors
+
     @property
     def reloads(self) -> bool:
         """Whether choices depend on others."""

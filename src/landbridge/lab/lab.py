@@ -21,6 +21,7 @@ from ..network.fabric import Bandwidth
 from ..network.things import Cen, Grant, Thing
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import find
+from ..postgres.osaccount import OsAccount
 from ..servers.room import Session
 from .accounts import MOVER, ensure_passfiles, passfile
 from .changes import drop_idle_routers
@@ -28,7 +29,7 @@ from .drawing import Seen, layout
 from .drawing.picture import Picture
 from .merge import merge
 from .plan import Plan, read
-from .servers import Servers, check_reach, major_of, stop_server
+from .servers import Servers, major_of, stop_server
 from .store import Labs, Saved, Store
 
 T = TypeVar("T")
@@ -161,7 +162,7 @@ def up(labs: Labs, file: Path | None, name: str | None, driver: str | None, say:
     with store.locked():
         saved, notes = _wanted(store, file, plan, driver)
         lab = Lab(store, saved)
-        check_reach(store)
+        OsAccount.for_servers().require_way(store.folder, "lab.closed_folder")
         for id in lab.plan.servers:
             find(major_of(store, lab.plan, id))
         check_driver(store.fabric, saved.driver)

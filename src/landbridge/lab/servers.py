@@ -73,19 +73,6 @@ def major_of(store: Store, plan: Plan, id: str) -> int:
     return there or planned or newest()
 
 
-def check_reach(store: Store) -> None:
-    """LandbridgeError (lab.closed_folder) if those who run servers cannot get to the lab."""
-    account = OsAccount.for_servers()
-    for folder in (*reversed(store.folder.parents), store.folder):
-        if not account.can_execute(folder):
-            raise LandbridgeError(
-                f"the account {account.name}, which runs the servers, cannot get through {folder}"
-                f" to {store.folder}",
-                id="lab.closed_folder",
-                remedy="Name a folder that others may pass through in LANDBRIDGE_STATE.",
-            )
-
-
 def stop_server(store: Store, id: str, mode: str = "fast") -> bool:
     """Stop the server of an instance, however much of the lab is there; whether one ran."""
     cluster = Cluster(store.data(id), _NO_PROGRAMS, 0)

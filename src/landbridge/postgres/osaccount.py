@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
 from . import careful
 
 _PREFERRED = ("postgres", "nobody")
@@ -120,6 +121,20 @@ class OsAccount:
             return os.access(program, os.X_OK)
         program = program.resolve()
         return all(self._allows(p, 0o1) for p in (program, *program.parents))
+
+    def require_way(self, folder: Path, id: str) -> None:
+        """See that this account gets through to a folder of ours, which may not be there yet.
+
+        Raises UsageError with that `id`.
+        """
+        there = next(part for part in (folder, *folder.parents) if part.exists())
+        if not self.can_execute(there):
+            raise UsageError(
+                f"the account {self.name}, which runs servers, cannot get through to {folder}",
+                id=id,
+                remedy="Make it and the folders above it passable (chmod o+x), or choose another"
+                " folder for the state, e.g. /var/lib/landbridge.",
+            )
 
     def _allows(self, path: Path, bit: int) -> bool:
         status = path.stat()

@@ -23,11 +23,10 @@ from typing import Any, Self
 
 import psycopg
 
-from ...errors import ServerFailed, UsageError
+from ...errors import ServerFailed
 from ...postgres import careful, wary
 from ...postgres.cluster import Cluster
 from ...postgres.distribution import Distribution, find
-from ...postgres.osaccount import OsAccount
 from ...postgres.private import BoundedConnection
 from ...servers.identity import own_account
 from ..control import Cloud
@@ -42,21 +41,6 @@ _NO_PROGRAMS = Distribution("0.0", Path("/"), "none")
 def programs(major: int) -> Distribution:
     """The programs of a major, looked for once; ServerProgramsMissing."""
     return find(major)
-
-
-def refuse_closed(state: Path) -> None:
-    """See that the servers' accounts can get into a state folder, which may not be there yet.
-
-    Raises UsageError (serve.closed_folder).
-    """
-    there = next(folder for folder in (state, *state.parents) if folder.exists())
-    if not OsAccount.for_servers().can_execute(there):
-        raise UsageError(
-            f"the accounts that run the servers cannot get through to {state}",
-            id="serve.closed_folder",
-            remedy="Choose another --state, e.g. /var/lib/landbridge, or make it and the folders"
-            " above it passable: chmod o+x.",
-        )
 
 
 class Homes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from ...errors import LandbridgeError, ServerFailed
+from ...errors import LandbridgeError
 from ...network.fabric import Endpoint, Fabric
 from ...network.things import Instance
 from ...postgres.cluster import Cluster
@@ -102,14 +102,8 @@ class House:
         scratch.rename(cluster.data)
 
     def _open_way(self, cluster: Cluster) -> None:
-        folder = self.homes.folder
         self.homes.open_way()
-        if not cluster.account.can_execute(folder):
-            raise ServerFailed(
-                f"the accounts of the servers cannot get through to {folder}",
-                id="instance.closed_folder",
-                remedy="Make it and the folders above it passable: chmod o+x.",
-            )
+        cluster.account.require_way(self.homes.folder, "instance.closed_folder")
         self.homes.lay_out(cluster)
 
     def _configure(

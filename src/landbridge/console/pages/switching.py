@@ -66,8 +66,11 @@ def _readiness(visit: Visit) -> Response:
 def _switch(visit: Visit) -> Response:
     task = task_of(visit)
     form = _blank(task).filled(visit.form)
-    form.errors = _missing(task, form)
-    if form.errors:
+    is_right = form.check()
+    if form.value(_FORCE) == "true" and not is_typed(form, task["TaskName"]):
+        form.errors[CONFIRM] = f"Type {task['TaskName']} to force it; nothing was changed."
+        is_right = False
+    if not is_right:
         return _form(visit, form, 422)
     ordered = form.arguments(_LIMIT, _FORCE, *task["Confirmations"])
     try:
@@ -77,21 +80,6 @@ def _switch(visit: Visit) -> Response:
     return visit.go(
         url("rds", visit["id"], "migration", "tasks", visit["task"]), "The switchover has begun."
     )
-
-
-def _missing(task: dict[str, Any], form: Form) -> dict[str, str]:
-    """What a person has yet to do before anything is ordered, by field."""
-    found = {
-        name: "Select this check box to go on."
-        for name in task["Confirmations"]
-        if form.values[name] != "true"
-    }
-    limit = form.values[_LIMIT].strip()
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 9 and 1 <= int(limit) <= LONGEST):
-        found[_LIMIT] = f"Enter 1 to {LONGEST:,} seconds."
-    if form.values[_FORCE] == "true" and not is_typed(form, task["TaskName"]):
-        found[CONFIRM] = f"Type {task['TaskName']} to force it; nothing was changed."
-    return found
 
 
 PAGES = (
