@@ -86,6 +86,8 @@ def test_health_and_figures_can_be_read(tenant: Tenant, service: Running) -> Non
     figures = ask(service, "GET", "/metrics")[2].decode()
     assert 'landbridge_api_calls_total{action="sts.GetCallerIdentity",code="Success"}' in figures
     assert "landbridge_api_call_seconds_bucket" in figures
+    assert 'landbridge_migrations{status="ReadyToSwitch"} 0.0' in figures
+    assert str(tenant.uid) not in figures
 
 
 def test_the_log_has_each_call_and_nothing_of_its_parameters(

@@ -154,7 +154,8 @@ def _openapi() -> _Endpoint:
 
 def _metrics(service: Service) -> _Endpoint:
     async def endpoint(http: requests.Request) -> Response:
-        return Response(service.metrics.page(), media_type=metrics.CONTENT_TYPE)
+        page = await run_in_threadpool(service.metrics.page)
+        return Response(page, media_type=metrics.CONTENT_TYPE)
 
     return endpoint
 

@@ -82,7 +82,7 @@ class Service:
 
     def __init__(self, cloud: Cloud, actions: Sequence[Action], log: Logger) -> None:
         self.cloud = cloud
-        self.metrics = Metrics()
+        self.metrics = Metrics(cloud)
         self.bodies = Bodies()
         self._nonces = replay.Nonces(cloud.folder / "nonces")
         self._log = log
