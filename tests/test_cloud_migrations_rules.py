@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,14 @@ def test_a_switchover_begins_in_the_stage_increment_alone(world: World) -> None:
     settle.passed_on(world.session, row.id, Order.SWITCH)
     migrations.switch(row, ready, forced=True)
     assert row.order is Order.FORCED_SWITCH
+    settle.passed_on(world.session, row.id, Order.FORCED_SWITCH)
+    refusal = {"kind": "error", "id": "fence.not_effective", "message": "m", "held": "switchover"}
+    tried = ({"kind": "signal", "name": "switchover"}, refusal)
+    often = replace(ready, entries=tried * 499)
+    migrations.switch(row, often)
+    settle.passed_on(world.session, row.id, Order.SWITCH)
+    too_often = replace(ready, entries=tried * 500)
+    refused("IncorrectDBInstanceState", lambda: migrations.switch(row, too_often))
 
 
 def test_a_migration_is_put_away_when_it_is_over_and_cancelled_only_before(world: World) -> None:

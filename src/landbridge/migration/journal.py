@@ -31,6 +31,9 @@ from typing import Any
 
 from .states import State
 
+#: Notes of one id that are all kept, of those that may come again and again.
+_ALL_KEPT = 50
+
 
 class Journal:
     """Appends to, and reads from, one task's `journal.jsonl`.
@@ -67,6 +70,21 @@ class Journal:
     def note(self, id: str, text: str, *, level: str = "info", **facts: Any) -> None:
         """Record something worth a person's attention."""
         self.append("note", id=id, level=level, text=text, **facts)
+
+    def repeat(self, id: str, text: str, *, level: str = "info", **facts: Any) -> bool:
+        """`note` what may happen again and again; whether it was kept.
+
+        After _ALL_KEPT of an id another is kept when it is as long after the last one as an
+        _ALL_KEPT-th of the time from the first to the last: a source that comes and goes every
+        few seconds leaves some 600 in a year. All are read several times a second.
+        """
+        times = [e["at"] for e in self.entries() if e.get("id") == id]
+        if len(times) >= _ALL_KEPT:
+            first, last = (datetime.fromisoformat(at) for at in (times[0], times[-1]))
+            if datetime.now(UTC) - last < (last - first) / _ALL_KEPT:
+                return False
+        self.note(id, text, level=level, **facts)
+        return True
 
     def enter(self, state: State, *, durable: bool = True) -> None:
         """Record that the migration is in `state` now; entering the same state is no news."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from ...migration.orders import SWITCHOVER
 from ...migration.states import Stage
 from ...migration.task import Request
 from ...store import Vault
@@ -36,6 +37,8 @@ CONFIRMATIONS = {
 
 #: Seconds of a switchover's time limit, at most.
 LONGEST = 3600
+#: Orders to switch one migration over: each one that is put back is kept in its record.
+_MOST_ORDERS = 500
 
 
 def create(
@@ -109,19 +112,42 @@ def switch(
 ) -> None:
     """Order the switchover, with another time limit (seconds) if one is given.
 
-    CloudError IncorrectDBInstanceState in any stage but increment.
+    CloudError IncorrectDBInstanceState in any stage but increment, and where it was ordered
+    too often.
     """
     is_ordered = row.order is not Order.NONE or progress.is_ordered
     if progress.stage is not Stage.INCREMENT or is_ordered:
-        stage = Stage.SWITCH.value if is_ordered else progress.stage.value
+        raise too_early(row, Stage.SWITCH if is_ordered else progress.stage)
+    ordered = sum(e["kind"] == "signal" and e["name"] == SWITCHOVER for e in progress.entries)
+    if ordered >= _MOST_ORDERS:
         raise CloudError(
             "IncorrectDBInstanceState",
-            f"task {row.id} is in the stage {stage}; a switchover begins in the stage increment",
+            f"a switchover of task {row.id} was put back {ordered} times; cancel it, and begin"
+            " another migration",
         )
     if time_limit is not None and progress.record is not None:
         progress.record.amend(time_limit=time_limit)
     row.order = Order.FORCED_SWITCH if forced else Order.SWITCH
     row.touch()
+
+
+#: Stage -> what a migration does in it that keeps a switchover from beginning.
+_DOES = {
+    Stage.PRECHECK: "checks prerequisites",
+    Stage.BASEBACKUP: "makes the full copy",
+    Stage.STARTUP: "starts the destination",
+    Stage.INCREMENT: "is over",
+    Stage.SWITCH: "switches over already",
+    Stage.SUCCESS: "is finished",
+}
+
+
+def too_early(row: Migration, stage: Stage) -> CloudError:
+    """IncorrectDBInstanceState of one that is in this stage, for a switchover."""
+    return CloudError(
+        "IncorrectDBInstanceState",
+        f"task {row.id} {_DOES[stage]}; a switchover begins in the incremental synchronization",
+    )
 
 
 def cancel(row: Migration, progress: Progress, *, give_up: bool = False) -> None:

@@ -35,7 +35,7 @@ def notice(task: Task, conn: psycopg.Connection[Any]) -> None:
 
 
 def _note(task: Task, before: dict[str, Any], now: dict[str, Any]) -> None:
-    task.journal.note(
+    task.journal.repeat(
         "follow.source_restarted",
         f"The source was restarted during the migration (up since {now['started']}).",
         level="warning",
@@ -49,7 +49,7 @@ def _note(task: Task, before: dict[str, Any], now: dict[str, Any]) -> None:
     }
     if changed:
         said = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in changed.items())
-        task.journal.note(
+        task.journal.repeat(
             "follow.source_resized",
             f"The source was given another size during the migration: {said}.",
             level="warning",

@@ -55,6 +55,7 @@ class Follower:
         self._down_since: float | None = None
         self._up_since: datetime | None = None
         self._told_up = True
+        self._told_loss = True
 
     def sample(self) -> Sample:
         """Look at both sides now. Never raises for a side that does not answer."""
@@ -157,7 +158,7 @@ class Follower:
                 self._refuse_gone()
                 return
             recreate_slot(conn, slot, position)
-            self.task.journal.note(
+            self.task.journal.repeat(
                 "follow.slot_recreated",
                 "The replication slot was gone from the source. Its WAL is still there, so"
                 " the slot was made again.",
@@ -210,7 +211,7 @@ class Follower:
             self._up_since = None
             if self._told_up and now - datetime.fromisoformat(since) > _WORTH_A_NOTE:
                 self._told_up = False
-                self.task.journal.note(
+                self._told_loss = self.task.journal.repeat(
                     "follow.disconnected",
                     "The destination has lost the source; it goes on by itself when the line"
                     " is back.",
@@ -221,4 +222,5 @@ class Follower:
         self._up_since = self._up_since or now
         if not self._told_up and now - self._up_since > _WORTH_A_NOTE:
             self._told_up = True
-            self.task.journal.note("follow.reconnected", "The destination follows again.")
+            if self._told_loss:
+                self.task.journal.note("follow.reconnected", "The destination follows again.")

@@ -133,7 +133,7 @@ class Supervisor:
         with contextlib.suppress(OSError):
             configuration.write_standby(self._task)
         self._cluster.start()
-        self._task.journal.note(
+        self._task.journal.repeat(
             "follow.standby_restarted",
             f"The destination's server was started again (attempt {self._attempts}).",
         )
@@ -161,7 +161,7 @@ class Supervisor:
         with contextlib.suppress(LandbridgeError, psycopg.Error):
             if raised := raise_floors(self._task):
                 text = ", ".join(f"{n} from {old} to {new}" for n, (old, new) in raised.items())
-                self._task.journal.note(
+                self._task.journal.repeat(
                     "follow.parameters_raised",
                     f"The source raised {text}; the destination is restarted with the same.",
                     level="warning",
@@ -180,7 +180,7 @@ class Supervisor:
         shape = re.sub(r"[0-9A-F]*\d[0-9A-F]*", "#", f"{id} {text}")
         if shape not in self._noted:
             self._noted.add(shape)
-            self._task.journal.note(id, text, level="alarm")
+            self._task.journal.repeat(id, text, level="alarm")
 
     def _words(self) -> str:
         """The last complaint in the server's log since it was healthy."""

@@ -139,7 +139,7 @@ class WalGuard:
         passed = [t for t in _THRESHOLDS if self._alarmed < t <= share]
         if passed:
             self._alarmed = passed[-1]
-            self._journal.note(
+            self._journal.repeat(
                 "follow.wal_budget",
                 f"The source keeps {kept // 2**20} MB of WAL for the destination:"
                 f" {share:.0%} of what it may.",
