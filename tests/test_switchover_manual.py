@@ -138,6 +138,10 @@ def test_a_source_where_nobody_happens_to_write_is_not_fenced(
         called = cli("switchover", task.id, "--fenced")
     assert called.code == 1 and "[fence.not_effective]" in called.err
     assert f"landbridge switchover {task.id} --fenced --unverified" in called.err
+    with task.locked(), source.connect():
+        called = cli("switchover", task.id, "--fenced", "--unverified")
+    # What was said of the word before is no answer to this one.
+    assert called.code == 1 and "[fence.not_effective]" not in called.err.split("landbridge: ")[-1]
     switching.fenced(unverified=True)
     assert switching.end() is None
 

@@ -35,8 +35,9 @@ def say_fenced(view: View, out: Output, *, unverified: bool) -> View:
     view.update()
     before = view.not_fenced
     worker.declare_fenced(view.task, unverified=unverified)
-    view = _see_through(view, out, lambda v: v.held is not None or v.not_fenced is not before)
-    if not view.is_over and (why := view.not_fenced) is not before and why is not None:
+    view = _see_through(view, out, lambda v: v.held is not None or v.not_fenced != before)
+    if not view.is_over and (note := view.not_fenced) is not None and note != before:
+        why = note["error"]
         raise LandbridgeError(why["message"], id=why["id"], remedy=why["remedy"])
     return view
 

@@ -84,7 +84,7 @@ class View:
         self.awaited: list[str] = []
         """Statements of a manual fence that a person is asked to run, while that is so."""
         self.not_fenced: dict[str, Any] | None = None
-        """Why a person's last word that the source is fenced was not taken."""
+        """The note that a person's last word that the source is fenced was not taken."""
         self.live: dict[str, Any] = {}
         self.lags: deque[int] = deque(maxlen=60)
         """Lag in bytes, newest last, one for each new set of figures."""
@@ -120,7 +120,7 @@ class View:
             if entry["id"] == UNDO_WAITING:
                 self.waiting = entry
             elif entry["id"] == FENCE_NOT_SEEN:
-                self.not_fenced = entry["error"]
+                self.not_fenced = entry
         elif kind == "signal":
             # What waits to be put back is put back no sooner for being asked again.
             if entry["name"] != "undo":
