@@ -19,6 +19,10 @@ _POSITION = re.compile(r"[1-9][0-9]{0,8}")
 _BOOLEANS = {"true": True, "false": False}
 
 
+class Malformed(CloudError):
+    """A value is missing, no number, or out of its bounds: what the form of a page tells, too."""
+
+
 def parse(action: Action, given: Mapping[str, str]) -> dict[str, Any]:
     """The arguments of an action: every parameter it understands, typed.
 
@@ -38,7 +42,7 @@ def _read(param: Param, path: str, texts: dict[str, str]) -> Any:
         return _object(param, path, texts)
     if (text := texts.get(path)) is None:
         if param.required:
-            raise CloudError("MissingParameter", f"{path} is needed")
+            raise Malformed("MissingParameter", f"{path} is needed")
         return param.default
     return _value(param, path, text)
 
@@ -49,7 +53,7 @@ def _list(param: Param, path: str, texts: dict[str, str]) -> list[Any]:
     after = {name[len(begin) :].partition(".")[0] for name in texts if name.startswith(begin)}
     positions = sorted((n for n in after if _POSITION.fullmatch(n)), key=int)
     if param.required and not positions:
-        raise CloudError("MissingParameter", f"{path}.1 is needed")
+        raise Malformed("MissingParameter", f"{path}.1 is needed")
     if len(positions) > param.many:
         raise CloudError(param.code, f"{path} has more than {param.many} entries")
     read = _object if param.parts else _element
@@ -66,7 +70,7 @@ def _object(param: Param, path: str, texts: dict[str, str]) -> dict[str, Any] | 
     texts = _with_json(param, path, texts, dict)
     if not any(name.startswith(f"{path}.") for name in texts):
         if param.required:
-            raise CloudError("MissingParameter", f"{path} is needed")
+            raise Malformed("MissingParameter", f"{path} is needed")
         return None
     return {part.name: _read(part, f"{path}.{part.name}", texts) for part in param.parts}
 
@@ -95,12 +99,12 @@ def _value(param: Param, path: str, text: str) -> Any:
 
 def _integer(param: Param, path: str, text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise CloudError(param.code, f"{path} is no integer")
+        raise Malformed(param.code, f"{path} is no whole number")
     number = int(text)
     if param.least is not None and number < param.least:
-        raise CloudError(param.code, f"{path} is less than {param.least}")
+        raise Malformed(param.code, f"{path} is less than {param.least}")
     if param.most is not None and number > param.most:
-        raise CloudError(param.code, f"{path} is more than {param.most}")
+        raise Malformed(param.code, f"{path} is more than {param.most}")
     return number
 
 

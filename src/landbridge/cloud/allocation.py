@@ -16,6 +16,7 @@ from . import bandwidth, regions
 from .accounts import Account
 from .bandwidth import BandwidthPlan
 from .errors import CloudError
+from .remedies import Remedy
 from .routers import TransitRouter
 
 if TYPE_CHECKING:
@@ -101,7 +102,10 @@ def _plan(
         raise CloudError(
             "IllegalParam.CenBandwidthPackageId",
             f"the bandwidth plan {id} does not exist" if id else "no bandwidth plan is named",
-            remedy="Name a plan of the CEN (DescribeCenBandwidthPackages), or pay by DataTransfer.",
+            remedy=Remedy(
+                "Name a plan of the CEN (DescribeCenBandwidthPackages), or pay by DataTransfer.",
+                "Name a plan of the CEN, or choose Pay-By-Data-Transfer.",
+            ),
         ) from None
     if plan.cen_id != near.cen_id:
         raise CloudError(

@@ -23,6 +23,7 @@ from .errors import CloudError
 from .grants import Payer
 from .made import Made
 from .ownership import Owned, owned
+from .remedies import Remedy
 from .routers import TransitRouter
 from .vpcs import Vpc, VSwitch
 
@@ -168,7 +169,10 @@ def child(session: Session, account: Account, cen_id: str, vpc_id: str) -> Attac
     raise CloudError(
         "ParameterIllegal.ChildInstanceId",
         f"{vpc_id} is not attached to {cen_id}",
-        remedy="DescribeCenAttachedChildInstances lists the VPCs of a CEN.",
+        remedy=Remedy(
+            "DescribeCenAttachedChildInstances lists the VPCs of a CEN.",
+            "The CEN instance's page lists its VPCs.",
+        ),
     )
 
 
@@ -226,11 +230,7 @@ def _place(
     if not cen_id or not region:
         raise CloudError("MissingParam.CenIdOrRegionId")
     if region not in regions.regions():
-        raise CloudError(
-            "IllegalParam.RegionId",
-            f"there is no region {region!r}",
-            remedy="DescribeRegions lists the regions.",
-        )
+        raise CloudError("IllegalParam.RegionId", f"there is no region {region!r}")
     return standing(session, account, cen_id), region
 
 

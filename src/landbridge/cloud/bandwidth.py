@@ -22,6 +22,7 @@ from .cens import Cen, standing
 from .dependents import refuse_if_used
 from .errors import CloudError
 from .ownership import Owned, count, everything, oldest_first, owned
+from .remedies import Remedy
 
 if TYPE_CHECKING:
     from .lines import Connection
@@ -269,8 +270,11 @@ def usable(session: Session, account: Account, id: str) -> BandwidthPlan:
         raise CloudError(
             "InvalidOperation.BwpBusinessStatus",
             f"{plan.id} expired on {plan.expires_at:%Y-%m-%d at %H:%M} UTC",
-            remedy="Renew it with RenewBandwidthPlan of version 2026-11-01, or have the regions"
-            " joined by DataTransfer.",
+            remedy=Remedy(
+                "Renew it with RenewBandwidthPlan of version 2026-11-01, or have the regions"
+                " joined by DataTransfer.",
+                "Renew it, or choose Pay-By-Data-Transfer.",
+            ),
         )
     return plan
 

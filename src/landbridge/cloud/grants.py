@@ -16,6 +16,7 @@ from .accounts import Account
 from .cens import Cen
 from .errors import CloudError
 from .ownership import owned
+from .remedies import Remedy
 from .vpcs import Vpc, find_vpc
 
 
@@ -108,7 +109,10 @@ def revoke(
         raise CloudError(
             "GrantNotExist",
             f"{vpc.id} is not granted to {cen_id} of account {cen_owner_uid}",
-            remedy=f"DescribeGrantRulesToResource says to whom {vpc.id} is granted.",
+            remedy=Remedy(
+                f"DescribeGrantRulesToResource says to whom {vpc.id} is granted.",
+                "The VPC's tab Cross-account Authorization says to whom it is granted.",
+            ),
         )
     _refuse_while_attached(session, grant)
     session.delete(grant)

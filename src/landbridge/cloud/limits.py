@@ -11,6 +11,7 @@ from .allocation import Allocation, Order, span_of
 from .bandwidth import BandwidthPlan
 from .cens import Cen, standing
 from .errors import CloudError
+from .remedies import Remedy
 from .routers import TransitRouter
 
 
@@ -53,5 +54,8 @@ def _with_plan(
     raise CloudError(
         "InvalidOperation.BwpNotAssociated",
         f"{cen.id} has no bandwidth plan for {span}",
-        remedy="Buy one between these areas, give it to the CEN, or pay by DataTransfer.",
+        remedy=Remedy(
+            "Buy one between these areas, give it to the CEN, or pay by DataTransfer.",
+            "Buy one between these areas, give it to the CEN, or choose Pay-By-Data-Transfer.",
+        ),
     )

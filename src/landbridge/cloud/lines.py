@@ -182,11 +182,7 @@ def _ends(
         if not cen_id or not region:
             raise CloudError("MissingParam.CenIdOrRegionId")
         if region not in regions.regions():
-            raise CloudError(
-                "IllegalParam.RegionId",
-                f"there is no region {region!r}",
-                remedy="DescribeRegions lists the regions.",
-            )
+            raise CloudError("IllegalParam.RegionId", f"there is no region {region!r}")
         router_id = routers.ensure(session, standing(session, account, cen_id), region).id
         here = owned(session, TransitRouter, account, router_id)
     else:

@@ -22,6 +22,7 @@ from .errors import CloudError
 from .lines import Connection
 from .made import State
 from .ownership import everything, owned
+from .remedies import Remedy
 from .routers import TransitRouter
 from .vpcs import Vpc
 
@@ -70,7 +71,9 @@ def tie(
         raise CloudError(
             "InvalidTransitRouterRouteTableId.NotFound",
             f"{found.id} is not attached to the transit router of {table_id}",
-            remedy="ListTransitRouterRouteTables says which table each transit router has.",
+            remedy=Remedy(
+                "ListTransitRouterRouteTables says which table each transit router has.", ""
+            ),
         )
     if isinstance(found, Attachment):
         if getattr(found, what.value) is not on:

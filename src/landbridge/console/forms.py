@@ -8,11 +8,9 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+from ..api.parameters import Malformed
 from ..cloud import CloudError
-from .words import labelled
-
-#: What is said of the form that a parameter has to have.
-_FORM = re.compile(r" is needed$| is no whole number$| is (?:more|less) than -?\d+$")
+from ..cloud.remedies import on_page
 
 
 class Kind(Enum):
@@ -112,11 +110,11 @@ class Form:
         about = self.codes.get(problem.code, "")
         about = about if about in labels else named
         found = self._wrong()
-        is_seen = _FORM.search(message) and (about in found or (found and not about))
-        if not is_seen:
+        is_told = about in found or (found and not about)
+        if not (isinstance(problem, Malformed) and is_told):
             found[about] = _sentence(message)
             long = {name: label for name, label in labels.items() if _is_long(name)}
-            remedy = labelled(problem.remedy or "", long)[0]
+            remedy = labelled(on_page(problem.remedy), long)[0]
             if about:
                 found[about] = f"{found[about]} {remedy}".rstrip()
             else:
@@ -157,6 +155,26 @@ def options(rows: Sequence[Any], value: str, *labels: str) -> tuple[Option, ...]
         Option(str(row[value]), " · ".join(str(row[label]) for label in labels if row[label]))
         for row in rows
     )
+
+
+def labelled(text: str, labels: Mapping[str, str]) -> tuple[str, str]:
+    """A text with labels for names of parameters, and the name that it has first, if any.
+
+    A name is one only in its own spelling; what is plain lower case is a word.
+
+    >>> labelled("Bandwidth is more than 5", {"Bandwidth": "Speed"})
+    ('Speed is more than 5', 'Bandwidth')
+    """
+    first = ""
+
+    def label(found: re.Match[str]) -> str:
+        nonlocal first
+        first = first or found[0]
+        return labels[found[0]]
+
+    known = sorted((name for name in labels if not name.islower()), key=len, reverse=True)
+    names = "|".join(map(re.escape, known))
+    return (re.sub(rf"\b(?:{names})\b", label, text), first) if names else (text, "")
 
 
 def _is_long(name: str) -> bool:

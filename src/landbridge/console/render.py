@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..cloud import regions
+from ..cloud.remedies import on_page
 from ..postgres.units import count, duration, milliseconds, rate, size
 from .nav import ROOT
 from .states import tone, words
@@ -40,6 +41,7 @@ def _environment() -> Environment:
         "duration": duration,
         "milliseconds": milliseconds,
         "moment": moment,
+        "on_page": on_page,
         "plain": plain,
         "rate": rate,
         "region": region,

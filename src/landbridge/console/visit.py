@@ -15,7 +15,6 @@ from ..api.dispatch import Ask, Service
 from ..cloud import CloudError
 from . import render
 from .nav import PARTS, ROOT, trail
-from .words import said
 
 _FLASH = "landbridge-said"
 #: Beginning of the names of what a form sends for itself, besides its fields.
@@ -95,10 +94,7 @@ class Visit:
             host=self.host,
             is_routine=self.is_live,
         )
-        try:
-            return self.service.perform(ask)
-        except CloudError as problem:
-            raise said(problem) from None
+        return self.service.perform(ask)
 
     def every(self, action: str, pick: Callable[[dict[str, Any]], list[Any]], /,
               **arguments: object) -> list[Any]:  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...errors import ServerProgramsMissing
 from ..errors import CloudError
+from ..remedies import by
 from .homes import programs
 
 MAJORS = range(10, 19)
@@ -20,7 +21,7 @@ def not_offered(version: str) -> CloudError:
     return CloudError(
         "InvalidEngineVersion",
         f"PostgreSQL {version} is not offered",
-        remedy=f"There are the major versions {there} (DescribeOffer).",
+        remedy=by("DescribeOffer", f"There are the major versions {there}"),
     )
 
 

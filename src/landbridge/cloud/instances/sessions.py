@@ -101,7 +101,7 @@ def terminate(cloud: Cloud, instance: DBInstance, pid: int, begun: str) -> None:
     OperationDenied.ServiceSession.
     """
     if not _MOMENT.fullmatch(begun):
-        raise CloudError("InvalidParameter", "BackendStart is none that DescribeSessions gave")
+        raise CloudError("InvalidParameter", "BackendStart is no moment that a list gave")
     with _asked(cloud, instance) as conn:
         try:
             row = conn.execute(_TERMINATE, [list(INTERNAL), pid, begun]).fetchone()

@@ -20,6 +20,7 @@ from ..instances import lifecycle
 from ..instances.states import Status
 from ..instances.tables import DBInstance
 from ..ownership import count, everything, owned
+from ..remedies import Remedy
 from . import detail, names, renewal, rules
 from .source import Source, locate
 from .tables import Assessment, Task, Verdict
@@ -107,8 +108,12 @@ def successful(
             "OperationDenied.AssessmentNotPassed",
             f"a migration from {source.address}:{source.port} as {source.account} into"
             f" {instance.id} {what}",
-            remedy="Call CreateCloudMigrationPrecheckTask with the same instance, address, port"
-            " and account (or RecheckAssessment), and wait for *Migrate check success*.",
+            remedy=Remedy(
+                "Call CreateCloudMigrationPrecheckTask with the same instance, address, port and"
+                " account (or RecheckAssessment), and wait for *Migrate check success*.",
+                "Check Everything Again in its report, or create another feasibility assessment"
+                " task, and wait until it is Successful.",
+            ),
         )
     return latest
 
@@ -171,7 +176,10 @@ def _require_idle(row: Assessment) -> None:
         raise CloudError(
             "IncorrectDBInstanceState",
             f"assessment {row.id} is being worked on",
-            remedy="Wait until DescribeAssessment shows nothing that is pending.",
+            remedy=Remedy(
+                "Wait until DescribeAssessment shows nothing that is pending.",
+                "Wait until the report shows that it is done.",
+            ),
         )
 
 

@@ -23,6 +23,7 @@ from ..instances.states import Status
 from ..turns import Turns
 from . import rules, settle
 from .errand import Errand, NotReached
+from .migrations import too_early
 from .place import Verb
 from .progress import Progress
 from .source import Source, locate
@@ -74,11 +75,7 @@ def readiness(cloud: Cloud, row: Migration, progress: Progress) -> dict[str, Any
     ServiceUnavailable.
     """
     if progress.stage is not Stage.INCREMENT or not row.is_active:
-        raise CloudError(
-            "IncorrectDBInstanceState",
-            f"task {row.id} is in the stage {progress.stage.value}; a switchover begins in the"
-            " stage increment",
-        )
+        raise too_early(row, progress.stage)
     try:
         told = _look(cloud, row)
     except CloudError as problem:
