@@ -41,8 +41,21 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["LANDBRIDGE_ENGINES"] = answer.stdout.strip()
 
 
-def pytest_report_header() -> str:
+def pytest_report_header() -> list[str]:
     from landbridge.postgres.distribution import discover
 
     found = {d.major: d for d in reversed(discover())}
-    return "PostgreSQL: " + ", ".join(f"{d.version} ({d.origin})" for _, d in sorted(found.items()))
+    servers = ", ".join(f"{d.version} ({d.origin})" for _, d in sorted(found.items()))
+    return [f"PostgreSQL: {servers}", f"control groups: {_control_groups()}"]
+
+
+def _control_groups() -> str:
+    """Whether what bounds a server's memory and processors can be tested here."""
+    from landbridge.postgres.osaccount import OsAccount
+    from landbridge.servers.cgroup import Group
+
+    group = Group.of("pgm-x", OsAccount.for_servers())
+    here = group and (group.path.parent / "cgroup.controllers")
+    there = here.read_text().split() if here and here.exists() else []
+    missing = [name for name in ("memory", "cpu") if name not in there]
+    return f"without {', '.join(missing)}: that bound is not tested" if missing else "memory, cpu"

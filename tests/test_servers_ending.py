@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +20,13 @@ from landbridge.network.fabric import Fabric
 from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import wait_until
 from landbridge.servers import ending, room
-from landbridge.servers.cgroup import Group
+from landbridge.servers.cgroup import SERVICE, Group
 from landbridge.servers.identity import is_own, own_account
 from landbridge.servers.shut_in import Room, through
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 
+NO_BOUNDS = "the controllers memory and cpu are not there for control groups of version 2"
 #: With an account of its own nothing is asked of the network.
 NOWHERE = cast("Fabric", None)
 
@@ -90,6 +94,81 @@ def test_what_replaces_itself_all_the_time_ends_with_its_group(account: OsAccoun
     room.end_all(NOWHERE, "pgm-x", account)
     assert group.is_empty and not group.path.exists()
     assert ending.living(NOWHERE, "pgm-x", account) == []
+
+
+def test_a_group_gets_the_bounds_of_its_class(tmp_path: Path) -> None:
+    group = Group(tmp_path / "pgm-x")
+    assert group.make(memory_mb=64, cpus=2)
+    for name, said in (
+        ("memory.max", "67108864"), ("memory.swap.max", "0"), ("cpu.max", "200000 100000")
+    ):  # fmt: skip
+        assert (group.path / name).read_text() == said
+    assert Group(tmp_path / "pgm-y").make(memory_mb=0, cpus=0)
+    assert [f.name for f in (tmp_path / "pgm-y").iterdir()] == ["cgroup.procs"]
+
+
+def test_groups_of_servers_lie_beside_that_of_the_service(account: OsAccount) -> None:
+    """What is divided holds no process itself: else its controllers cannot be used below it."""
+    outer = Group.of("outer", account)
+    if outer is None or not outer.make(memory_mb=0, cpus=0):
+        pytest.skip("no control groups of version 2 to write")
+    inner = outer.path / SERVICE
+    inner.mkdir()
+    entry = os.open(inner / "cgroup.procs", os.O_WRONLY)
+    say = (
+        "from landbridge.servers.cgroup import Group\n"
+        "from landbridge.postgres.osaccount import OsAccount\n"
+        f"print(Group.of('pgm-x', OsAccount.numbered({account.uid})).path)"
+    )
+    try:
+        said = subprocess.run(
+            [sys.executable, "-c", say], preexec_fn=lambda: os.write(entry, b"0"),
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    finally:
+        os.close(entry)
+        assert wait_until(lambda: "populated 0" in (inner / "cgroup.events").read_text(), 10)
+        inner.rmdir()
+        outer.remove()
+    assert said.stdout.strip() == str(outer.path / f"landbridge-pgm-x-{account.uid}")
+
+
+@pytest.fixture
+def bounded(account: OsAccount) -> Iterator[Group]:
+    """A group with 64 MB and one processor, that its kernel keeps to."""
+    group = Group.of("pgm-x", account)
+    if group is None or not group.make(memory_mb=64, cpus=1):
+        pytest.skip("no control groups of version 2 to write")
+    yield group
+    group.kill()
+    assert wait_until(lambda: group.is_empty, 10)
+    group.remove()
+
+
+def test_a_server_gets_no_more_memory_than_its_class_has(
+    bounded: Group, account: OsAccount
+) -> None:
+    if not (bounded.path / "memory.max").exists():
+        pytest.skip(NO_BOUNDS)
+    assert _run(account, "import time; time.sleep(.1)", bounded).wait(30) == 0
+    greedy = _run(account, "x = bytearray(256 << 20)", bounded)
+    assert greedy.wait(60) == -signal.SIGKILL
+    assert "oom_kill 1" in (bounded.path / "memory.events").read_text()
+
+
+def test_a_server_gets_no_more_processor_time_than_its_class_has(
+    bounded: Group, account: OsAccount
+) -> None:
+    if not (bounded.path / "cpu.max").exists():
+        pytest.skip(NO_BOUNDS)
+    begun = time.monotonic()
+    busy = [_run(account, "while True: pass", bounded) for _ in range(3)]
+    time.sleep(2)  # how long they run is what is measured against
+    used = re.search(r"usage_usec (\d+)", (bounded.path / "cpu.stat").read_text())
+    for child in busy:
+        child.kill()
+        child.wait()
+    assert used and 0 < int(used[1]) / 1e6 < 1.3 * (time.monotonic() - begun)
 
 
 def test_whatever_becomes_a_server_ends_what_an_earlier_one_left(account: OsAccount) -> None:

@@ -16,6 +16,9 @@ from ..postgres.osaccount import OsAccount
 
 #: Microseconds in which a group may use its part of each processor.
 _PERIOD = 100_000
+#: A group of this name holds the service; those of its servers are beside it. What is divided
+#: among groups may hold no process itself, unless it is the whole machine's.
+SERVICE = "landbridge-service"
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,10 @@ class Group:
 
     @classmethod
     def of(cls, id: str, account: OsAccount) -> Self | None:
-        """The group of instance `id`, below our own; None where the system has no such groups."""
+        """The group of instance `id`, below our own, or beside it where that is SERVICE.
+
+        None where the system has no such groups.
+        """
         own = _own()
         return None if own is None else cls(own / f"landbridge-{id}-{account.uid}")
 
@@ -86,7 +92,7 @@ class Group:
 
 
 def _own() -> Path | None:
-    """Our own group of version 2, where it is mounted."""
+    """The group of version 2 that we divide, where it is mounted."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         groups = Path("/proc/self/cgroup").read_text().splitlines()
@@ -96,5 +102,8 @@ def _own() -> Path | None:
         before, _, after = line.partition(" - ")
         if after.startswith("cgroup2 "):
             path = next((g[3:] for g in groups if g.startswith("0::")), None)
-            return None if path is None else Path(before.split()[4]) / path.lstrip("/")
+            if path is None:
+                return None
+            own = Path(before.split()[4]) / path.lstrip("/")
+            return own.parent if own.name == SERVICE else own
     return None
