@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import subprocess
 import sys
@@ -25,12 +26,17 @@ def _asked(file: Path, sql: str) -> list[Any]:
         return connection.execute(sql).fetchall()
 
 
-def _only_first_version(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
-    """Make a database as the release with the first version did, with one account in it."""
+def _only_version(monkeypatch: pytest.MonkeyPatch, file: Path, version: str) -> None:
+    """Make a database as the release with that version did."""
     full = schema._run
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "_run", lambda connection, known: full(connection, known, "0001"))
+        patch.setattr(schema, "_run", lambda connection, known: full(connection, known, version))
         Database(f"sqlite:///{file}").close()
+
+
+def _only_first_version(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    """The same of the first version, with one account in it."""
+    _only_version(monkeypatch, file, "0001")
     _asked(file, "INSERT INTO account VALUES (1234567890123456, 'ann', '2026-01-01 00:00:00')")
 
 
@@ -51,6 +57,28 @@ def test_an_older_database_is_upgraded_after_a_copy_was_made(
     assert _asked(copy, "SELECT name FROM account") == [("ann",)]
     head = schema.scripts().get_current_head()
     assert _asked(file, "SELECT version_num FROM alembic_version") == [(head,)]
+
+
+def test_reports_that_were_there_are_told_in_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "db.sqlite"
+    _only_version(monkeypatch, file, "0016")
+    old, new = "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
+    report = {"counts": {"error": 1}, "started": new, "findings": [{"checked": old}, {}]}
+    row = "1, '{}', NULL, 'pgm-1', 'n', 'aliyunRDS', '10.0.0.1', 5432, 'm', '{}', '{}', '{}', '{}'"
+    _asked(file, "INSERT INTO account VALUES (1, 'ann', '2026-01-01 00:00:00')")
+    columns = (
+        "owner_uid, id, fixes, instance_id, name, category, address, port, account, created_at,"
+        " modified_at, verdict, report"
+    )
+    for id, found in ("100000001", json.dumps(report)), ("100000002", "null"):
+        values = row.format(id, old, old, "FAILED", found)
+        _asked(file, f"INSERT INTO assessment ({columns}) VALUES ({values})")
+
+    Database(f"sqlite:///{file}").close()
+    gists = [gist and json.loads(gist) for (gist,) in _asked(file, "SELECT gist FROM assessment")]
+    assert gists == [{"counts": {"error": 1}, "oldest": old}, None]
 
 
 def test_an_upgrade_that_fails_changes_nothing(

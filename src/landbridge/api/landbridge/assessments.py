@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...cloud.migrations import assessments
-from ...cloud.migrations.search import wanted
-from ...cloud.migrations.tables import Assessment, Task
+from ...cloud.migrations.search import in_short
+from ...cloud.migrations.tables import Task
 from ...cloud.paging import numbered
 from ..action import Action, Call, Kind, Param, Product
 from ..moments import second
@@ -41,7 +41,7 @@ def facts(row: Task) -> dict[str, Any]:
 
 
 def _list(call: Call) -> dict[str, Any]:
-    found = wanted(call.session, call.account, Assessment, call["DBInstanceName"])
+    found = in_short(call.session, call.account, call["DBInstanceName"])
     page = numbered(call.session, found, call["PageNumber"], call["PageSize"])
     rows = [
         facts(row)
@@ -49,7 +49,7 @@ def _list(call: Call) -> dict[str, Any]:
             "Status": row.verdict.value,
             "Active": assessments.is_worked_on(row),
             "Stale": assessments.is_stale(row),
-            "Counts": row.report["counts"] if row.report else None,
+            "Counts": row.gist["counts"] if row.gist else None,
         }
         for row in page.rows
     ]

@@ -191,11 +191,7 @@ def is_worked_on(row: Assessment) -> bool:
 
 def is_stale(row: Assessment) -> bool:
     """Whether its findings are too old for a migration to go by them."""
-    if (report := row.report) is None:
-        return False
-    # Lists ask it of every row (measured: to read the whole report back is most of what they cost).
-    looked = {finding.get("checked") or report["started"] for finding in report["findings"]}
-    return renewal.is_old(looked, utcnow())
+    return row.gist is not None and renewal.is_old(row.gist["oldest"], utcnow())
 
 
 def delete(session: Session, row: Assessment) -> None:
@@ -232,7 +228,7 @@ def settle(
     `rechecked`: what came of looking at one finding again.
     """
     row = session.get_one(Assessment, id)
-    row.report = report.as_dict()
+    row.report, row.gist = report.as_dict(), renewal.gist(report)
     row.recheck, row.rechecked = None, rechecked
     row.verdict = Verdict.FAILED if report.errors else Verdict.SUCCESSFUL
     row.touch()

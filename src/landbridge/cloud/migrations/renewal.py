@@ -6,7 +6,6 @@ checks that others depend on (`Check.opens`: the way in, the rights to see, the 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -88,14 +87,27 @@ def only(report: Report, ids: frozenset[str] | None) -> Report:
     )
 
 
+def gist(report: Report) -> dict[str, Any]:
+    """What is told of it where it is one of many: `counts`, and the moment of its oldest finding.
+
+    Measured: a list that reads every report whole takes ten times as long.
+    """
+    return {"counts": report.as_dict()["counts"], "oldest": _oldest(report)}
+
+
 def is_stale(report: Report, now: datetime) -> bool:
     """Whether some of it says nothing of now."""
-    return is_old({finding.checked or report.started for finding in report.findings}, now)
+    return is_old(_oldest(report), now)
 
 
-def is_old(looked: Collection[str], now: datetime) -> bool:
-    """The same of the moments of its findings."""
-    return any(now - datetime.fromisoformat(at) > FRESH for at in looked)
+def is_old(oldest: str, now: datetime) -> bool:
+    """The same of the moment of its oldest finding."""
+    return now - datetime.fromisoformat(oldest) > FRESH
+
+
+def _oldest(report: Report) -> str:
+    looked = {finding.checked or report.started for finding in report.findings}
+    return min(looked or {report.started}, key=datetime.fromisoformat)
 
 
 def _is_in_the_way(finding: Finding) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Select
+from sqlalchemy.orm import Session, defer
 
 from ..accounts import Account
 from ..instances import lifecycle
 from ..ownership import newest_first
 from ..paging import Listing, listing
-from .tables import Migration, Task
+from .tables import Assessment, Migration, Task
 
 _Kind = TypeVar("_Kind", bound=Task)
 
@@ -40,3 +41,20 @@ def wanted(
         kind, account, newest_first, instance_id=instance_id, name=name, address=address,
         port=port, id=None if id is None else str(id), **is_listed,
     )  # fmt: skip
+
+
+def in_short(
+    session: Session, account: Account, instance_id: str | None = None
+) -> Listing[Assessment]:
+    """The assessments into the account's instance, or all, without what was found and done.
+
+    CloudError InvalidDBInstanceId.NotFound.
+    """
+    if instance_id is not None:
+        instance_id = lifecycle.find(session, account, instance_id).id
+    return listing(Assessment, account, _newest_in_short, instance_id=instance_id)
+
+
+def _newest_in_short(query: Select[Any]) -> Select[Any]:
+    left_out = (Assessment.report, Assessment.fixes, Assessment.rechecked)
+    return newest_first(query).options(*(defer(each, raiseload=True) for each in left_out))

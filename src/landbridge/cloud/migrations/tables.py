@@ -73,6 +73,8 @@ class Assessment(Task, Base):
     verdict: Mapped[Verdict] = mapped_column(default=Verdict.RUNNING)
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """`Report.as_dict`; None until it is over."""
+    gist: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """What lists tell of it: `renewal.gist`."""
     fix_account: Mapped[str | None] = mapped_column(String(63))
     """As whom the fixes shall be applied to the source, until that was tried."""
     fix_ids: Mapped[list[str] | None] = mapped_column(JSON)
