@@ -140,7 +140,7 @@ CONNECTION = (
                _set(source__account__replication=False)),
          "REPLICATION attribute", 'ALTER ROLE "migrator" REPLICATION;', True, "attribute"),
     Case("connect.replication", E, _no_replication(Refusal.NO_WALSENDER, "max_wal_senders"),
-         "taken", "ALTER SYSTEM SET max_wal_senders = '10';", True, "senders"),
+         "taken", "ALTER SYSTEM SET max_wal_senders = '20';", True, "senders"),
     Case("connect.createrole", E, _set(source__account__createrole=False), "CREATEROLE",
          'ALTER ROLE "migrator" CREATEROLE;', True),
     Case("connect.pg_monitor", E, _set(source__account__monitor=False), "pg_monitor",

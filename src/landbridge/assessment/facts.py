@@ -49,9 +49,6 @@ class DestinationPlan:
     """Address blocks of the source's network, where somebody knows them."""
     cidrs: tuple[str, ...] | None = None
     """Address blocks of the destination's network."""
-    managed: frozenset[str] | None = None
-    """Parameters that the source's owner may set, where it is an instance of the control plane:
-    its owner is no superuser and has no files. None: it is not."""
     os_account: int | None = None
     """Number of the account that shall run the server; None: the usual one."""
 

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable
 
 from ..postgres.cluster import quote
-from . import managed
 from .facts import Facts
-from .model import Fix
+from .model import Act, Fix
 
 RELOAD = "SELECT pg_reload_conf();"
 #: A name that pg_hba.conf takes as it stands; `all` and the like mean something else there.
@@ -40,22 +39,35 @@ def source_sql(
     automatic: bool = False,
     needs_restart: bool = False,
     database: str | None = None,
+    act: Act = Act.RUN,
+    about: dict[str, str] | None = None,
+    by: tuple[str, ...] = (),
 ) -> Fix:
     """SQL to run on the source."""
-    return Fix("sql", "source", lines, needs_restart, automatic, tuple(undo), database)
+    return Fix(
+        "sql", "source", lines, needs_restart, automatic, tuple(undo), database,
+        act=act, about=about or {}, by=by,
+    )  # fmt: skip
+
+
+def may_run(facts: Facts, *roles: str | None) -> tuple[str, ...]:
+    """Those of the roles that can log in and are no superusers: whom one can ask to run lines."""
+    known = {role.name for role in (facts.source.roles if facts.source else None) or ()
+             if role.login and not role.superuser}  # fmt: skip
+    return tuple(dict.fromkeys(role for role in roles if role in known))
+
+
+def enabling(user: str, *lines: str, undo: Iterable[str] = (), automatic: bool = False) -> Fix:
+    """SQL that makes the account what a migration takes."""
+    return source_sql(
+        *lines, undo=undo, automatic=automatic, act=Act.ENABLE, about={"account": user}
+    )
 
 
 def alter_system(
     facts: Facts, values: dict[str, str], *, needs_restart: bool = False, automatic: bool = True
-) -> tuple[Fix, ...]:
-    """ALTER SYSTEM on the source, with the way back to what pg_settings shows now.
-
-    At an instance of the control plane its owner's way to the same, if there is one.
-    """
-    if facts.plan.managed is not None:
-        if not all(managed.may_set(facts, name) for name in values):
-            return ()
-        return (managed.parameters(values, needs_restart=needs_restart),)
+) -> Fix:
+    """ALTER SYSTEM on the source, with the way back to what pg_settings shows now."""
     lines = [f"ALTER SYSTEM SET {name} = {literal(value)};" for name, value in values.items()]
     undo = []
     settings = facts.source.server.settings if facts.source else {}
@@ -68,10 +80,10 @@ def alter_system(
             else f"ALTER SYSTEM RESET {name};"
         )
     tail = () if needs_restart else (RELOAD,)
-    fix = source_sql(
-        *lines, *tail, undo=(*undo, *tail), automatic=automatic, needs_restart=needs_restart
-    )
-    return (fix,)
+    return source_sql(
+        *lines, *tail, undo=(*undo, *tail), automatic=automatic, needs_restart=needs_restart,
+        act=Act.SET, about=values,
+    )  # fmt: skip
 
 
 def hba_line(facts: Facts, database: str) -> str:
@@ -100,13 +112,17 @@ def hba_name(name: str) -> str:
     return name if _PLAIN.fullmatch(name) else ident(name)
 
 
-def hba_fix(facts: Facts, *databases: str) -> Fix:
-    """Those lines for pg_hba.conf, to stand above any that reject."""
-    if facts.plan.managed is not None:
-        return managed.whitelist(facts)
+def admit(facts: Facts, *databases: str, act: Act = Act.ADMIT) -> tuple[Fix, Fix]:
+    """Those lines for pg_hba.conf, to stand above any that reject, and a reload."""
     server = facts.source.server if facts.source else None
-    file = server.value("hba_file") if server else ""
-    return Fix("hba", "source", tuple(hba_line(facts, d) for d in databases), file=file or None)
+    file = (server.value("hba_file") if server else "") or None
+    lines = tuple(hba_line(facts, d) for d in databases)
+    seen = facts.reached.seen_as
+    about = {"network": ",".join(facts.plan.cidrs or ((seen,) if seen else ()))}
+    return (
+        Fix("hba", "source", lines, file=file, act=act, about=about),
+        source_sql(RELOAD, act=act, about=about),
+    )
 
 
 def conf_line(name: str, value: str | int) -> str:

@@ -43,13 +43,34 @@ class Group(Enum):
     SECURITY = "Security"
 
 
+class Act(Enum):
+    """What a fix does; its lines are how that is done on a server of one's own."""
+
+    RUN = "run"
+    """What its lines say; there is no other way to it."""
+    ADMIT = "admit"
+    """Let the destination in; about `network`."""
+    SET = "set"
+    """Give parameters of the server other values; about each of them."""
+    ENABLE = "enable"
+    """Let the account do what a migration takes, or make one that may; about `account`."""
+    PASSWORD = "password"
+    """Set a password again; about `account`."""
+    LISTEN = "listen"
+    """Have the server run and listen."""
+    ENCRYPT = "encrypt"
+    """Have the server offer TLS, with a certificate that is good."""
+    LOOK = "look"
+    """See more; nothing is repaired by it."""
+
+
 Kind = Literal["sql", "hba", "conf", "shell", "api"]
 Side = Literal["source", "destination"]
 
 
 @dataclass(frozen=True)
 class Fix:
-    """Exact lines that repair a finding, as they are to be typed.
+    """What repairs a finding, and the exact lines that do it, as they are to be typed.
 
     Lines of the kind api are actions of the control plane; in them SOURCE stands for the id of
     the source, which whoever reads this may not know. `file` is the file that conf and hba
@@ -66,6 +87,20 @@ class Fix:
     undo: tuple[str, ...] = ()
     database: str | None = None
     file: str | None = None
+    act: Act = Act.RUN
+    about: dict[str, str] = field(default_factory=dict, hash=False)
+    """Facts of the act, for whoever has another way to it than these lines."""
+    by: tuple[str, ...] = ()
+    """Roles of the source of which each may run the lines, as a superuser may; as far as known."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"act": self.act.value}
+
+    @classmethod
+    def from_dict(cls, raw: dict[str, Any]) -> Self:
+        """Read back what `as_dict` made, also by a version that knew no acts."""
+        lists = {name: tuple(raw.get(name, ())) for name in ("lines", "undo", "by")}
+        return cls(**raw | lists | {"act": Act(raw.get("act", Act.RUN.value))})
 
 
 @dataclass(frozen=True)
@@ -118,7 +153,7 @@ class Finding:
         return asdict(self) | {
             "level": self.level.value,
             "group": self.group.value,
-            "fixes": [asdict(fix) for fix in self.fixes],
+            "fixes": [fix.as_dict() for fix in self.fixes],
         }
 
 
@@ -156,9 +191,7 @@ class Report:
                 | {
                     "level": Level(f["level"]),
                     "group": Group(f["group"]),
-                    "fixes": tuple(
-                        Fix(**x | {k: tuple(x[k]) for k in ("lines", "undo")}) for x in f["fixes"]
-                    ),
+                    "fixes": tuple(map(Fix.from_dict, f["fixes"])),
                 }
             )
             for f in raw["findings"]

@@ -85,7 +85,7 @@ def describe(fix: Fix) -> str:
         "hba": f"{fix.file or 'pg_hba.conf'} {where}",
         "conf": f"{fix.file or 'postgresql.conf'} {where}",
         "shell": f"shell {where}",
-        "api": "actions of the source's owner (console: its instance)",
+        "api": "actions of the source's owner",
     }[fix.kind]
     restart = ", then restart it" if fix.needs_restart and fix.kind != "api" else ""
     automatic = " (Landbridge can do this)" if fix.automatic else ""

@@ -12,11 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..cloud import regions
+from ..cloud.migrations.told import on_page as advice
 from ..cloud.remedies import on_page
 from ..postgres.units import count, duration, milliseconds, rate, size
 from .nav import ROOT
 from .states import tone, words
-from .words import plain
 
 STATIC = Path(__file__).parent / "static"
 
@@ -39,10 +39,9 @@ def _environment() -> Environment:
         "bits": bits,
         "count": count,
         "duration": duration,
-        "milliseconds": milliseconds,
+        "milliseconds": lasting,
         "moment": moment,
         "on_page": on_page,
-        "plain": plain,
         "rate": rate,
         "region": region,
         "size": size,
@@ -50,7 +49,7 @@ def _environment() -> Environment:
         "tone": tone,
         "words": words,
     }
-    made.globals |= {"static": static}
+    made.globals |= {"advice": advice, "static": static}
     return made
 
 
@@ -69,6 +68,11 @@ def bits(per_second: float | None) -> str:
         if per_second >= base * 0.9995:
             return f"{per_second / base:.3g} {unit}"
     return f"{per_second:.0f} bit/s"
+
+
+def lasting(ms: float | None) -> str:
+    """Milliseconds while they can be read as such, then seconds and so on."""
+    return milliseconds(ms) if ms is None or ms < 9_999.5 else duration(ms / 1000)
 
 
 def region(id: str) -> str:

@@ -36,7 +36,7 @@ def _finding(found: Facts) -> Facts:
         "Cause": found["cause"],
         "Refusal": found["data"].get("refusal"),
         "Remedy": found["remedy"] or "",
-        "Lines": [line for fix in found["fixes"] for line in fix["lines"]],
+        "Fixes": found["fixes"],
     }
 
 

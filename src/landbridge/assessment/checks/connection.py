@@ -9,10 +9,9 @@ from ...postgres import refusal as refusals
 from ...postgres.facts.account import Account
 from ...postgres.facts.connect import Attempt
 from ...postgres.refusal import Refusal
-from .. import managed
 from ..facts import Facts
-from ..lines import RELOAD, alter_system, hba_fix, ident, source_sql
-from ..model import Fix, Verdict, error, passed
+from ..lines import admit, alter_system, enabling, ident, source_sql
+from ..model import Act, Fix, Verdict, error, passed
 from ._of import GIVE_BANDWIDTH
 
 
@@ -38,20 +37,11 @@ def port(facts: Facts) -> Iterator[Verdict]:
     if attempt.ok:
         yield passed(f"port {number} is open")
         return
-    said = f"The host answers, but port {number} is closed: {attempt.message}."
-    if facts.plan.managed is not None:
-        yield error(
-            said,
-            "See that the instance runs (DescribeDBInstanceAttribute) and has this port"
-            " (DescribeDBInstanceNetInfo; console: Database Connection).",
-            message=attempt.message,
-        )
-        return
     yield error(
-        said,
+        f"The host answers, but port {number} is closed: {attempt.message}.",
         "Start the server, or make it listen on this address (listen_addresses, port), and"
         " open the port in the host's firewall.",
-        Fix("sql", "source", ("ALTER SYSTEM SET listen_addresses = '*';",), needs_restart=True),
+        source_sql("ALTER SYSTEM SET listen_addresses = '*';", needs_restart=True, act=Act.LISTEN),
         message=attempt.message,
     )
 
@@ -84,12 +74,9 @@ def replication(facts: Facts) -> Iterator[Verdict]:
 
 def _why_no_replication(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, ...]]:
     said = f"A replication connection is refused: {attempt.message}."
-    if facts.plan.managed is not None and (way := managed.admit(facts, attempt.refusal)):
-        return said, *way
     account = facts.source.account if facts.source else None
     lacking = account is not None and not (account.replication or account.superuser)
     attribute = (_give(facts.user, "REPLICATION"),) if lacking else ()
-    hba = (hba_fix(facts, "replication"), source_sql(RELOAD))
     if attempt.refusal is Refusal.NO_REPLICATION:
         return (
             f"{said} The role {facts.user} does not have the REPLICATION attribute.",
@@ -99,10 +86,11 @@ def _why_no_replication(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple
         )
     if attempt.refusal is Refusal.NO_HBA_LINE:
         return (
-            f"{said} Lines for database `all` do not cover replication.",
-            "Add this line to pg_hba.conf, above any line that rejects, and reload."
+            said,
+            "Add this line to pg_hba.conf, above any line that rejects, and reload; lines for"
+            " database `all` do not cover replication."
             + (" The role needs the REPLICATION attribute too." if lacking else ""),
-            (*hba, *attribute),
+            (*admit(facts, "replication"), *attribute),
         )
     if attempt.refusal is Refusal.NO_WALSENDER:
         return (
@@ -112,18 +100,24 @@ def _why_no_replication(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple
             "Raise max_wal_senders and restart the source. Whether pg_hba.conf admits a"
             " replication connection shows only then; make sure that it has this line.",
             (
-                *alter_system(facts, {"max_wal_senders": "10"}, needs_restart=True),
+                alter_system(facts, {"max_wal_senders": _more_senders(facts)}, needs_restart=True),
                 *attribute,
-                *hba,
+                *admit(facts, "replication", act=Act.LOOK),
             ),
         )
     cause, remedy, fixes = _why_refused(facts, attempt)
     return cause, remedy, (*fixes, *attribute)
 
 
+def _more_senders(facts: Facts) -> str:
+    """More than are taken now, which is all of them."""
+    return str(facts.source.server.number("max_wal_senders") + 10 if facts.source else 20)
+
+
 def _give(user: str, attribute: str) -> Fix:
     """A role attribute, and the way back."""
-    return source_sql(
+    return enabling(
+        user,
         f"ALTER ROLE {ident(user)} {attribute};",
         undo=(f"ALTER ROLE {ident(user)} NO{attribute};",),
         automatic=True,
@@ -135,11 +129,11 @@ def createrole(facts: Facts) -> Iterator[Verdict]:
     if account.createrole or account.superuser:
         yield passed(f"{account.name} has CREATEROLE")
         return
-    said = f"The role {account.name} does not have CREATEROLE."
-    if facts.plan.managed is not None:
-        yield error(said, *managed.privileged(facts))
-        return
-    yield error(said, "Give it the attribute.", _give(account.name, "CREATEROLE"))
+    yield error(
+        f"The role {account.name} does not have CREATEROLE.",
+        "Give it the attribute.",
+        _give(account.name, "CREATEROLE"),
+    )
 
 
 def monitor(facts: Facts) -> Iterator[Verdict]:
@@ -147,21 +141,18 @@ def monitor(facts: Facts) -> Iterator[Verdict]:
     if account.monitor or account.superuser:
         yield passed(f"{account.name} is a member of pg_monitor")
         return
-    said = (
-        f"The role {account.name} is not a member of pg_monitor; without it settings, other"
-        " sessions and WAL files stay hidden."
-    )
-    if facts.plan.managed is not None:
-        yield error(said, *managed.privileged(facts))
-        return
     name = ident(account.name)
     yield error(
-        said, "Make it a member.",
-        source_sql(
-            f"GRANT pg_monitor TO {name};", undo=(f"REVOKE pg_monitor FROM {name};",),
+        f"The role {account.name} is not a member of pg_monitor; without it settings, other"
+        " sessions and WAL files stay hidden.",
+        "Make it a member.",
+        enabling(
+            account.name,
+            f"GRANT pg_monitor TO {name};",
+            undo=(f"REVOKE pg_monitor FROM {name};",),
             automatic=True,
         ),
-    )  # fmt: skip
+    )
 
 
 def _account(facts: Facts) -> Account:
@@ -177,8 +168,6 @@ def _why_refused(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, .
     """Cause, remedy and lines for a refusal that any connection may meet."""
     user = ident(facts.user)
     said = f"The server refuses {facts.user}: {attempt.message}."
-    if facts.plan.managed is not None and (way := managed.admit(facts, attempt.refusal)):
-        return said, *way
     advice = refusals.remedy(attempt.refusal or Refusal.OTHER)
     if attempt.refusal is Refusal.TIMEOUT:
         return (
@@ -193,20 +182,28 @@ def _why_refused(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, .
         return (
             f"{said} {advice}",
             "Set the password again, as a superuser; \\password keeps it out of the logs.",
-            (source_sql(f"ALTER ROLE {user} VALID UNTIL 'infinity';", f"\\password {user}"),),
+            (
+                source_sql(
+                    f"ALTER ROLE {user} VALID UNTIL 'infinity';",
+                    f"\\password {user}",
+                    act=Act.PASSWORD,
+                    about={"account": facts.user},
+                ),
+            ),
         )
     if attempt.refusal is Refusal.NO_HBA_LINE:
         return (
             f"{said}",
             "Add these lines to pg_hba.conf, above any line that rejects, and reload.",
-            (hba_fix(facts, "all", "replication"), source_sql(RELOAD)),
+            admit(facts, "all", "replication"),
         )
     if attempt.refusal is Refusal.NO_ROLE:
         return (
             said,
             "Create the account, then set its password with \\password.",
             (
-                source_sql(
+                enabling(
+                    facts.user,
                     f"CREATE ROLE {user} LOGIN CREATEROLE REPLICATION;",
                     f"GRANT pg_monitor TO {user};",
                     f"\\password {user}",
@@ -214,5 +211,5 @@ def _why_refused(facts: Facts, attempt: Attempt) -> tuple[str, str, tuple[Fix, .
             ),
         )
     if attempt.refusal is Refusal.NO_LOGIN:
-        return said, "Let the role log in.", (source_sql(f"ALTER ROLE {user} LOGIN;"),)
+        return said, "Let the role log in.", (enabling(facts.user, f"ALTER ROLE {user} LOGIN;"),)
     return said, advice, ()

@@ -8,8 +8,8 @@ from ...postgres.facts.databases import ForeignServer
 from ...postgres.facts.names import ForeignName
 from ...postgres.units import count, size
 from ..facts import Facts
-from ..lines import hba_fix, ident, source_sql
-from ..model import Verdict, error, info, passed, warning
+from ..lines import admit, ident, may_run, source_sql
+from ..model import Act, Fix, Verdict, error, info, passed, warning
 from ._of import listing, server, source
 
 _HOME = ("localhost", "127.0.0.1", "::1", "")
@@ -21,20 +21,25 @@ def databases(facts: Facts) -> Iterator[Verdict]:
     """Databases nobody could look into: their contents were not assessed."""
     of = source(facts)
     known = of.databases or ()
-    closed = [d.name for d in known if d.allows and not d.connectable]
+    closed = [d for d in known if d.allows and not d.connectable]
     sealed = [d.name for d in known if not d.allows and d.name != "template0"]
     user = ident(facts.user)
     if closed:
         yield warning(
-            f"{facts.user} has no CONNECT on {listing(closed, 10)}; what lies there (extensions,"
-            " unlogged tables, indexes) was not assessed. It is copied all the same.",
+            f"{facts.user} has no CONNECT on {listing((d.name for d in closed), 10)}; what lies"
+            " there (extensions, unlogged tables, indexes) was not assessed. It is copied all the"
+            " same.",
             "Let the account in and assess again.",
-            source_sql(
-                *(f"GRANT CONNECT ON DATABASE {ident(name)} TO {user};" for name in closed),
-                undo=[f"REVOKE CONNECT ON DATABASE {ident(name)} FROM {user};" for name in closed],
-                automatic=True,
+            *(
+                source_sql(
+                    f"GRANT CONNECT ON DATABASE {ident(d.name)} TO {user};",
+                    undo=[f"REVOKE CONNECT ON DATABASE {ident(d.name)} FROM {user};"],
+                    automatic=True,
+                    by=may_run(facts, d.owner),
+                )
+                for d in closed
             ),
-            databases=closed,
+            databases=[d.name for d in closed],
         )
     if sealed:
         yield info(
@@ -49,7 +54,7 @@ def databases(facts: Facts) -> Iterator[Verdict]:
             "Not everything could be read: "
             + "; ".join(f"{fact} ({why})" for fact, why in sorted(refused.items())),
             "Repair what the messages name and assess again.",
-            *((hba_fix(facts, "all"),) if "pg_hba" in str(refused) else ()),
+            *(admit(facts, "all") if "pg_hba" in str(refused) else ()),
             refused=refused,
         )
     if not (closed or sealed or refused):
@@ -121,9 +126,13 @@ def foreign_servers(facts: Facts) -> Iterator[Verdict]:
             " lead to the old server, or to whatever runs on the new host.",
             "Correct them on the destination after the promotion (or use a name that moves).",
             *(
-                source_sql(
-                    f"ALTER SERVER {ident(f.name)} OPTIONS"
-                    f" ({'SET' if f.host else 'ADD'} host 'NEW_HOST');",
+                Fix(
+                    "sql",
+                    "destination",
+                    (
+                        f"ALTER SERVER {ident(f.name)} OPTIONS"
+                        f" ({'SET' if f.host else 'ADD'} host 'NEW_HOST');",
+                    ),
                     database=f.database,
                 )
                 for f in home
@@ -191,13 +200,14 @@ def indexes(facts: Facts) -> Iterator[Verdict]:
         yield info(
             "Whether indexes are sound on the source could not be checked: amcheck is not"
             f" installed there, or {facts.user} may not run it. Damage that exists moves along.",
-            "Let the account run amcheck if you want to know before the copy; after it the"
+            "Let the account run amcheck if you want to know before the copy. After it the"
             " destination can be checked (`landbridge verify`).",
             *(
                 source_sql(
                     *(() if h.installed else ("CREATE EXTENSION amcheck;",)),
                     f"GRANT EXECUTE ON FUNCTION bt_index_check(regclass) TO {ident(facts.user)};",
                     database=h.database,
+                    act=Act.LOOK,
                 )
                 for h in closed
             ),

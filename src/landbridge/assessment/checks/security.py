@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from ...postgres.units import count, duration
 from ..facts import Facts
-from ..lines import hba_name, ident, source_sql
-from ..model import Fix, Verdict, info, passed, warning
+from ..lines import RELOAD, enabling, hba_name, ident, source_sql
+from ..model import Act, Fix, Verdict, info, passed, warning
 from ._of import on_loopback, server, source
 
 #: A certificate or an account that ends sooner is worth a word.
@@ -31,20 +31,11 @@ def tls(facts: Facts) -> Iterator[Verdict]:
             "Ask for it in the connection string.",
             Fix("shell", "destination", ("sslmode=verify-full sslrootcert=/path/to/ca.crt",)),
         )
-    elif facts.plan.managed is not None:
-        yield warning(
-            "The source offers no TLS: all data crosses the network in clear text.",
-            "An instance offers none inside its VPC: what keeps it private is the CEN.",
-        )
     else:
         yield warning(
             "The source offers no TLS: all data crosses the network in clear text.",
             "Switch TLS on at the source, or use a private line.",
-            Fix(
-                "sql",
-                "source",
-                ("ALTER SYSTEM SET ssl = on;", "SELECT pg_reload_conf();"),
-            ),
+            source_sql("ALTER SYSTEM SET ssl = on;", RELOAD, act=Act.ENCRYPT),
         )
 
 
@@ -62,7 +53,7 @@ def certificate(facts: Facts) -> Iterator[Verdict]:
             yield warning(
                 f"The source's certificate {state}; a connection that verifies it fails then.",
                 "Renew it; a reload is enough.",
-                *((source_sql("SELECT pg_reload_conf();"),) if facts.plan.managed is None else ()),
+                source_sql(RELOAD, act=Act.ENCRYPT),
                 expires=found.expires.isoformat(),
             )
     if found.problem is not None:
@@ -118,10 +109,11 @@ def expiry(facts: Facts) -> Iterator[Verdict]:
             f"The password of {account.name} expires in {duration(left.total_seconds())}: a"
             " connection that has to be made again after that fails, and with it the migration.",
             "Extend it.",
-            source_sql(
+            enabling(
+                account.name,
                 f"ALTER ROLE {name} VALID UNTIL 'infinity';",
                 undo=[f"ALTER ROLE {name} VALID UNTIL '{account.valid_until.isoformat()}';"],
-                automatic=facts.plan.managed is None,
+                automatic=True,
             ),
             valid_until=account.valid_until.isoformat(),
         )
@@ -138,10 +130,11 @@ def limit(facts: Facts) -> Iterator[Verdict]:
             f"{account.name} may open {count(account.connection_limit, 'connection')} at a time; a"
             f" migration takes up to {CONNECTIONS}, WAL senders included.",
             "Raise the limit.",
-            source_sql(
+            enabling(
+                account.name,
                 f"ALTER ROLE {name} CONNECTION LIMIT -1;",
                 undo=[f"ALTER ROLE {name} CONNECTION LIMIT {account.connection_limit};"],
-                automatic=facts.plan.managed is None,
+                automatic=True,
             ),
             limit=account.connection_limit,
         )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...postgres.facts.account import FENCE_PARAMETERS, FenceRights
+from ...postgres.facts.account import FENCE_PARAMETERS, FenceRights, Override
 from ..facts import Facts
-from ..lines import ident, literal, source_sql
+from ..lines import ident, literal, may_run, source_sql
 from ..model import Fix, Verdict, error, info, passed, warning
 from ._of import listing, server, source
 
@@ -100,11 +100,7 @@ def overrides(facts: Facts) -> Iterator[Verdict]:
             " the source is made read-only. Fence `sync` keeps their commits from being"
             " acknowledged, the others do not.",
             "Take the setting back.",
-            source_sql(
-                f"ALTER {target} RESET {override.name};",
-                undo=[f"ALTER {target} SET {override.name} = {literal(override.value)};"],
-                automatic=True,
-            ),
+            _reset(facts, override),
             role=override.role,
             database=override.database,
         )
@@ -113,11 +109,7 @@ def overrides(facts: Facts) -> Iterator[Verdict]:
 def weak_commits(facts: Facts) -> Iterator[Verdict]:
     """Commits that are acknowledged without waiting for a synchronous standby."""
     of = source(facts)
-    found = [
-        (_target(o.role, o.database), o.value)
-        for o in of.overrides or ()
-        if o.name == "synchronous_commit" and o.value in _WEAK
-    ]
+    found = [o for o in of.overrides or () if o.name == "synchronous_commit" and o.value in _WEAK]
     everywhere = of.server.value("synchronous_commit")
     if everywhere in _WEAK:
         yield info(
@@ -129,19 +121,30 @@ def weak_commits(facts: Facts) -> Iterator[Verdict]:
     if found:
         yield warning(
             "Commits that do not wait, even during the switchover: "
-            + listing(f"{target} (synchronous_commit = {value})" for target, value in found)
+            + listing(f"{_target(o.role, o.database)} ({o.name} = {o.value})" for o in found)
             + ". A commit acknowledged in the moment of the fence may be missing; if one is, the"
             " next transaction id tells, and the switchover is undone.",
             "Take the setting back before the switchover.",
-            *(
-                source_sql(
-                    f"ALTER {target} RESET synchronous_commit;",
-                    undo=[f"ALTER {target} SET synchronous_commit = {literal(value)};"],
-                    automatic=True,
-                )
-                for target, value in found
-            ),
+            *(_reset(facts, override) for override in found),
         )
+
+
+def _reset(facts: Facts, override: Override) -> Fix:
+    """A role may reset what is its own, CREATEROLE before 16 that of others; else its database's
+    owner may (PostgreSQL documentation, ALTER ROLE and ALTER DATABASE)."""
+    of, target = source(facts), _target(override.role, override.database)
+    if override.role is None:
+        by = may_run(facts, *(d.owner for d in of.databases or () if d.name == override.database))
+    else:
+        by = may_run(facts, override.role)
+        if by and of.account and of.account.createrole and of.server.major < 16:
+            by = may_run(facts, override.role, facts.user)
+    return source_sql(
+        f"ALTER {target} RESET {override.name};",
+        undo=[f"ALTER {target} SET {override.name} = {literal(override.value)};"],
+        automatic=True,
+        by=by,
+    )
 
 
 def _target(role: str | None, database: str | None) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from ...postgres.units import duration, rate, size
 from ..facts import Facts
 from ..lines import alter_system
-from ..managed import may_set
-from ..model import Fix, Verdict, error, info, passed, warning
+from ..model import Act, Fix, Verdict, error, info, passed, warning
 from ._of import copy_seconds, server, source
 
 #: The base backup and the stream beside it; one more for a reconnect whose predecessor the
@@ -38,7 +37,7 @@ def level(facts: Facts) -> Iterator[Verdict]:
         "wal_level is minimal: the WAL does not hold what a standby needs."
         + (changed if setting.pending_restart else ""),
         "Set wal_level to replica and restart the source.",
-        *alter_system(facts, values, needs_restart=True),
+        alter_system(facts, values, needs_restart=True),
         wal_level=setting.value,
     )
 
@@ -53,16 +52,16 @@ def senders(facts: Facts) -> Iterator[Verdict]:
         return
     said = f"{free} of {most} WAL sender processes are free."
     remedy = "Raise max_wal_senders and restart the source."
-    fixes = alter_system(facts, {"max_wal_senders": str(used + 10)}, needs_restart=True)
+    fix = alter_system(facts, {"max_wal_senders": str(used + 10)}, needs_restart=True)
     if free < SENDERS_NEEDED:
         yield error(
             f"{said} The full copy takes two: the backup and the WAL beside it.",
-            remedy, *fixes, **data,
+            remedy, fix, **data,
         )  # fmt: skip
     else:
         yield warning(
             f"{said} After a cut line the old one may still be taken when the new one starts.",
-            remedy, *fixes, **data,
+            remedy, fix, **data,
         )  # fmt: skip
 
 
@@ -77,7 +76,7 @@ def slots(facts: Facts) -> Iterator[Verdict]:
         if most
         else "max_replication_slots is 0: there are no replication slots.",
         "Raise max_replication_slots and restart the source, or drop a slot nobody uses.",
-        *alter_system(facts, {"max_replication_slots": str(used + 10)}, needs_restart=True),
+        alter_system(facts, {"max_replication_slots": str(used + 10)}, needs_restart=True),
         max=most,
         used=used,
     )
@@ -99,7 +98,7 @@ def retention(facts: Facts) -> Iterator[Verdict]:
             f"idle_replication_slot_timeout drops a slot after {duration(expiry.seconds)} without"
             " a connection: a cut as long as that ends the migration.",
             "Switch it off while the migration lasts.",
-            *alter_system(facts, {"idle_replication_slot_timeout": "0"}),
+            alter_system(facts, {"idle_replication_slot_timeout": "0"}),
             seconds=expiry.seconds,
         )
     if not limits:
@@ -135,7 +134,7 @@ def _more_wal(facts: Facts, name: str) -> list[Fix]:
     if name == "--wal-budget":
         return [Fix("shell", "destination", ("landbridge migrate ... --wal-budget 64GB",))]
     # How much the source's disk can take is not ours to decide.
-    return [*alter_system(facts, {name: "64GB"}, automatic=False)]
+    return [alter_system(facts, {name: "64GB"}, automatic=False)]
 
 
 def write_rate(facts: Facts) -> Iterator[Verdict]:
@@ -153,10 +152,8 @@ def write_rate(facts: Facts) -> Iterator[Verdict]:
     if written.per_second >= line.rate:
         yield error(
             f"{said}: the destination would fall behind for ever.",
-            "More bandwidth, smaller WAL (wal_compression), or a quieter time."
-            if smaller
-            else "More bandwidth, or a quieter time.",
-            *smaller,
+            "More bandwidth, smaller WAL, or a quieter time.",
+            smaller,
             **data,
         )
     elif written.per_second > line.rate / 2:
@@ -166,8 +163,8 @@ def write_rate(facts: Facts) -> Iterator[Verdict]:
         yield warning(
             f"{said}: after the copy, {size(behind)} behind, it needs another"
             f" {duration(seconds)} to catch up.",
-            "Expect it, or make WAL smaller (wal_compression)." if smaller else "Expect it.",
-            *smaller,
+            "Expect it, or make WAL smaller.",
+            smaller,
             **data,
         )
     else:
@@ -188,7 +185,11 @@ def source_disk(facts: Facts) -> Iterator[Verdict]:
             f" cut our slot keeps WAL there, up to {may}, after which it is"
             f" {'dropped' if facts.plan.wal_policy == 'protect-source' else 'kept with an alarm'}.",
             f"Make sure that the source's disk has {may} to spare, or lower --wal-budget.",
-            *((Fix("shell", "source", (f"df -h {shlex.quote(data)}",)),) if data else ()),
+            *(
+                (Fix("shell", "source", (f"df -h {shlex.quote(data)}",), act=Act.LOOK),)
+                if data
+                else ()
+            ),
             wal_directory=held,
         )
     elif free < facts.plan.wal_budget:
@@ -213,7 +214,7 @@ def sender_timeout(facts: Facts) -> Iterator[Verdict]:
             "wal_sender_timeout is 0: the source never notices a dead connection, whose WAL"
             " sender stays taken until TCP gives up.",
             "Set a timeout.",
-            *alter_system(facts, {"wal_sender_timeout": "60s"}),
+            alter_system(facts, {"wal_sender_timeout": "60s"}),
             seconds=0,
         )
     elif timeout.seconds < max(10.0, 20 * of.round_trip):
@@ -221,7 +222,7 @@ def sender_timeout(facts: Facts) -> Iterator[Verdict]:
             f"wal_sender_timeout is {duration(timeout.seconds)} with a round trip of"
             f" {duration(of.round_trip)}: a short delay ends the stream.",
             "Raise it.",
-            *alter_system(facts, {"wal_sender_timeout": "60s"}),
+            alter_system(facts, {"wal_sender_timeout": "60s"}),
             seconds=timeout.seconds,
         )
     else:
@@ -232,7 +233,7 @@ def compression(facts: Facts) -> Iterator[Verdict]:
     """A suggestion only: it costs the source's processor."""
     of = source(facts)
     line = facts.reached.line.rate if facts.reached.line else None
-    if line is None or not may_set(facts, "wal_compression"):
+    if line is None:
         return
     busy = of.wal is not None and of.wal.per_second > line / 10
     if of.server.value("wal_compression") == "off" and (busy or line < SLOW_LINE):
@@ -240,7 +241,7 @@ def compression(facts: Facts) -> Iterator[Verdict]:
             f"wal_compression is off and the line carries {rate(line)}: full-page images make up"
             " most of the WAL after each checkpoint.",
             "Consider it while the migration lasts; it costs the source some processor time.",
-            *alter_system(facts, {"wal_compression": "on"}, automatic=False),
+            alter_system(facts, {"wal_compression": "on"}, automatic=False),
         )
 
 

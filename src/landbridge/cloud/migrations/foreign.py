@@ -14,6 +14,7 @@ from ...assessment.model import Finding, Group, Level
 #: destination's own has its port, and is where no data directory lies yet.
 OF_THE_MACHINE = (
     "destination.port", "destination.empty", "destination.running", "destination.tablespaces",
+    "destination.identity", "destination.path",
 )  # fmt: skip
 
 

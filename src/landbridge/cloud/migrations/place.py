@@ -28,7 +28,7 @@ from ...migration.plan import create_task, make_request
 from ...migration.task import Tasks
 from ...postgres.conninfo import Conninfo, Secret
 from ...postgres.distribution import find
-from . import foreign, readiness
+from . import foreign, managed, readiness
 from .foreign import is_of_the_machine, plain
 
 #: Roles of the service's own, which a source from elsewhere must not bring along.
@@ -165,8 +165,8 @@ def do(job: Job) -> dict[str, Any]:
             return {"applied": [each.as_dict() for each in done]}
         case Verb.TEST:
             source = job.conninfo().with_(connect_timeout=_CONNECT)
-            plan = DestinationPlan(Path(job.data), job.port, cidrs=job.cidrs, managed=_managed(job))
-            return {"report": assess_way(source, plan).as_dict()}
+            plan = DestinationPlan(Path(job.data), job.port, cidrs=job.cidrs)
+            return {"report": _told(job, assess_way(source, plan)).as_dict()}
         case Verb.LOOK:
             return readiness.look(Tasks(Path(job.root)).get(job.task))
 
@@ -183,7 +183,6 @@ def _assess(job: Job) -> Report:
         listen=job.listen,
         source_cidrs=job.source_cidrs,
         cidrs=job.cidrs,
-        managed=_managed(job),
         os_account=job.os_account,
     )
     facts = gather(job.conninfo(), plan)
@@ -191,11 +190,12 @@ def _assess(job: Job) -> Report:
     findings = [f for f in report.findings if f.id not in foreign.OF_THE_MACHINE]
     spaces = (facts.source.tablespaces or ()) if facts.source else ()
     findings += foreign.tablespaces([t.name for t in spaces if Path(t.location).is_absolute()])
-    return replace(report, findings=tuple(findings))
+    return _told(job, replace(report, findings=tuple(findings)))
 
 
-def _managed(job: Job) -> frozenset[str] | None:
-    return None if job.managed is None else frozenset(job.managed)
+def _told(job: Job, report: Report) -> Report:
+    """The report as the source's owner can use it."""
+    return report if job.managed is None else managed.told(report, job.managed)
 
 
 def _begin(job: Job) -> str:

@@ -9,47 +9,95 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ...postgres.distribution import discover
+from .. import remedies
+from ..remedies import Remedy
+from . import managed
 from .foreign import OF_THE_MACHINE
 
-_FENCE = (
+_FENCE = Remedy(
     "Set rds_force_trans_ro_non_sup to on at the source (ModifyParameter), or on a server that"
     " is none of ApsaraDB's ALTER SYSTEM SET default_transaction_read_only = on and SELECT"
     " pg_reload_conf(); end its sessions, then switch over again. Where nobody writes any more:"
-    " Forced switchover (the console), or ForceSwitch=1 (ActivateMigrationTargetInstance)."
+    " Forced switchover (the console), or ForceSwitch=1 (ActivateMigrationTargetInstance).",
+    "Set rds_force_trans_ro_non_sup to on at the source (Parameters), or on a server that is none"
+    " of ApsaraDB's ALTER SYSTEM SET default_transaction_read_only = on and SELECT"
+    " pg_reload_conf(); end its sessions, then switch over again. Where nobody writes any more:"
+    " Switch over although the source accepts writes.",
 )
+_OURS = "It is up to the operator of this service."
 _INSTALL = "What an instance's server has is up to the operator of this service."
-_ANEW = "CancelMigration, then begin another migration."
+_ANEW = Remedy(
+    "CancelMigration, then begin another migration.",
+    "Cancel the migration, then begin another migration.",
+)
+_PARAMETER = Remedy(
+    "Set the parameter to another value at the destination (ModifyParameter).",
+    "Set the parameter to another value at the destination (Parameters).",
+)
+_REINDEX = "REINDEX the text indexes at the destination after the switchover."
 #: Id of an error or finding -> what its owner can do, where that differs.
 REMEDIES = {
-    "assessment.errors": "The checks above name what stands in the way; DescribeAssessment of a"
-    " new assessment gives the lines that repair it.",
-    "collation.order": "REINDEX the text indexes at the destination after the switchover.",
-    "collation.version": "REINDEX the text indexes at the destination after the switchover.",
+    "assessment.errors": Remedy(
+        "The checks above name what stands in the way; DescribeAssessment of a new assessment"
+        " gives the lines that repair it.",
+        "The checks above name what stands in the way; the report of a new assessment gives the"
+        " lines that repair it.",
+    ),
+    "auth.hba": Remedy(
+        "The destination's whitelist says who may connect (ModifySecurityIps).",
+        "The destination's whitelist says who may connect (Whitelist and SecGroup).",
+    ),
+    "collation.locale": _INSTALL,
+    "collation.order": _REINDEX,
+    "collation.version": _REINDEX,
     "connect.address": "Check the address, and the way to it: both VPCs are attached to one CEN,"
     " and the connection between their regions has bandwidth.",
+    "destination.access": _OURS,
+    "destination.disk": _OURS,
+    "clock.difference": _OURS,
+    "clock.timezone_data": _OURS,
     "extension.missing": f"Drop it at the source if nobody uses it. {_INSTALL}",
     "extension.version": f"Expect it, if nobody uses what is new. {_INSTALL}",
+    "fence.account": "Nothing to repair: the switchover says how, and looks whether it is so.",
     "fence.broken": _FENCE,
     "fence.not_effective": _FENCE,
     "follow.slot_lost": _ANEW,
     "follow.wal_budget_exceeded": _ANEW,
     "library.functions": f"Drop the functions at the source if nobody uses them. {_INSTALL}",
     "library.preload": f"Take the setting back at the source if nobody needs it. {_INSTALL}",
-    "start.setting_refused": "CancelMigration, set the parameter to another value at the"
-    " destination (ModifyParameter), then begin another migration.",
+    "platform.architecture": f"Move with pg_dump. {_INSTALL}",
+    "platform.checksums": "Expect it.",
+    "platform.sizes": f"Move with pg_dump. {_INSTALL}",
+    "settings.hot_standby": _PARAMETER,
+    "settings.left": Remedy(
+        "Set those that an instance has after the migration (ModifyParameter).",
+        "Set those that an instance has after the migration (Parameters).",
+    ),
+    "settings.refused": _PARAMETER,
+    "settings.tls": "Expect it: an instance offers none inside its VPC.",
+    "start.setting_refused": Remedy(
+        "CancelMigration, set the parameter to another value at the destination (ModifyParameter),"
+        " then begin another migration.",
+        "Cancel the migration, set the parameter to another value at the destination (Parameters),"
+        " then begin another migration.",
+    ),
     "switchover.source_unreachable": "Look at the source's whitelist, at the way to it, and at the"
     " account of the migration there, which must keep its password and rights; then switch over"
     " again.",
     "switchover.time_limit": "Switch over again.",
-    "version.major": "Take an instance of the source's major version (Create Instance), and migrate"
-    " into that.",
+    "tls.certificate": "Have it renewed where it ends soon; nobody is asked who has signed it.",
+    "version.major": Remedy(
+        "Take an instance of the source's major version (CreateDBInstance), and migrate into that.",
+        "Take an instance of the source's major version (Create Instance), and migrate into that.",
+    ),
     "version.minor": _INSTALL,
+    "wal.archive": "Take a base backup after the switchover: an instance has no archive.",
     "wal.retention": "Have the destination nearer, write less meanwhile, or raise what limits it"
     " at the source.",
     "wal.source_disk": "Make sure that the source's disk has that to spare.",
@@ -124,7 +172,8 @@ class Teller:
         if not isinstance(value, dict):
             return value
         told = {name: self.value(each) for name, each in value.items()}
-        if "remedy" in value and "id" in value and value.get("level") != "ok":
+        is_told = value.get("level") == "ok" or managed.on_page(value.get("fixes", ()))
+        if "remedy" in value and "id" in value and not is_told:
             told["remedy"] = self.remedy(value["id"], value["remedy"]) or None
         return told
 
@@ -139,6 +188,13 @@ class Teller:
         known = {"version": destination["version"]} if "version" in destination else {}
         told: dict[str, Any] = self.value(report | {"destination": known, "findings": findings})
         return told
+
+
+def on_page(id: str, remedy: str | None, fixes: Iterable[Mapping[str, Any]] = ()) -> str:
+    """What was told an owner to do about an error or a finding, where pages are before him."""
+    if not remedy:
+        return ""
+    return managed.on_page(fixes) or remedies.on_page(REMEDIES.get(id, remedy))
 
 
 @cache

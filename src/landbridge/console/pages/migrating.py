@@ -10,12 +10,12 @@ from typing import Any
 from starlette.responses import Response
 
 from ...cloud import CloudError
+from ...cloud.migrations.told import on_page as advice
 from ..forms import Field, Form, Kind, options
 from ..page import Page
 from ..visit import Visit, url
-from ..words import plain
 from .asking import Asked, confirm, confirmed
-from .assessing import SOURCE_TYPES, assessments, migration_tabs
+from .assessing import SOURCE_TYPES, assessments, is_taken, migration_tabs
 from .instance import attribute, tab_page
 
 #: Stage of the API -> what its phase is called, in order.
@@ -42,7 +42,7 @@ _SETTLED = {
 def _list(visit: Visit) -> Response:
     id, rows = visit["id"], migrations(visit, DBInstanceName=visit["id"])
     return tab_page(
-        visit, "migrations.html", "migration", phases=PHASES, over=OVER,
+        visit, "migrations.html", "migration", phases=PHASES, over=OVER, taken=is_taken(rows),
         rows=[row for row in rows if not row["Closed"]],
         closed=[row for row in rows if row["Closed"]],
         pages=migration_tabs(id), page_here=url("rds", id, "migration", "tasks"),
@@ -116,7 +116,9 @@ def _create(visit: Visit) -> Response:
     try:
         tested = visit.call("landbridge.TestSourceConnection", DBInstanceName=visit["id"], **source)
         if refused := [each for each in tested["Findings"] if each["Refusal"] == "password"]:
-            form.errors["SourcePassword"] = f"{refused[0]['Cause']} {plain(refused[0]['Remedy'])}"
+            told = refused[0]
+            remedy = advice(told["Id"], told["Remedy"], told["Fixes"])
+            form.errors["SourcePassword"] = f"{told['Cause']} {remedy}"
             return _create_form(visit, form, 422)
         made = visit.call(
             "rds.CreateCloudMigrationTask",
@@ -262,8 +264,9 @@ def _order_form(visit: Visit, form: Form | None = None, status: int = 200) -> Re
     name = task_of(visit)["TaskName"]
     tasks = ("rds", visit["id"], "migration", "tasks")
     crumbs = [(url(*tasks), visit["id"])]
-    asked = Asked(button, button, url(*tasks, visit["task"]), crumbs, words, danger=True)
-    return asked.page(visit, form or confirm(verb, name), status)
+    loses = visit["order"] != "close"
+    asked = Asked(button, button, url(*tasks, visit["task"]), crumbs, words, danger=loses)
+    return asked.page(visit, form or (confirm(verb, name) if loses else Form(())), status)
 
 
 def _order(visit: Visit) -> Response:
@@ -274,7 +277,11 @@ def _order(visit: Visit) -> Response:
     def act() -> None:
         visit.call(action, TaskId=task, **more)
 
-    again = confirmed(visit, verb, name, _order_form, act)
+    again = None
+    if visit["order"] == "close":  # nothing is lost by it
+        act()
+    else:
+        again = confirmed(visit, verb, name, _order_form, act)
     stays = action == "landbridge.CancelMigration"
     back = url("rds", visit["id"], "migration", "tasks", *([task] if stays else []))
     return again or visit.go(back, f"{name}: {verb} ordered.")

@@ -22,14 +22,6 @@ _PASSWORD = Field(
     help="The assessment's was forgotten when it ended.",
 )  # fmt: skip
 _AGAIN = Form((_PASSWORD,))
-_ADMIN = Form(
-    (
-        Field("AdminAccount", "Account of the source", required=True,
-              help="One that may do what the lines say, such as the owner of what they change."
-              " It is not kept."),
-        Field("AdminPassword", "Password", Kind.PASSWORD, required=True),
-    )
-)  # fmt: skip
 
 
 def _report(visit: Visit) -> Response:
@@ -141,36 +133,43 @@ def _again_one(visit: Visit) -> Response:
     )  # fmt: skip
 
 
-def _fix_form(visit: Visit, form: Form = _ADMIN, status: int = 200) -> Response:
-    row = assessment(visit)
-    findings = row["Report"]["findings"] if row["Report"] else []
-    return _fixing(visit, [f for f in findings if f["level"] in _LEVELS[:2]], form, status)
-
-
-def _fix_one_form(visit: Visit, form: Form = _ADMIN, status: int = 200) -> Response:
-    return _fixing(visit, _finding(visit)[1], form, status)
-
-
-def _fixing(visit: Visit, findings: list[dict[str, Any]], form: Form, status: int) -> Response:
-    fixes = [fix for finding in findings for fix in finding["fixes"] if fix["automatic"]]
-    return _ask(
-        visit, "Apply fix", "Landbridge runs these lines on the source, and tells what takes them"
-        " back. Nothing is restarted.", form, status, fixes,
+def _admin(fixes: list[dict[str, Any]]) -> Form:
+    """As whom fixes are applied: as one that is known to be able to, to begin with."""
+    able = list(dict.fromkeys(role for fix in fixes for role in fix.get("by", ())))
+    who = f"{', '.join(able)}, or another" if able else "One"
+    return Form(
+        (
+            Field("AdminAccount", "Account of the source", required=True,
+                  default=able[0] if able else "",
+                  help=f"{who} that may do what the lines say. It is not kept."),
+            Field("AdminPassword", "Password", Kind.PASSWORD, required=True),
+        )
     )  # fmt: skip
 
 
+def _fix_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
+    fixes = _automatic(visit)
+    return _ask(
+        visit, "Apply fix", "Landbridge runs these lines on the source, and tells what takes them"
+        " back. Nothing is restarted.", form or _admin(fixes), status, fixes,
+    )  # fmt: skip
+
+
+def _automatic(visit: Visit) -> list[dict[str, Any]]:
+    """The fixes that can be applied, of the finding that the address names or of all."""
+    if "finding" in visit.names:
+        findings = _finding(visit)[1]
+    else:
+        report = assessment(visit)["Report"] or {"findings": []}
+        findings = [f for f in report["findings"] if f["level"] in _LEVELS[:2]]
+    return [fix for finding in findings for fix in finding["fixes"] if fix["automatic"]]
+
+
 def _fix(visit: Visit) -> Response:
-    return _fixed(visit, _fix_form, [])
-
-
-def _fix_one(visit: Visit) -> Response:
-    return _fixed(visit, _fix_one_form, [visit["finding"]])
-
-
-def _fixed(visit: Visit, show: Show, of: list[str]) -> Response:
+    of = [visit["finding"]] if "finding" in visit.names else []
     return _ordered(
-        visit, _ADMIN, "landbridge.ApplyAssessmentFixes", show, "The fix is being applied.",
-        FindingIds=of,
+        visit, _admin(_automatic(visit)), "landbridge.ApplyAssessmentFixes", _fix_form,
+        "The fix is being applied.", FindingIds=of,
     )  # fmt: skip
 
 
@@ -179,6 +178,6 @@ PAGES = (
     Page(_REPORT, _report),
     Page(f"{_REPORT}/fix", _fix_form, _fix),
     Page(f"{_REPORT}/again", _again_form, _again),
-    Page(f"{_REPORT}/findings/{{finding}}/fix", _fix_one_form, _fix_one),
+    Page(f"{_REPORT}/findings/{{finding}}/fix", _fix_form, _fix),
     Page(f"{_REPORT}/findings/{{finding}}/again", _again_one_form, _again_one),
 )

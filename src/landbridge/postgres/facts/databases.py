@@ -38,6 +38,7 @@ class Database:
     """Collation version of the library it runs with (15+)."""
     checksum_failures: int | None
     """12+, and only with data checksums."""
+    owner: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def read_databases(ask: Asker) -> tuple[Database, ...] | None:
             " datallowconn AS allows, datistemplate AS template,"
             " datcollate::text AS collate, datctype::text AS ctype, {provider} AS provider,"
             " {locale} AS icu_locale, {recorded} AS recorded, {actual} AS actual,"
-            " {failures} AS checksum_failures FROM pg_database d ORDER BY 1"
+            " {failures} AS checksum_failures, pg_get_userbyid(datdba)::text AS owner"
+            " FROM pg_database d ORDER BY 1"
         ).format(
             provider=sql.SQL(provider),
             locale=sql.SQL(locale),
