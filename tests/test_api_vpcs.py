@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from fix_api import Running, Tenant
-from landbridge.api.action import Action, Product
+from landbridge.api.action import Product
 from landbridge.api.client import CallRefused
-from landbridge.api.table import ACTIONS
 
 VPC = Product.VPC
 
@@ -115,43 +114,3 @@ def test_what_changes_something_is_in_the_trail_with_its_result(
         ("vpc.CreateVpc", vpc, "Success"),
     ]
     assert {(e["access_key"], e["source"]) for e in entries} == {(tenant.key_id, "127.0.0.1")}
-
-
-#: Every action that takes an id, and the parameter that holds it.
-_BY_ID = [
-    (action, param.name)
-    for action in ACTIONS
-    for param in action.parameters
-    if param.name in ("VpcId", "VSwitchId", "RouteTableId", "RouterId", "VRouterId")
-]
-
-
-@pytest.mark.parametrize(("action", "parameter"), _BY_ID, ids=lambda x: getattr(x, "label", x))
-def test_anothers_things_are_as_if_they_were_not(
-    tenant: Tenant, service: Running, action: Action, parameter: str
-) -> None:
-    owner = service.tenant(f"{action.name}{parameter}{tenant.uid}")
-    vpc = create(owner)
-    (table,) = owner.call(VPC, "DescribeRouteTableList", RegionId="cn-hangzhou", VpcId=vpc)[
-        "RouterTableList"
-    ]["RouterTableListType"]
-    ids = {
-        "VpcId": vpc, "VSwitchId": vswitch(owner, vpc, "10.1.1.0/24"),
-        "RouteTableId": table["RouteTableId"], "RouterId": table["RouterId"],
-        "VRouterId": table["RouterId"],
-    }  # fmt: skip
-    nothing = {name: f"{id.partition('-')[0]}-nothing" for name, id in ids.items()}
-    rest = {"RegionId": "cn-hangzhou", "ZoneId": "cn-hangzhou-h", "CidrBlock": "10.1.2.0/24"}
-
-    def ask(id: str) -> Any:
-        given = {p.name: rest[p.name] for p in action.parameters if p.name in rest}
-        try:
-            answer = tenant.call(action.product, action.name, **given, **{parameter: id})
-        except CallRefused as refused:
-            return refused.id
-        return {key: value for key, value in answer.items() if key != "RequestId"}
-
-    assert ask(ids[parameter]) == ask(nothing[parameter])
-    assert listed(owner) == [vpc]
-    (row,) = owner.call(VPC, "DescribeVSwitches", VpcId=vpc)["VSwitches"]["VSwitch"]
-    assert row["VSwitchId"] == ids["VSwitchId"]
