@@ -27,6 +27,12 @@ def test_a_key_is_made_shown_once_and_disabled(ann: Person) -> None:
     ann.look("account")
     ann.press("Create AccessKey")
     ann.press("Create")
+    ann.sees("Your own password is needed.")
+    ann.fill(own="of-somebody-else")
+    ann.press("Create")
+    ann.sees("This is not right; nothing was changed.")
+    ann.fill(own=PASSWORD)
+    ann.press("Create")
     ann.sees("It is shown this once")
     shown = ann.page.locator("dialog dd .mono").all_inner_texts()
     id, secret = shown
@@ -55,6 +61,11 @@ def test_the_last_way_in_is_kept(surfer: Surfer, service: Running) -> None:
     at = f"/console/account/keys/{tenant.key_id}/disable"
     refused = surfer.send(at, {"confirm": tenant.key_id})
     assert refused.status == 422 and "Nobody could sign in" in refused.text
+    keys = "/console/account/keys"
+    assert "The secret of the AccessKey that you are" in surfer.get(keys).text
+    assert surfer.send(keys, {"own": "x"}).status == 422
+    assert tenant.secret not in surfer.send(keys, {"own": tenant.secret}).text
+    assert len(set(re.findall(r"LBAK\w+", surfer.get("/console/account").text))) == 2
     assert surfer.get("/console/account").status == 200
 
 
@@ -66,10 +77,17 @@ def test_users_come_and_go(inside: Surfer, service: Running, ann_user: Member) -
         ("bob", "short", "Password"),
         ("bob", "aaaaaaaaaaaaaaaa", "Password"),
     ):
-        refused = inside.send(f"{at}/create", {"UserName": name, "Password": password})
+        user = {"UserName": name, "Password": password, "own": PASSWORD}
+        refused = inside.send(f"{at}/create", user)
         assert refused.status == 422 and f'id="field-{field}-error"' in refused.text, name
         assert password not in refused.text
-    made = inside.send(f"{at}/create", {"UserName": "bob", "Password": PASSWORD})
+    bob_user = {"UserName": "bob", "Password": PASSWORD}
+    for own in ({}, {"own": ""}, {"own": "of-somebody-else"}):
+        refused = inside.send(f"{at}/create", {**bob_user, **own})
+        assert refused.status == 422 and 'id="field-own" name="own"' in refused.text
+        assert 'aria-describedby="field-own-error"' in refused.text
+    assert "bob" not in inside.get(at).text
+    made = inside.send(f"{at}/create", {**bob_user, "own": PASSWORD})
     assert made.location == at and "bob" in inside.get(at).text
 
     bob = Surfer(service.endpoint)

@@ -127,7 +127,7 @@ def test_home_tells_what_runs_and_what_failed_last(ben: Ben) -> None:
     assert "Feasibility assessment" in ben.text("/console/")
     with ben.rows() as world:
         world.settle(world.session.get_one(Assessment, first), passes=False)
-    assert home() == ("0", "first failed Look at it", False)
+    assert home() == ("0", "Feasibility assessment first failed Look at it", False)
     ben.assessed("second")
     assert home() == ("0", "", True)
     task = ben.migrated("moving")
@@ -197,7 +197,8 @@ def test_a_name_is_confirmed_as_it_is_seen(ben: Ben) -> None:
     page = ben.text(f"{ben.at}/migration")
     assert ">of  two words</div>" in page  # spaces around a name are no part of it
     task = ben.migrated(" from   before ")
-    at = f"migration/tasks/{task}/close"
+    assert ben.sent(f"migration/tasks/{task}/close") == 303  # by which nothing is lost
+    at = f"migration/tasks/{task}/delete"
     pattern = re.search(r' pattern="([^"]*)"', ben.text(f"{ben.at}/{at}"))
     assert pattern is not None
     assert pattern[1] == r"\s*from\s+before\s*"
@@ -213,9 +214,12 @@ def test_lists_are_whole_and_what_is_over_is_deleted(ben: Ben) -> None:
         row = world.migrate()
         task = row.id
     assert ben.sent(f"migration/tasks/{task}/delete", confirm=task) == 422
+    tasks = f"{ben.at}/migration/tasks"
+    assert "migration/create" not in ben.text(tasks)  # there is one
     with ben.rows() as world:
         ben.end(world, world.session.get_one(Migration, task), "moving")
-    tasks = f"{ben.at}/migration/tasks"
+    assert "migration/create" in ben.text(tasks)
+    assert ben.surfer.get(f"{tasks}/{task}/switchover").location == f"{tasks}/{task}"
     assert f"{task}/close" in ben.text(tasks) and f"{task}/delete" not in ben.text(tasks)
     assert ben.sent(f"migration/tasks/{task}/close", confirm="moving") == 303
     page = ben.text(tasks)

@@ -36,13 +36,13 @@ def test_everything_that_is_wrong_is_said_at_once_beside_its_field() -> None:
     form = _given(Uid="123", Port="", Mode="Plan")
     assert form.refuse(Malformed("MissingParameter", "Port is needed")) == 422
     assert form.errors == {
-        "Uid": "This is something else. 16 digits.",
+        "Uid": "Peer Account UID is not right: 16 digits.",
         "Port": "Port of Source Instance is needed.",
         "Speed": "Bandwidth is needed.",
     }
     form = _given(Uid="12x")
     form.refuse(Malformed("InvalidParameter", "Uid is no whole number"))
-    assert form.errors == {"Uid": "This is something else. 16 digits."}
+    assert form.errors == {"Uid": "Peer Account UID is not right: 16 digits."}
     form = _given(Port="70000")
     form.refuse(Malformed("MissingParameter", "Zones.1 is needed"))
     assert form.errors == {"Port": "Port of Source Instance is from 1 to 65,535."}

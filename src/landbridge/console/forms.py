@@ -198,7 +198,7 @@ def _wrong(each: Field, text: str) -> str:
         fits = not each.pattern or re.fullmatch(each.pattern, text) is not None
     except re.error:  # only a browser knows what is meant
         fits = True
-    return "" if fits else f"This is something else. {each.rule}".rstrip()
+    return "" if fits else f"{each.label} is not right{': ' * bool(each.rule)}{each.rule or '.'}"
 
 
 def _bounds(each: Field) -> str:

@@ -56,14 +56,17 @@ def _show(visit: Visit) -> Response:
 
 def _key_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     intro = "For programs. Its secret is shown once, on the next page, and nowhere else."
-    return _asked("Create AccessKey", "Create", intro=intro).page(visit, form or Form(()), status)
+    page = _asked("Create AccessKey", "Create", intro=intro)
+    return page.page(visit, form or Form((_own(visit),), _CODES), status)
 
 
 def _create_key(visit: Visit) -> Response:
+    form = Form((_own(visit),), _CODES).filled(visit.form)
+    if not _is_own(visit, form):
+        return _key_form(visit, form, 422)
     try:
         made = visit.call("landbridge.CreateAccessKey")
     except CloudError as problem:
-        form = Form(())
         return _key_form(visit, form, form.refuse(problem))
     return visit.page("account_key.html", key=made, back=url("account"))
 
@@ -109,13 +112,19 @@ def _user(visit: Visit) -> str:
 def _user_form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     intro = "Somebody who signs in at the console; they may do all that the account may."
     page = _asked("Create User", "OK", "users", intro)
-    return page.page(visit, form or Form((_NAME, _PASSWORD)), status)
+    return page.page(visit, form or _new_user(visit), status)
+
+
+def _new_user(visit: Visit) -> Form:
+    return Form((_NAME, replace(_PASSWORD, label="Password of the user"), _own(visit)), _CODES)
 
 
 def _create_user(visit: Visit) -> Response:
-    form = Form((_NAME, _PASSWORD), _CODES).filled(visit.form)
+    form = _new_user(visit).filled(visit.form)
+    if not _is_own(visit, form):
+        return _user_form(visit, form, 422)
     try:
-        visit.call("landbridge.CreateConsoleUser", **form.arguments())
+        visit.call("landbridge.CreateConsoleUser", **form.arguments("UserName", "Password"))
     except CloudError as problem:
         return _user_form(visit, form, form.refuse(problem))
     return visit.go(url("account", "users"), f"{form.value('UserName')} may sign in now.")
@@ -128,24 +137,40 @@ def _password_form(visit: Visit, form: Form | None = None, status: int = 200) ->
 
 
 def _new_password(visit: Visit) -> Form:
-    """A login that somebody found open is not enough to take a user over."""
-    own = "The secret of the AccessKey that you are signed in with"
-    if visit.who.access_key_id is None:
-        is_own = visit.who.user == visit["user"]
-        own = "Your present password" if is_own else "Your own password"
-    field = Field(_OWN, own, Kind.PASSWORD, required=True, autocomplete="current-password")
-    return Form((field, replace(_PASSWORD, label="New password")), _CODES)
+    own = _own(visit, "present" if visit.who.user == visit["user"] else "own")
+    return Form((own, replace(_PASSWORD, label="New password")), _CODES)
 
 
-def _set_password(visit: Visit) -> Response:
-    user = _user(visit)
-    form = _new_password(visit).filled(visit.form)
+def _own(visit: Visit, which: str = "own") -> Field:
+    """What is asked of who is signed in before anybody gets a way in.
+
+    A login that somebody found open is not enough to take an account over.
+    """
+    label = f"Your {which} password"
+    if visit.who.access_key_id is not None:
+        label = "The secret of the AccessKey that you are signed in with"
+    return Field(_OWN, label, Kind.PASSWORD, required=True, autocomplete="current-password")
+
+
+def _is_own(visit: Visit, form: Form) -> bool:
+    """Whether it was right; what is wrong is said in the form."""
+    if not form.value(_OWN):
+        form.check()
+        return False
     try:
         Door(visit.service).require(visit.who, Secret(form.value(_OWN)), visit.source)
     except CloudError as problem:
         form.refuse(problem)
         if problem.code not in _CODES:
             form.errors, form.remedy = {_OWN: "This is not right; nothing was changed."}, ""
+        return False
+    return True
+
+
+def _set_password(visit: Visit) -> Response:
+    user = _user(visit)
+    form = _new_password(visit).filled(visit.form)
+    if not _is_own(visit, form):
         return _password_form(visit, form, 422)
     try:
         visit.call("landbridge.SetConsoleUserPassword", UserName=user, **form.arguments("Password"))

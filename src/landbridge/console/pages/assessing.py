@@ -124,13 +124,17 @@ def _list(visit: Visit) -> Response:
     running = any(row["Active"] for row in rows)
     moves = visit.every("landbridge.ListMigrations", lambda answer: answer["Items"],
                         DBInstanceName=id)  # fmt: skip
-    is_taken = any(move["Status"] not in ("Cancelled", "Failed") for move in moves)
     return tab_page(
         visit, "assessments.html", "migration", live=1 if running else 3, rows=rows,
         may_begin=bool(rows) and rows[0]["Status"] == "Successful" and not rows[0]["Stale"]
-        and not is_taken,
+        and not is_taken(moves),
         pages=migration_tabs(id), page_here=url("rds", id, "migration"),
     )  # fmt: skip
+
+
+def is_taken(moves: list[dict[str, Any]]) -> bool:
+    """Whether an instance, of all migrations into it, is the destination of one, or became one."""
+    return any(move["Status"] not in ("Cancelled", "Failed") for move in moves)
 
 
 def assessments(visit: Visit, **of: str) -> list[dict[str, Any]]:

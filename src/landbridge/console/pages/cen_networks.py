@@ -47,6 +47,9 @@ class _Choices:
     vswitches: list[_Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if not self.given.get("VpcId"):  # no zone can be the right one of a VPC that is not chosen
+            zones = ("PrimaryZone", "SecondaryZone")
+            self.given = {n: text for n, text in self.given.items() if text or n not in zones}
         self.region = self.given.get("RegionId", "")
         self.is_cross = self.given.get("Ownership", _SAME) == _CROSS
         if self.is_cross:
@@ -224,6 +227,9 @@ def _connect(visit: Visit) -> Response:
     if choices.region and choices.is_cross and not choices.networks:
         not_granted = f"Account {choices.owner} has not granted a VPC in this region yet."
         form.errors["VpcOwnerId"] = choices.wrong_owner or not_granted
+        return _form(visit, choices, form, 422)
+    if choices.vpc and not given.get("VpcId"):  # it is proposed, and was not seen yet
+        form.errors["VpcId"] = "Look at what is proposed here and above; then Create."
         return _form(visit, choices, form, 422)
     try:
         visit.call(

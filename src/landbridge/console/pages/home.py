@@ -108,7 +108,7 @@ def _known(visit: Visit) -> Known:
 
 
 def _tasks(visit: Visit) -> list[dict[str, Any]]:
-    found = [_at(row, "tasks") for row in migrations(visit)]  # of one second: the later ones
+    found = [_at(row, "tasks") | _MIGRATION for row in migrations(visit)]  # of one second: later
     found += [_at(row, "assessments") | _ASSESSMENT for row in assessments(visit)]
     return sorted(found, key=lambda task: str(task["Created"]), reverse=True)
 
@@ -118,8 +118,12 @@ def _at(row: dict[str, Any], kind: str) -> dict[str, Any]:
     return row | {"Address": there}
 
 
+_MIGRATION = {"Kind": "Migration"}
 #: What an assessment has in common with a migration.
-_ASSESSMENT = {"Label": "Feasibility assessment", "Closed": False, "Error": None}
+_ASSESSMENT = {
+    "Kind": "Feasibility assessment", "Label": "Feasibility assessment", "Closed": False,
+    "Error": None,
+}  # fmt: skip
 
 
 def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
@@ -134,7 +138,7 @@ def _attention(known: Known) -> Iterator[tuple[str, str, str]]:
             yield f"{name}: {task['Error']['message']}", there, "Look at it"
     for task in known.failed:
         why = f": {task['Error']['message']}" if task["Error"] else ""
-        yield f"{task['TaskName']} failed{why}", task["Address"], "Look at it"
+        yield f"{task['Kind']} {task['TaskName']} failed{why}", task["Address"], "Look at it"
     for instance in known.instances:
         there = url("rds", instance["DBInstanceId"])
         if instance["LockReason"]:

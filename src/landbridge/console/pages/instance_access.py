@@ -94,6 +94,7 @@ def _save(visit: Visit) -> Response:
 
 def _say_changed(form: Form, held: str, is_new: bool) -> None:
     if is_new:
+        form.check()
         form.errors[_GROUP] = "There is a whitelist of this name; modify that one."
         return
     now = f"has {held.replace(',', ', ')} now" if held else "was deleted"
@@ -205,12 +206,14 @@ def _with_password(
 ) -> Response:
     form = blank.filled(visit.form)
     answer: Response
-    if form.values["AccountPassword"] != form.values.pop("again"):
+    if form.value("AccountPassword") != form.value("again"):
+        form.check()
         form.errors["again"] = "The two passwords are not the same."
         answer = show(visit, form, 422)
         return answer
+    given = {name: text for name, text in form.arguments().items() if name != "again"}
     try:
-        visit.call(action, DBInstanceId=visit["id"], **form.arguments(), **more)
+        visit.call(action, DBInstanceId=visit["id"], **given, **more)
     except CloudError as problem:
         answer = show(visit, form, form.refuse(problem))
         return answer

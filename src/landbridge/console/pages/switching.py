@@ -12,7 +12,7 @@ from ..forms import Field, Form, Kind
 from ..page import Page
 from ..visit import Visit, url
 from .asking import CONFIRM, confirm_field, is_typed
-from .migrating import task_of
+from .migrating import OVER, task_of
 
 _LIMIT, _FORCE = "TimeLimit", "Force"
 
@@ -35,13 +35,16 @@ def _blank(task: dict[str, Any]) -> Form:
 
 def _form(visit: Visit, form: Form | None = None, status: int = 200) -> Response:
     task = task_of(visit)
+    back = url("rds", visit["id"], "migration", "tasks", visit["task"])
+    if form is None and task["Status"] in ("Switching", *OVER):
+        return visit.go(back)
     return visit.page(
         "switchover.html",
         status=status,
         task=task,
         id=visit["id"],
         form=form or _blank(task),
-        back=url("rds", visit["id"], "migration", "tasks", visit["task"]),
+        back=back,
         **({} if visit.is_part else _measured(visit)),  # a dialog opens at once
     )
 
