@@ -110,10 +110,10 @@ def test_every_id_of_a_line_is_a_check_of_ours() -> None:
 
 
 def test_replication_info_is_of_texts_and_without_the_password() -> None:
-    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
     standby = {
         "status": "streaming", "receive_start_lsn": "0/5000000", "receive_start_tli": 1,
-        "received_lsn": "0/5016158", "received_tli": 1, "latest_end_time": at, "is_slave": True,
+        "flushed_lsn": "0/5016158", "received_tli": 1, "is_slave": True,
+        "latest_end_time": "2026-01-31T20:00:00.12+08:00",
         "conninfo": "user=mover password=s3cret passfile=/x/y host=10.10.1.5 port=5432"
         " options=-c wal_sender_timeout=5s application_name=landbridge_m",
     }  # fmt: skip
@@ -121,11 +121,13 @@ def test_replication_info_is_of_texts_and_without_the_password() -> None:
     assert set(map(type, told.values())) == {str}
     assert (told["Status"], told["ReceiveStartTli"], told["IsSlave"]) == ("streaming", "1", "true")
     assert (told["ReplayLag"], told["Synced"]) == ("0.250", "false")
-    assert told["LatestEndTime"] == "2026-01-31T12:00:00.000+00:00"
+    assert told["LatestEndTime"] == "2026-01-31T12:00:00.120+00:00"
     assert told["Conninfo"] == (
         "user=mover password=******** dbname=replication host=10.10.1.5 port=5432"
         " application_name=landbridge_m"
     )
+    older = json.loads(replication.info({"received_lsn": "0/5016158"}, None, synced=False))
+    assert told["ReceivedLsn"] == older["ReceivedLsn"] == "0/5016158"
     nothing = json.loads(replication.info(None, None, synced=True))
     assert set(nothing) == set(told)
     assert (nothing["Status"], nothing["IsSlave"], nothing["Synced"]) == ("", "false", "true")
@@ -187,11 +189,13 @@ def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
         assert held is not None and held.since == lost and "2026-05-01 12:00:00 UTC" in held.text
         assert status(record.row, record.seen()) == "ReadinessUnknown"
     old = (datetime.now(UTC) - timedelta(seconds=30)).isoformat()
-    figures = {"at": old, "state": "streaming", "lag_bytes": 0, "caught_up": True}
+    stream = {"status": "streaming", "conninfo": "user=mover passfile=/x/y"}
+    figures = {"at": old, "state": "streaming", "lag_bytes": 0, "caught_up": True, "stream": stream}
     live = record.seen().record.folder / "live.json"  # type: ignore[union-attr]
     live.write_text(json.dumps(figures))
     assert record.seen().replication is Replication.DISCONNECT
     assert record.seen().live.keys() == {"at", "state", "age_seconds"}
+    assert json.loads(record.seen().info)["Status"] == ""
     assert status(record.row, record.seen()) == "ReadinessUnknown"
     words = f"The latest figures are those of {old[:10]} {old[11:19]} UTC."
     assert words in record.seen().hold.text  # type: ignore[union-attr]
@@ -205,6 +209,9 @@ def test_while_it_follows_the_latest_figures_say_how(record: Record) -> None:
     assert status(record.row, record.seen()) == "ReadinessUnknown"
     live.write_text(json.dumps(figures | {"at": datetime.now(UTC).isoformat()}))
     assert status(record.row, record.seen()) == "ReadyToSwitch" and not record.seen().hold
+    told = json.loads(record.seen().info)
+    assert (told["Status"], told["Synced"]) == ("streaming", "true") and "/x/y" not in told.values()
+    assert "stream" not in record.seen().live
 
 
 def test_a_copy_that_fails_again_and_again_or_stands_still_is_no_running_one(

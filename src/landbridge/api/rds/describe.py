@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...cloud.instances import lifecycle, look, public, whitelist
+from ...cloud.instances import lifecycle, public, whitelist
+from ...cloud.instances.homes import Homes
 from ...cloud.instances.tables import DBInstance
 from ..action import Action, Call, Product
 from .common import ID, NOT_FOUND, created, facts, find, sold
@@ -22,7 +23,7 @@ def _describe_attribute(call: Call) -> dict[str, Any]:
         "MaxConnections": found.max_connections,
         "Port": str(instance.port),
         "CreationTime": created(instance),
-        "CurrentKernelVersion": look.version(call.cloud, instance) or "",
+        "CurrentKernelVersion": Homes.of(call.cloud).version(instance.id),
         "MasterZone": instance.zone_id,
         "SlaveZones": {"SlaveZone": []},
         "SecurityIPList": ",".join(whitelist.entries(call.session, instance)),
@@ -79,7 +80,6 @@ ACTIONS = (
         "Show one instance.",
         _describe_attribute,
         (ID,),
-        asks=True,
         errors=(NOT_FOUND,),
         differences="Trouble is ours: why the server is not yet as it is wanted. Of some facts"
         " there are none: maintenance windows, IOPS.",

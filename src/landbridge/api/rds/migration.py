@@ -98,7 +98,7 @@ def _describe_migrations(call: Call) -> dict[str, Any]:
                 **_facts(row),
                 "MigrateStage": progress.stage.value,
                 "ReplicationState": progress.replication.value,
-                "ReplicationInfo": progress.info(row),
+                "ReplicationInfo": progress.info,
                 "SwitchTime": second(progress.switched_at) if progress.switched_at else "",
                 "Detail": progress.text(
                     row, partial(call.session.get_one, Assessment, row.assessment_id)

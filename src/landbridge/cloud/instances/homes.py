@@ -33,6 +33,8 @@ from ..control import Cloud
 
 #: Seconds for a server to take a connection, and for each answer.
 _PATIENCE = 15
+#: What servers were when somebody connected last, by data directory.
+_versions: dict[Path, int] = {}
 #: For what needs no program: to find a server's process, to stop it, to connect.
 _NO_PROGRAMS = Distribution("0.0", Path("/"), "none")
 
@@ -86,8 +88,18 @@ class Homes:
             _erase(left)
         return self._making / f"{id}.{mark}"
 
+    def version(self, id: str) -> str:
+        """A server's version with the minor one, like 15.4, as `connect` met it last.
+
+        No server is asked. Empty until then; the reconciler connects before one is Running, and
+        soon after the service began.
+        """
+        number = _versions.get(self.home(id) / "data")
+        return f"{number // 10000}.{number % 10000}" if number else ""
+
     def discard(self, id: str) -> None:
         """Remove all of an instance. Raises ServerFailed (server.not_removed)."""
+        _versions.pop(self.home(id) / "data", None)
         grave = self.folder / ".removed"
         grave.mkdir(mode=0o700, exist_ok=True)
         there = grave / id
@@ -119,6 +131,7 @@ def connect(cluster: Cluster, patience: int = _PATIENCE) -> psycopg.Connection[A
     conn = cluster.connect(options=options, connect_timeout=patience)
     if isinstance(conn, BoundedConnection):
         conn.patience = patience
+    _versions[cluster.data] = conn.info.server_version
     return conn
 
 

@@ -9,7 +9,6 @@ import psycopg
 
 from ...errors import LandbridgeError
 from ...postgres.facts.directory import FIRST_USER_OID
-from ...postgres.process import ProcessId
 from ..control import Cloud
 from . import parameters, roles
 from .homes import Homes, connect
@@ -20,8 +19,6 @@ _Answer = TypeVar("_Answer")
 
 #: Seconds for an answer: a call waits for it.
 _PATIENCE = 3
-#: By instance: the process that was asked last, and its version.
-_versions: dict[str, tuple[ProcessId, str]] = {}
 
 
 def accounts(cloud: Cloud, instance: DBInstance) -> list[roles.Found] | None:
@@ -53,23 +50,6 @@ def settings(cloud: Cloud, instance: DBInstance) -> dict[str, str] | None:
     query = "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)"
     names = list(parameters.specs(instance.major))
     return _asked(cloud, instance, lambda conn: dict(conn.execute(query, [names]).fetchall()))
-
-
-def version(cloud: Cloud, instance: DBInstance) -> str | None:
-    """Its version with the minor one, like 15.4; asked once in the life of a server's process."""
-    process = Homes.of(cloud).found(instance.id, instance.number).process()
-    known, text = _versions.get(instance.id, (None, ""))
-    if process is not None and process == known and instance.status in KEPT:
-        return text
-    conn = connected(cloud, instance)
-    if conn is None:
-        return None
-    with conn:
-        number = conn.info.server_version
-    text = f"{number // 10000}.{number % 10000}"
-    if process is not None:
-        _versions[instance.id] = process, text
-    return text
 
 
 def _asked(

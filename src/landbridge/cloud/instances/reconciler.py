@@ -223,14 +223,16 @@ class Reconciler:
                     row.status = Status.STOPPED
 
     def _to_ask(self, rows: Sequence[Any], now: float) -> list[str]:
-        """The servers whose roles are to be looked at; `rows` of _SURVEY."""
+        """The servers whose roles are to be looked at, or that were not met yet; of _SURVEY."""
         ids = [
-            row.id for row in rows if row.status is Status.RUNNING and row.role is Role.PRIMARY
+            row.id for row in rows
+            if row.status is Status.RUNNING
+            and (row.role is Role.PRIMARY or not self.homes.version(row.id))
         ]  # fmt: skip
         self._asked = {id: at for id, at in self._asked.items() if id in ids}
         return [
             id for id in ids
-            if id not in self._working and now >= self._asked.setdefault(id, now) + ROLES
+            if id not in self._working and now >= self._asked.get(id, -ROLES) + ROLES
         ]  # fmt: skip
 
     def _ask(self, id: str) -> None:
@@ -239,8 +241,12 @@ class Reconciler:
             instance = session.get(DBInstance, id)
         if instance is None or instance.status is not Status.RUNNING or not self._is_up(instance):
             return
+        cluster = self.homes.found(id, instance.number)
         try:
-            mended = self._mend(self.homes.found(id, instance.number))
+            if instance.role is Role.READ_ONLY:
+                connect(cluster).close()
+                return
+            mended = self._mend(cluster)
         except (LandbridgeError, psycopg.Error) as problem:
             _log.warning("%s: its roles were not looked at: %s", id, problem)
             return

@@ -14,9 +14,6 @@ from ...migration import task as records
 from ...migration.fence.orders import switchover_ordered
 from ...migration.orders import RESUME
 from ...migration.states import ROW, Replication, Stage, State
-from ...postgres.cluster import Cluster
-from ...postgres.osaccount import OsAccount
-from ..instances.homes import programs
 from . import detail, replication
 from .standing import Hold, Undoing, fresh, hold, undoing
 from .tables import Assessment, Migration, Order
@@ -42,6 +39,9 @@ class Progress:
     is_begun: bool = False
     entries: tuple[dict[str, Any], ...] = ()
     live: dict[str, Any] = field(default_factory=dict)
+    """The latest figures."""
+    stream: dict[str, Any] | None = None
+    """What its worker saw last of the destination's stream, which has the service's own places."""
     record: records.Task | None = None
     teller: Teller = field(default_factory=lambda: Teller((), ()))
 
@@ -58,12 +58,15 @@ class Progress:
         if state is State.FINISHED and row.is_active:
             state = State.PROMOTED  # its server is not the service's yet
         on_the_way = [s for s in passed if ROW[s].stage is not None]
+        live = fresh(state, record.read_live())
+        stream = live.pop("stream", None)
         return cls(
             state=state,
             before_end=on_the_way[-1] if on_the_way else State.ASSESSING,
             is_begun=True,
             entries=entries,
-            live=fresh(state, record.read_live()),
+            live=live,
+            stream=stream,
             record=record,
             teller=Teller.of(tasks.root.parent),
         )
@@ -198,18 +201,11 @@ class Progress:
             if chapter == wanted and (text := said(entry, self.teller)):
                 yield entry["at"], text
 
-    def _cluster(self) -> Cluster:
-        assert self.record is not None
-        request = self.record.request
-        return Cluster(
-            Path(request.data), programs(request.major), request.port,
-            superuser=request.superuser, account=OsAccount.numbered(request.os_account),
-        )  # fmt: skip
-
-    def info(self, row: Migration) -> str:
+    @property
+    def info(self) -> str:
         """ReplicationInfo; what the server says of its stream while it follows."""
-        follows = self.state in (State.STARTING, State.SYNCHRONIZING, State.FENCING, State.DRAINED)
-        standby = replication.read(self._cluster()) if follows and self.record else None
+        follows = self.state in (State.SYNCHRONIZING, State.FENCING, State.DRAINED)
+        standby = self.stream if follows else None
         lag = self.live.get("lag_seconds") if standby else None
         is_synced = self.is_promoted or bool(standby and self.live.get("caught_up"))
         return replication.info(standby, lag, synced=is_synced)
@@ -230,7 +226,7 @@ def said(entry: dict[str, Any], teller: Teller) -> str:
     if kind == "error":
         remedy = teller.remedy(entry["id"], entry.get("remedy"))
         message = teller.text(entry["message"])
-        return f"{message}. {remedy}" if remedy else message
+        return remedies.both(f"{message}.", remedy) if remedy else message
     if kind == "signal" and entry["name"] != RESUME:
         return f"asked for: {entry['name']}"
     return ""

@@ -87,7 +87,8 @@ class Follower:
                 self._refuse_promoted(local)
                 supervisor.look(local)
                 self._tell(sample)
-                self.task.write_live(phase="synchronizing", **sample.as_dict())
+                stream = local.stream if local else None
+                self.task.write_live(phase="synchronizing", stream=stream, **sample.as_dict())
                 on_sample(sample)
                 stop.wait(_EVERY if sample.caught_up else _EVERY_BEHIND)
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -17,7 +17,8 @@ SELECT pg_is_in_recovery(), pg_last_wal_receive_lsn()::text, pg_last_wal_replay_
        CASE WHEN NOT pg_is_in_recovery() THEN 'not paused' ELSE {paused} END,
        w.status, extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time)::float,
        EXISTS (SELECT FROM pg_subscription)
-           AND current_setting('max_logical_replication_workers') <> '0'
+           AND current_setting('max_logical_replication_workers') <> '0',
+       to_jsonb(w), to_jsonb(pg_last_xact_replay_timestamp())
   FROM (SELECT) AS one LEFT JOIN pg_stat_wal_receiver w ON true
 """
 _PAUSED = {
@@ -40,6 +41,8 @@ class LocalView:
     """Since the last message of the source."""
     subscriptions_would_start: bool
     """Subscriptions have arrived that would begin to apply at the promotion."""
+    stream: dict[str, Any] = field(default_factory=dict)
+    """What the server says of its stream, under the names that it has there; moments as text."""
 
 
 class LocalWatch:
@@ -76,10 +79,11 @@ class LocalWatch:
         query = _QUERY.replace("{paused}", _PAUSED[self._cluster.distribution.major >= 14])
         row = self._conn.execute(query.encode()).fetchone()
         assert row is not None
-        recovery, received, replayed, paused, receiver, quiet, subscriptions = row
+        recovery, received, replayed, paused, receiver, quiet, subscriptions, stream, at = row
+        stream = {**(stream or {}), "is_slave": recovery, "replay_lsn": replayed}
         return LocalView(
             recovery, _lsn(received), _lsn(replayed), paused == "paused", receiver, quiet,
-            subscriptions,
+            subscriptions, stream | {"replay_timestamp": at},
         )  # fmt: skip
 
 
