@@ -125,6 +125,45 @@ def test_what_cannot_be_made_waits_says_so_and_holds_up_nothing(
         assert (row.state, row.trouble) == (State.STANDING, "")
 
 
+def test_what_is_new_stands_before_all_that_others_have_is_looked_at_again(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined.reconciler.once()
+    ids, make = joined.attach(), joined.memory._ensure
+    looked_at: list[tuple[str, list[State]]] = []
+
+    def ensure(thing: Any) -> None:
+        looked_at.append((thing.id, joined.states(*ids)))
+        make(thing)
+
+    monkeypatch.setattr(joined.memory, "_ensure", ensure)
+    joined.reconciler.once()
+    old = [states for id, states in looked_at if id.startswith(("vpc-", "vsw-"))]
+    assert old == [[State.STANDING] * 2] * 4
+    assert {id for id, _ in looked_at[:4]} >= set(ids), "each is looked at all the same"
+
+
+def test_a_round_that_is_killed_has_told_what_stood_by_then(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    first, second = sorted(joined.attach())
+    make = joined.memory._ensure
+
+    def ensure(thing: Any) -> None:
+        if thing.id == second:
+            raise Killed
+        make(thing)
+
+    monkeypatch.setattr(fabric, "_TOLD", 0.0)
+    monkeypatch.setattr(joined.memory, "_ensure", ensure)
+    with pytest.raises(Killed):
+        Reconciler(joined.cloud, lambda: joined.memory).once()  # type: ignore[arg-type,return-value]
+    assert joined.states(first, second) == [State.STANDING, State.MAKING]
+
+
 def test_without_a_network_everything_waits_and_says_why(joined: Joined) -> None:
     def absent() -> Any:
         raise NetworkFailed("nothing answers", id="network.daemon_absent")

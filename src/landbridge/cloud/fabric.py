@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -41,6 +42,9 @@ POLL = 0.2
 #: After how long what failed is tried again, and what stands is looked at and counted.
 RETRY, HEAL, COUNT = timedelta(seconds=5), timedelta(minutes=1), timedelta(seconds=10)
 
+#: Seconds after which a long round tells what stands already.
+_TOLD = 1.0
+
 #: What the owner of a row is told when the network could not be made; the log says why.
 _WAITS = "the network cannot be made so at the moment; it is tried again"
 
@@ -67,6 +71,9 @@ class Goal:
     """Why a row could not be brought to what it wants, by id, for its owner."""
     failures: dict[str, str] = field(default_factory=dict)
     """What failed in the network, by id, for the operator."""
+    open: set[str] = field(default_factory=set)
+    """Ids of what was not tried yet."""
+    has_removed: bool = False
 
     def fail(self, id: str, problem: NetworkFailed) -> None:
         """Keep what failed in both words."""
@@ -105,6 +112,8 @@ class Reconciler:
         self._seen: object = None
         self._again = self._count = utcnow()
         self._failures: dict[str, str] = {}
+        self._made: dict[str, int] = {}
+        """The versions that stood after the last round, by id."""
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
@@ -131,25 +140,32 @@ class Reconciler:
             self.count(now)
 
     def once(self, now: datetime | None = None) -> dict[str, str]:
-        """One round: make, change and remove; returns what could not be made, by id, and why."""
+        """One round: make, change and remove; returns what could not be made, by id, and why.
+
+        What is new comes first and is told at once: it does not wait for all that others have.
+        """
         now = now or utcnow()
         with self._cloud.database.write() as session:
             bandwidth.renew_due(session, now)
         with self._cloud.database.read() as session:
             goal = wanted(session)
-        removed = False
         try:
             fabric = self._connect()
             self._record(fabric, now)  # before a counter goes with its line
-            _bring(fabric, goal)
-            removed = True
+            for _ in _bring(fabric, goal, self._made):
+                self._settle(goal)
         except NetworkFailed as problem:
             for id in (*goal.versions, *goal.going):
                 goal.fail(id, problem)
+        goal.open.clear()
         self._say(goal.failures)
-        with self._cloud.database.write() as session:
-            _settle(session, goal, removed)
+        self._settle(goal)
+        self._made = {id: v for id, v in goal.versions.items() if id not in goal.troubles}
         return goal.troubles
+
+    def _settle(self, goal: Goal) -> None:
+        with self._cloud.database.write() as session:
+            _settle(session, goal)
 
     def count(self, now: datetime | None = None) -> None:
         """Add what was used since the last time to the ledger. NetworkFailed."""
@@ -195,26 +211,41 @@ def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Reconciler]
         yield reconciler
 
 
-def _bring(fabric: Fabric, goal: Goal) -> None:
-    """Remove what is not wanted, then try each thing by itself."""
+def _bring(fabric: Fabric, goal: Goal, made: Mapping[str, int]) -> Iterator[None]:
+    """Remove what is not wanted, then try each thing by itself, what is not `made` yet first.
+
+    Yields between the two, and every _TOLD seconds, for what is done to be written down.
+    """
     steps = steps_of(fabric, goal.topology)
-    fabric.gc({id for _, id, _ in steps})
-    for _, id, ensure in steps:
-        try:
-            ensure()
-        except NetworkFailed as problem:
-            goal.fail(id, problem)
-        except NetworkRefused as refusal:
-            goal.troubles[id] = refusal.message
+    goal.open = {id for _, id, _ in steps}
+    fabric.gc(goal.open)
+    goal.has_removed = True
+    new = [step for step in steps if made.get(step[1]) != goal.versions[step[1]]]
+    known = [step for step in steps if made.get(step[1]) == goal.versions[step[1]]]
+    for part in (new, known):
+        told = time.monotonic()
+        for _, id, ensure in part:
+            if time.monotonic() - told > _TOLD:
+                yield
+                told = time.monotonic()
+            try:
+                ensure()
+            except NetworkFailed as problem:
+                goal.fail(id, problem)
+            except NetworkRefused as refusal:
+                goal.troubles[id] = refusal.message
+            goal.open.discard(id)
+        if part is new and new:
+            yield
 
 
-def _settle(session: Session, goal: Goal, removed: bool) -> None:
+def _settle(session: Session, goal: Goal) -> None:
     """Write down what stands; rows that came or changed after the goal keep waiting."""
     for kind in reversed(MADE):
         for row in session.scalars(select(kind)):
-            if row.id in goal.going and removed:
+            if row.id in goal.going and goal.has_removed:
                 session.delete(row)
-            else:
+            elif row.id not in goal.open:
                 _tell(row, goal)
         session.flush()
 
