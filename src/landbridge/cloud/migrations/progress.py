@@ -14,6 +14,7 @@ from ...migration import task as records
 from ...migration.fence.orders import switchover_ordered
 from ...migration.orders import RESUME
 from ...migration.states import ROW, Replication, Stage, State
+from .. import remedies
 from . import detail, replication
 from .standing import Hold, Undoing, fresh, hold, undoing
 from .tables import Assessment, Migration, Order
