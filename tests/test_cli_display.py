@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from fix_cli import Cli
 from landbridge.cli.display.follow import follow
@@ -17,6 +19,8 @@ from landbridge.cli.display.screen import screen
 from landbridge.cli.display.view import PATH, Mark, View
 from landbridge.cli.output import Mode, Output
 from landbridge.cli.summary import failure
+from landbridge.cli.tasks import tasks
+from landbridge.cli.verify import picture
 from landbridge.migration.states import State
 from landbridge.migration.task import Request, Task, Tasks, write_json
 
@@ -274,3 +278,33 @@ def test_events_are_json_lines_of_the_journal_and_the_figures(
     kinds = [event["kind"] for event in events]
     assert "state" in kinds and "step" in kinds and "live" in kinds
     assert all("at" in event for event in events)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_names_that_look_like_styles_are_shown_as_they_are(
+    task: Task, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "dumb")  # no colours between the words
+    monkeypatch.setenv("TTY_COMPATIBLE", "1" if terminal else "0")
+    odd = {
+        "kind": "role",
+        "name": "[/b]",
+        "source": "[red]1",
+        "destination": ":smile:",
+        "equal": False,
+    }
+    table = {"database": "[/db]", "schema": "[red]", "table": "[/t]", "equal": False,
+             "rows_source": 1, "rows_destination": 2, "error": "[/gone]"}  # fmt: skip
+    found = {"tables": [table], "roles": [odd], "sequences": [], "large_objects": [],
+             "databases": [], "definitions": [], "differences": 2, "skipped": [],
+             "point": "0/1"}  # fmt: skip
+    task.write_request(replace(task.request, data="/srv/[pg]"))
+    out = Output()
+    assert out.console.is_terminal is terminal
+    out.show(*picture(found, all_tables=True), Text("[/x] on [red]"))
+    tasks()
+    shown = capsys.readouterr().out
+    for text in ("[/db].[red].[/t]", "[/gone]", "role [/b] differs: [red]1 here :smile:",
+                 "[/x] on [red]", "/srv/[pg]"):  # fmt: skip
+        assert text in shown, shown

@@ -68,7 +68,10 @@ class Output:
         """stdout for people; in the other modes stderr, so that stdout stays pure."""
         from rich.console import Console
 
-        console = Console(stderr=self.mode is not Mode.HUMAN, highlight=False)
+        # What is said holds other people's names: nothing in it is a style or a symbol.
+        console = Console(
+            stderr=self.mode is not Mode.HUMAN, highlight=False, markup=False, emoji=False
+        )
         if not console.is_terminal and "COLUMNS" not in os.environ:
             console.width = _WIDTH_OF_FILES
         return console
@@ -92,7 +95,8 @@ class Output:
                 for part in renderables:
                     is_text = isinstance(part, str | Text)
                     if is_text and self.console.is_terminal:
-                        part = wrapped(str(part), self.console.width)
+                        plain = wrapped(str(part), self.console.width)
+                        part = part if plain == str(part) else plain
                     self.console.print(part, soft_wrap=is_text, crop=False)
 
     def line(self, text: str) -> None:

@@ -111,14 +111,17 @@ class _Progress:
             self._status.stop()
 
     def __call__(self, table: str, done: int, total: int) -> None:
+        from rich.text import Text
+
         if self._status:
             what = f"Comparing {done} of {total}" if total else "Examining"
-            self._status.update(f"{what}: {table}")
+            self._status.update(Text(f"{what}: {table}"))
 
 
 def picture(document: dict[str, Any], all_tables: bool) -> list[RenderableType]:
     """A verification (its verification.json) for people."""
     from rich.table import Table
+    from rich.text import Text
 
     tables = document["tables"]
     shown = tables if all_tables else [t for t in tables if not t["equal"]]
@@ -129,8 +132,10 @@ def picture(document: dict[str, Any], all_tables: bool) -> list[RenderableType]:
             grid.add_column(heading, justify="right" if heading.startswith("ROWS") else "left")
         for t in shown:
             name = f"{t['database']}.{t['schema']}.{t['table']}"
-            verdict = "[green]equal[/]" if t["equal"] else f"[red]{t['error'] or 'different'}[/]"
-            grid.add_row(name, _rows(t["rows_source"]), _rows(t["rows_destination"]), verdict)
+            verdict = ("equal", "green") if t["equal"] else (t["error"] or "different", "red")
+            grid.add_row(
+                name, _rows(t["rows_source"]), _rows(t["rows_destination"]), Text(*verdict)
+            )
         parts += [grid, ""]
     parts += _objects(document)
     parts += [f"not compared: {s['what']} ({s['why']})" for s in document["skipped"]]
@@ -138,19 +143,24 @@ def picture(document: dict[str, Any], all_tables: bool) -> list[RenderableType]:
     differences = int(document["differences"])
     style = "bold red" if differences else "bold green"
     if document["point"] is None:
-        return [*parts, f"[{style}]{units.count(differences, 'failure')}[/] on the destination"]
+        failed = (units.count(differences, "failure"), style)
+        return [*parts, Text.assemble(failed, " on the destination")]
     parts.append(
-        f"[{style}]{units.count(differences, 'difference')}[/] in"
-        f" {units.count(len(tables), 'table')}, {units.count(rows, 'row')},"
-        f" at {document['point']}"
+        Text.assemble(
+            (units.count(differences, "difference"), style),
+            f" in {units.count(len(tables), 'table')}, {units.count(rows, 'row')},"
+            f" at {document['point']}",
+        )
     )
     return parts
 
 
-def _objects(document: dict[str, Any]) -> list[str]:
+def _objects(document: dict[str, Any]) -> list[RenderableType]:
     """What differs apart from tables, and how pages and indexes were examined."""
-    found = [
-        f"[red]{o['kind']} {o['name']} differs: {o['source']} here {o['destination']}[/]"
+    from rich.text import Text
+
+    found: list[RenderableType] = [
+        Text(f"{o['kind']} {o['name']} differs: {o['source']} here {o['destination']}", "red")
         for kind in ("sequences", "large_objects", "roles", "databases", "definitions")
         for o in document[kind]
         if not o["equal"]

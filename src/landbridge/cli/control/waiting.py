@@ -150,7 +150,7 @@ class _Progress:
         from rich.console import Console
 
         self._what = what
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
         self._begun = time.monotonic()
         self._said: tuple[str, str] | None = None
         self._live = self._console.status("") if sys.stderr.isatty() else None

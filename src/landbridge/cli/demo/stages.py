@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.text import Text
+
 from .. import units
 from ..output import Output
 
@@ -20,4 +22,4 @@ def stage(out: Output, what: str) -> Iterator[None]:
     else:
         yield
     spent = units.duration(time.monotonic() - begin)
-    out.show(f"  [green]✔[/]  {what:<66} [dim]{spent:>8}[/]")
+    out.show(Text.assemble("  ", ("✔", "green"), f"  {what:<66} ", (f"{spent:>8}", "dim")))

@@ -114,6 +114,7 @@ def _facts(report: PairReport) -> dict[str, Any]:
 
 def _table(reports: list[PairReport]) -> Table:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("FROM", "TO", "SEEN", "IN", "WHY"):
@@ -123,7 +124,7 @@ def _table(reports: list[PairReport]) -> Table:
     for report in reports:
         style = "green" if report.passes else "bold red" if not report.agrees else "yellow"
         why = "" if report.passes else report.sentence
-        seen = f"[{style}]{report.seen.outcome.value}[/]"
+        seen = Text(report.seen.outcome.value, style)
         took = units.duration(report.seen.seconds)
         table.add_row(report.client, report.server, seen, took, why)
     return table

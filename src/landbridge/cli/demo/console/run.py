@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from ....errors import LandbridgeError
 from ...interrupt import Interrupted
 from ...output import Output
@@ -74,20 +76,20 @@ def _build(stage: Stage, wishes: Wishes, out: Output) -> None:
     out.show("", *_door(stage))
 
 
-def _door(stage: Stage) -> Iterator[str]:
-    yield f"  [bold]{stage.url}/console/[/]   sign in twice, in two profiles or browsers:"
+def _door(stage: Stage) -> Iterator[Text]:
+    door = (f"{stage.url}/console/", "bold")
+    yield Text.assemble("  ", door, "   sign in twice, in two profiles or browsers:")
     for site in stage.sites.values():
-        yield (
-            f"    account [bold]{site.account}[/]  user [bold]{site.user}[/]"
-            f"  password [bold]{site.password.reveal()}[/]   UID {site.uid}"
-        )
+        yield Text.assemble(
+            "    account ", (site.account, "bold"), "  user ", (site.user, "bold"),
+            "  password ", (site.password.reveal(), "bold"), f"   UID {site.uid}",
+        )  # fmt: skip
     source, destination = stage.source, stage.destination
-    yield (
+    yield Text(
         f"  {source.account} owns the source {source.instance} at {source.address},"
         f" {destination.account} the empty {destination.instance}."
     )
-    yield f"  Next: as {destination.account}, open CEN and create a CEN instance."
-    yield ""
+    yield Text(f"  Next: as {destination.account}, open CEN and create a CEN instance.\n")
 
 
 def _leave_to_person(stage: Stage, out: Output) -> None:
@@ -208,8 +210,10 @@ def _prove(stage: Stage, out: Output) -> int:
     )
     out.result(
         result,
-        f"  [bold {style}]{words}[/] {found.acknowledged:,} rows were acknowledged,"
-        f" {len(found.missing)} of them are missing at the destination;"
-        f" the application could not write for {result['outage_ms']} ms.",
-    )
+        Text.assemble(
+            "  ", (words, f"bold {style}"), f" {found.acknowledged:,} rows were acknowledged,"
+            f" {len(found.missing)} of them are missing at the destination;"
+            f" the application could not write for {result['outage_ms']} ms.",
+        ),
+    )  # fmt: skip
     return 0 if found.is_clean else 1
