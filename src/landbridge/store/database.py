@@ -135,12 +135,13 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; the database may be used again."""
-        self.engine.dispose()
+        for engine in self._ways.values():
+            engine.dispose()
 
     def _way(self, *, writes: bool) -> Engine:
         """The engine as readers or writers use it."""
         if is_sqlite(self.url):
-            return self.engine.execution_options(landbridge_writes=writes)
+            return self.engine if writes else _file(self.url, writes=False)
         level = "READ COMMITTED" if writes else "REPEATABLE READ"
         return self.engine.execution_options(postgresql_readonly=not writes, isolation_level=level)
 
@@ -237,7 +238,7 @@ _PRAGMAS = (
 )  # fmt: skip
 
 
-def _file(url: URL) -> Engine:
+def _file(url: URL, *, writes: bool = True) -> Engine:
     engine = create_engine(
         url, max_overflow=-1, hide_parameters=True, connect_args={"timeout": problems.PATIENCE}
     )
@@ -262,16 +263,15 @@ def _file(url: URL) -> Engine:
         connection.isolation_level = None  # BEGIN is ours, below
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
+        if not writes:
+            connection.execute("PRAGMA query_only = ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("landbridge_writes", True)
-        driver: Any = connection.connection.driver_connection
-        # Of every call, so past SQLAlchemy (measured: 50 us less), but for what may be refused.
-        driver.execute(f"PRAGMA query_only = {'OFF' if writes else 'ON'}")
-        if writes:
+        if writes and connection.get_execution_options().get("landbridge_writes", True):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
+        else:  # of every call, so past SQLAlchemy; nothing refuses it
+            driver: Any = connection.connection.driver_connection
             driver.execute("BEGIN")
 
     return engine
