@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...postgres.facts.databases import ForeignServer
+from ...postgres.facts.databases import Database, ForeignServer
 from ...postgres.facts.names import ForeignName
 from ...postgres.units import count, size
 from ..facts import Facts
@@ -23,22 +23,13 @@ def databases(facts: Facts) -> Iterator[Verdict]:
     known = of.databases or ()
     closed = [d for d in known if d.allows and not d.connectable]
     sealed = [d.name for d in known if not d.allows and d.name != "template0"]
-    user = ident(facts.user)
     if closed:
         yield warning(
             f"{facts.user} has no CONNECT on {listing((d.name for d in closed), 10)}; what lies"
             " there (extensions, unlogged tables, indexes) was not assessed. It is copied all the"
             " same.",
             "Let the account in and assess again.",
-            *(
-                source_sql(
-                    f"GRANT CONNECT ON DATABASE {ident(d.name)} TO {user};",
-                    undo=[f"REVOKE CONNECT ON DATABASE {ident(d.name)} FROM {user};"],
-                    automatic=True,
-                    by=may_run(facts, d.owner),
-                )
-                for d in closed
-            ),
+            *_let_in(facts, closed),
             databases=[d.name for d in closed],
         )
     if sealed:
@@ -59,6 +50,21 @@ def databases(facts: Facts) -> Iterator[Verdict]:
         )
     if not (closed or sealed or refused):
         yield passed(f"{len(of.contents)} databases were looked into")
+
+
+def _let_in(facts: Facts, closed: list[Database]) -> Iterator[Fix]:
+    """What gives our account CONNECT on them; an owner of some may run the lines of these."""
+    user = ident(facts.user)
+    owned: dict[tuple[str, ...], list[str]] = {}
+    for database in closed:
+        owned.setdefault(may_run(facts, database.owner), []).append(ident(database.name))
+    for by, names in owned.items():
+        yield source_sql(
+            *(f"GRANT CONNECT ON DATABASE {name} TO {user};" for name in names),
+            undo=[f"REVOKE CONNECT ON DATABASE {name} FROM {user};" for name in names],
+            automatic=True,
+            by=by,
+        )
 
 
 def unlogged(facts: Facts) -> Iterator[Verdict]:
