@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import re
 import shlex
@@ -16,6 +17,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from rich.table import Table
+from rich.text import Text
 
 from fix_api import Serve
 from fix_cli import Called, Cli
@@ -24,6 +27,8 @@ from landbridge.api.table import ACTIONS
 from landbridge.assessment import Report
 from landbridge.cli.app import command
 from landbridge.cli.control.advice import ADVICE
+from landbridge.cli.harmless import harmless_console
+from landbridge.cloud import Cloud, accounts, audit
 from landbridge.cloud.errors import CODES, CloudError
 from landbridge.postgres.process import wait_until
 
@@ -418,3 +423,28 @@ def test_every_verb_explains_itself_and_takes_the_shared_options(name: str) -> N
         assert {"endpoint", "credentials", "json"} <= {p.name for p in found.params}, path
         for parameter in found.params:
             assert getattr(parameter, "help", None), f"{path}: {parameter.name}"
+
+
+def test_no_name_of_a_tenants_steers_the_terminal_of_who_reads_it(
+    cli: Cli, played: Played, state_dir: Path
+) -> None:
+    hostile = "vpc-\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\r"
+    cloud = Cloud.open(state_dir)
+    with cloud.database.write() as session:
+        ann = accounts.create(session, "ann")
+        audit.record(session, "vpc.DeleteVpc", "::1", account_uid=ann.uid, resource=hostile)
+    cloud.close()
+    played.answers["DescribeMigration"] = [CloudError("InvalidParameter", hostile)]
+    for called in (cli("account", "trail", "ann"), cli("migration", "show", "7")):
+        said = called.out + called.err
+        assert "]0;owned" in said
+        assert not set("\x1b\x07\x9b\u202e\r") & set(said)
+
+    screen = io.StringIO()
+    table = Table(hostile, title=hostile)
+    table.add_row(Text(hostile, style="bold red"), f"{hostile}\nnext")
+    harmless_console(file=screen, force_terminal=True, width=200).print(table, hostile)
+    said = screen.getvalue()
+    assert "owned" in said and "\x1b[1;31m" in said, "its own styles are there"
+    assert not set("\x07\x9b\u202e\r") & set(said) and "\x1b]" not in said
+    assert "\x1b[2J" not in said

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LandbridgeError, UsageError
+from .harmless import harmless, harmless_console
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -66,12 +67,7 @@ class Output:
     @cached_property
     def console(self) -> Console:
         """stdout for people; in the other modes stderr, so that stdout stays pure."""
-        from rich.console import Console
-
-        # What is said holds other people's names: nothing in it is a style or a symbol.
-        console = Console(
-            stderr=self.mode is not Mode.HUMAN, highlight=False, markup=False, emoji=False
-        )
+        console = harmless_console(stderr=self.mode is not Mode.HUMAN)
         if not console.is_terminal and "COLUMNS" not in os.environ:
             console.width = _WIDTH_OF_FILES
         return console
@@ -102,7 +98,7 @@ class Output:
     def line(self, text: str) -> None:
         """One plain line for a person, flushed at once and never wrapped."""
         if self.mode is Mode.HUMAN:
-            _print(text)
+            _print(harmless(text))
 
     def result(self, value: dict[str, Any], *renderables: RenderableType) -> None:
         """The result of the command: an object for programs, renderables for people."""
@@ -120,7 +116,7 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Say something that needs attention, on stderr."""
-        print(f"landbridge: warning: {text}", file=sys.stderr, flush=True)
+        print(f"landbridge: warning: {harmless(text)}", file=sys.stderr, flush=True)
 
     def error(self, error: LandbridgeError) -> None:
         """Say once what went wrong: on stderr for people, as an object for programs."""
@@ -133,7 +129,7 @@ class Output:
             text = "\n".join((f"landbridge: {error.message} [{error.id}]", *remedy))
             if sys.stderr.isatty():
                 text = wrapped(text, shutil.get_terminal_size().columns)
-            print(text, file=sys.stderr)
+            print(harmless(text), file=sys.stderr)
             sys.stderr.flush()
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import LandbridgeError
+from ..harmless import harmless_console
 from .tables import Listing, Row
 
 if TYPE_CHECKING:
@@ -147,10 +148,8 @@ class _Progress:
     """Lines on stderr, one for each state; on a terminal the figures below them."""
 
     def __init__(self, what: str) -> None:
-        from rich.console import Console
-
         self._what = what
-        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._console = harmless_console(stderr=True)
         self._begun = time.monotonic()
         self._said: tuple[str, str] | None = None
         self._live = self._console.status("") if sys.stderr.isatty() else None
