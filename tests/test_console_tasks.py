@@ -16,6 +16,7 @@ from threading import Thread
 import pytest
 import uvicorn
 
+from assessment_facts import change, healthy, with_setting
 from fix_api import Tenant
 from fix_console import PASSWORD, Member, Surfer
 from fix_tasks import World
@@ -23,17 +24,21 @@ from landbridge.api.app import Application
 from landbridge.api.dispatch import Service
 from landbridge.api.logs import logger
 from landbridge.api.table import ACTIONS
+from landbridge.assessment import Report, assess
 from landbridge.cloud import Cloud, Secret, accounts, users
 from landbridge.cloud.instances import classes, lifecycle
+from landbridge.cloud.instances.parameters import specs
 from landbridge.cloud.instances.states import Status
 from landbridge.cloud.instances.tables import DBInstance
-from landbridge.cloud.migrations import assessments
+from landbridge.cloud.migrations import assessments, managed
 from landbridge.cloud.migrations.mover import tasks_of
 from landbridge.cloud.migrations.tables import Assessment, Migration, Order
+from landbridge.cloud.migrations.told import Teller
 from landbridge.console.app import routes
 from landbridge.console.render import _environment
 from landbridge.migration.states import State
 from landbridge.migration.task import Task
+from landbridge.postgres.facts.account import Override
 
 
 @dataclass
@@ -256,6 +261,26 @@ def test_of_a_report_one_finding_or_all_is_ordered(ben: Ben) -> None:
             if world.target.status is Status.MAINTAINING:
                 lifecycle.release(world.target)
                 world.target.applied = world.target.version
+
+
+def test_a_report_speaks_of_pages_and_offers_a_fix_as_somebody_who_may_apply_it(ben: Ben) -> None:
+    bold = Override("app", None, "default_transaction_read_only", "off")
+    facts = change(with_setting(healthy(), "wal_level", "minimal"), source__overrides=(bold,))
+    report = managed.told(assess(change(facts, plan__fence="manual")), specs(15))
+    with ben.rows() as world:
+        id = world.ask().id
+        told = Report.from_dict(Teller((), ()).report(report.as_dict()))
+        assessments.settle(world.session, ben.cloud.vault, id, told)
+    at = f"{ben.at}/migration/assessments/{id}"
+    page = ben.text(at)
+    assert "Set wal_level to replica at the source (Parameters), and restart it" in page
+    assert "RestartDBInstance DBInstanceId=SOURCE</pre>" in page  # as calls of the API
+    assert "Landbridge can apply it as app or migrator" in page
+    form = ben.text(f"{at}/findings/fence.overrides/fix")
+    assert 'value="app"' in form and "app, migrator, or another that may" in form
+    assert f"{at}/findings/wal.level/fix" not in page
+    refused = ben.surfer.send(f"{at}/fix", {"AdminAccount": "", "AdminPassword": "x"})
+    assert refused.status == 422 and "RESET default_transaction_read_only" in refused.text
 
 
 def test_classes_are_offered_with_what_a_server_gets(ben: Ben) -> None:
