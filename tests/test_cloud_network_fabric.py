@@ -125,22 +125,30 @@ def test_what_cannot_be_made_waits_says_so_and_holds_up_nothing(
         assert (row.state, row.trouble) == (State.STANDING, "")
 
 
-def test_what_is_new_stands_before_all_that_others_have_is_looked_at_again(
+def test_what_somebody_waits_for_stands_before_all_else_is_looked_at(
     joined: Joined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with joined.cloud.database.write() as session:
+        others = accounts.create(session, "bob")
+        other = vpcs.create_vpc(session, others, "cn-hangzhou", cidr="10.9.0.0/16").id
     joined.reconciler.once()
     ids, make = joined.attach(), joined.memory._ensure
-    looked_at: list[tuple[str, list[State]]] = []
+    seen: dict[str, list[State]] = {}
 
     def ensure(thing: Any) -> None:
-        looked_at.append((thing.id, joined.states(*ids)))
+        seen[thing.id] = joined.states(*ids)
         make(thing)
 
     monkeypatch.setattr(joined.memory, "_ensure", ensure)
-    joined.reconciler.once()
-    old = [states for id, states in looked_at if id.startswith(("vpc-", "vsw-"))]
-    assert old == [[State.STANDING] * 2] * 4
-    assert {id for id, _ in looked_at[:4]} >= set(ids), "each is looked at all the same"
+    anew = Reconciler(joined.cloud, lambda: joined.memory)  # type: ignore[arg-type,return-value]
+    for reconciler, published in ((joined.reconciler, False), (anew, True)):
+        reconciler.once()
+        assert seen[other] == [State.STANDING] * 2
+        assert {id for id, _ in joined.vpcs} <= set(seen), "each is looked at all the same"
+        with joined.cloud.database.write() as session:
+            for id in ids:
+                attachments.update(session, joined.ann, id, is_published=published)
+        seen.clear()
 
 
 def test_a_round_that_is_killed_has_told_what_stood_by_then(

@@ -31,6 +31,7 @@ from .attachments import Attachment
 from .cens import Cen
 from .control import Cloud
 from .grants import Grant
+from .instances.states import Status
 from .instances.tables import DBInstance
 from .lines import Connection
 from .made import Made
@@ -71,6 +72,8 @@ class Goal:
     """Why a row could not be brought to what it wants, by id, for its owner."""
     failures: dict[str, str] = field(default_factory=dict)
     """What failed in the network, by id, for the operator."""
+    awaited: set[str] = field(default_factory=set)
+    """Ids of what an owner waits for, and of what that stands on."""
     open: set[str] = field(default_factory=set)
     """Ids of what was not tried yet."""
     has_removed: bool = False
@@ -90,6 +93,8 @@ def wanted(session: Session) -> Goal:
                 goal.going.add(thing.id)
                 continue
             goal.versions[thing.id] = getattr(row, "version", 0)
+            if _is_awaited(row):
+                goal.awaited |= {thing.id, *_below(row)}
             if not getattr(row, "is_routed", True):
                 continue  # nothing of it in the network is what it wants
             try:
@@ -97,6 +102,21 @@ def wanted(session: Session) -> Goal:
             except NetworkRefused as refusal:
                 goal.troubles[thing.id] = refusal.message
     return goal
+
+
+def _is_awaited(row: Any) -> bool:
+    if isinstance(row, Made):
+        return row.standing != row.version
+    return isinstance(row, DBInstance) and row.status is Status.CREATING
+
+
+def _below(row: Any) -> Iterator[str]:
+    """The ids of what it stands on."""
+    for name in ("vpc_id", "vswitch_id", "router_id", "peer_router_id"):
+        if hasattr(row, name):
+            yield getattr(row, name)
+    if isinstance(row, Attachment):
+        yield from (zone.vswitch_id for zone in row.zones)
 
 
 class Reconciler:
@@ -142,7 +162,7 @@ class Reconciler:
     def once(self, now: datetime | None = None) -> dict[str, str]:
         """One round: make, change and remove; returns what could not be made, by id, and why.
 
-        What is new comes first and is told at once: it does not wait for all that others have.
+        What is awaited comes first and is told at once: not after all that others have.
         """
         now = now or utcnow()
         with self._cloud.database.write() as session:
@@ -212,19 +232,21 @@ def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[Reconciler]
 
 
 def _bring(fabric: Fabric, goal: Goal, made: Mapping[str, int]) -> Iterator[None]:
-    """Remove what is not wanted, then try each thing by itself, what is not `made` yet first.
+    """Remove what is not wanted, then try each thing by itself.
 
-    Yields between the two, and every _TOLD seconds, for what is done to be written down.
+    First what is awaited, and what is new or another than was `made` in the round before.
+    Yields between this and the rest, and every _TOLD seconds, for it to be written down.
     """
     steps = steps_of(fabric, goal.topology)
     goal.open = {id for _, id, _ in steps}
     fabric.gc(goal.open)
     goal.has_removed = True
-    new = [step for step in steps if made.get(step[1]) != goal.versions[step[1]]]
-    known = [step for step in steps if made.get(step[1]) == goal.versions[step[1]]]
-    for part in (new, known):
+    first = set(goal.awaited)
+    if made:
+        first |= {id for id, version in goal.versions.items() if made.get(id) != version}
+    for is_first in (True, False):
         told = time.monotonic()
-        for _, id, ensure in part:
+        for _, id, ensure in (step for step in steps if (step[1] in first) is is_first):
             if time.monotonic() - told > _TOLD:
                 yield
                 told = time.monotonic()
@@ -235,7 +257,7 @@ def _bring(fabric: Fabric, goal: Goal, made: Mapping[str, int]) -> Iterator[None
             except NetworkRefused as refusal:
                 goal.troubles[id] = refusal.message
             goal.open.discard(id)
-        if part is new and new:
+        if is_first and first:
             yield
 
 
