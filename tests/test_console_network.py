@@ -303,6 +303,21 @@ def test_pages_of_a_plan_and_what_is_refused_of_it(
     assert wait_until(lambda: cen not in inside.get("/console/cen").text, SOON)
 
 
+def test_what_is_proposed_is_seen_before_it_is_connected(inside: Surfer, ann_user: Member) -> None:
+    party = Party(ann_user.tenant)
+    vpc, (mapping,) = party.network(HZ, "10.1")
+    cen = party.cen()
+    at, region = f"/console/cen/{cen}/connect", {"RegionId": HZ, "Ownership": "same"}
+    unseen = inside.send(at, {**region, "PrimaryZone": "", "SecondaryZone": ""})
+    assert unseen.status == 422 and 'id="field-VpcId-error">Look at what is' in unseen.text
+    for proposed in (vpc, mapping.zone_id, mapping.v_switch_id):
+        assert f'<option value="{proposed}" selected' in unseen.text
+    assert "No VPC is connected yet." in inside.get(f"/console/cen/{cen}").text
+    seen = {"VpcId": vpc, "PrimaryZone": mapping.zone_id, "PrimaryVSwitch": mapping.v_switch_id}
+    assert inside.send(at, {**region, **seen}).location == f"/console/cen/{cen}"
+    assert mapping.v_switch_id in inside.get(f"/console/cen/{cen}").text
+
+
 def test_a_form_that_is_sent_twice_is_carried_out_once(inside: Surfer, ann_user: Member) -> None:
     """A second click buys nothing; the form asked for anew does, and so does another order."""
     at = f"/console/cen/{Party(ann_user.tenant).cen()}/bandwidth-plans"

@@ -75,7 +75,9 @@ def _create_blank(visit: Visit, given: Mapping[str, str]) -> tuple[Form, dict[st
         (
             Field("assessment", "Associated Assessment Task", Kind.CHOICE, required=True,
                   options=options(passed, "TaskId", "TaskName", "SourceIpAddress", "SourceAccount"),
-                  default=wanted, reload=True, help="It settles what follows."),
+                  default=wanted, reload=True,
+                  help="It settles what follows." if passed else "There is none that was"
+                  " successful within a week: create a feasibility assessment task first."),
             *(
                 Field(name, label, Kind.FIXED, default=str(known[name]))
                 for name, label in _SETTLED.items() if known

@@ -90,7 +90,7 @@ def _ask(visit: Visit, heading: str, intro: str, form: Form, status: int,
          fixes: list[dict[str, Any]]) -> Response:  # fmt: skip
     """A form about an assessment, and the lines that it is about."""
     crumbs = [(url("rds", visit["id"], "migration"), visit["id"]), (_there(visit), visit["task"])]
-    asked = Asked(heading, heading, _there(visit), crumbs, intro)
+    asked = Asked(heading, heading.partition(":")[0], _there(visit), crumbs, intro)
     return asked.page(visit, form, status, "report_ask.html", fixes=fixes)
 
 
