@@ -12,6 +12,7 @@ from landbridge.api.parameters import Malformed
 from landbridge.api.table import ACTIONS
 from landbridge.cloud import CloudError
 from landbridge.cloud.errors import CODES
+from landbridge.cloud.migrations.told import REMEDIES as TOLD
 from landbridge.cloud.remedies import REMEDIES, on_page
 from landbridge.console.forms import Field, Form, Kind
 
@@ -69,7 +70,8 @@ def test_a_refusal_that_no_rule_of_a_field_tells_is_said_as_it_is() -> None:
 
 def test_no_refusal_sends_a_person_to_an_action_of_the_api() -> None:
     actions = {action.name for action in ACTIONS}
-    texts = {*map(on_page, REMEDIES.values()), *(said for _, said in CODES.values()), *_said()}
+    remedies = (*REMEDIES.values(), *TOLD.values())
+    texts = {*map(on_page, remedies), *(said for _, said in CODES.values()), *_said()}
     assert len(texts) > 300
     left = {text for text in texts if actions & set(re.findall(r"\b[A-Z]\w+", text))}
     assert left == set()
