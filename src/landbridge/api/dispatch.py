@@ -238,8 +238,8 @@ class Service:
         if code != _SUCCESS:
             try:
                 self._keep_refusal(request, seen, code)
-            except LandbridgeError as problem:  # the caller's answer stands
-                self._log.error("no audit", request_id=seen.request_id, problem=problem.message)
+            except Exception as problem:  # the caller's answer stands
+                self._log.error("no audit", request_id=seen.request_id, exc_info=problem)
 
     def _keep_refusal(self, request: Request | Ask, seen: _Seen, code: str) -> None:
         """Keep a refusal in the trail of the account that it concerns, if there is one."""
