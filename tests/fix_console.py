@@ -183,9 +183,7 @@ class Person:
         """Wait until this is to be read."""
         expect(self.page.get_by_text(text).first).to_be_visible(timeout=seconds * 1000)
 
-    def look(
-        self, name: str, *, wide_only: bool = False, schemes: tuple[str, ...] = ("dark", "light")
-    ) -> None:
+    def look(self, name: str, *, wide_only: bool = False) -> None:
         """The page is accessible, in light and dark, and fits; pictures of it are kept."""
         PICTURES.mkdir(exist_ok=True)
         self.page.emulate_media(color_scheme="dark", reduced_motion="reduce")

@@ -86,7 +86,7 @@ class Party:
         if step.name in _NARROW:
             person.look(step.name)
         else:
-            person.look(step.name, wide_only=True, schemes=("light",))
+            person.look(step.name, wide_only=True)
         _keep(step)
         if step.name in _NEXT:
             self._see_home(*_NEXT[step.name])
