@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,13 +19,18 @@ from landbridge.cloud.instances import lifecycle
 from landbridge.cloud.instances.states import Role, Status
 from landbridge.cloud.instances.tables import DBInstance
 from landbridge.cloud.migrations import assessments, migrations, rules, settle
+from landbridge.cloud.migrations.errand import Errand
 from landbridge.cloud.migrations.foreign import is_of_the_machine
+from landbridge.cloud.migrations.place import Verb, do
 from landbridge.cloud.migrations.progress import Progress
 from landbridge.cloud.migrations.search import wanted
 from landbridge.cloud.migrations.source import locate
 from landbridge.cloud.migrations.tables import Migration, Order, Verdict
 from landbridge.cloud.paging import numbered
+from landbridge.migration import worker
 from landbridge.migration.states import State
+from landbridge.migration.task import Request, Task
+from landbridge.network.fabric import Endpoint
 
 NAMES = "synchronous_standby_names"
 
@@ -327,3 +335,28 @@ def test_others_tasks_are_as_if_there_were_none(world: World) -> None:
     ):
         refused("InvalidDBInstanceId.NotFound", call)
     assert Report.from_dict(passed.report or {}).findings
+
+
+def test_a_migration_that_is_taken_up_again_has_the_programs_of_this_service(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been begun before an upgrade, or from another place."""
+    world.assess()
+    row = world.migrate()
+    folder = world.cloud.folder / "tasks/m-00000001"
+    folder.mkdir(parents=True)
+    request = Request({}, str(world.data), 5432, world.target.major, "pgsql", "1")
+    task = Task(folder)
+    task.write_request(replace(request, through=("/old/python",), ending=("/old/python",)))
+    row.task = task.id
+    endpoint = Endpoint("127.0.0.1", 5432, decides_whitelist=False)
+    fabric: Any = SimpleNamespace(ensure_endpoint=lambda _: endpoint)
+    errand = Errand(world.cloud, lambda: fabric, threading.Event())
+    detached: list[str] = []
+    monkeypatch.setattr(worker, "detach", lambda task: detached.append(task.id))
+    do(errand._job(world.session, fabric, Verb.RESUME, row))
+    now = Task(folder).request
+    assert now.through[0] == sys.executable and str(world.data.parent) in now.through[-1]
+    assert now.ending[:1] in ((), (sys.executable,))
+    assert detached == [task.id]
+    assert replace(now, through=(), ending=()) == request

@@ -141,13 +141,19 @@ class Task:
         fence_as: Conninfo | None = None,
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
+        through: tuple[str, ...] | None = None,
+        ending: tuple[str, ...] | None = None,
     ) -> None:
         """Change what may still change; None leaves a thing as it is.
 
-        `settings` are added to those of the request. They and `port` count from the next
-        start of the destination on. Raises LandbridgeError (task.busy) while others change it.
+        `settings` are added to those of the request. They, `port` and `through` count from the
+        next start of the destination on. Raises LandbridgeError (task.busy) while others change
+        it.
         """
-        changes: dict[str, Any] = {"fence": fence, "time_limit": time_limit, "port": port}
+        changes: dict[str, Any] = {
+            "fence": fence, "time_limit": time_limit, "port": port, "through": through,
+            "ending": ending,
+        }  # fmt: skip
         with _alone(self.folder / "request.lock", f"changes task {self.id}", _WRITTEN):
             if settings:
                 changes["settings"] = {**self.request.settings, **settings}

@@ -108,18 +108,24 @@ class Errand:
         instance = session.get_one(DBInstance, row.instance_id)
         home = self._homes.home(instance.id)
         task = row.task if isinstance(row, Migration) and row.task else ""
-        if verb in (Verb.RESUME, Verb.LOOK):
-            return Job(verb.value, str(self._cloud.folder), str(home / "data"), instance.major,
-                       task=task)  # fmt: skip
+        brief = Job(
+            verb.value, str(self._cloud.folder), str(home / "data"), instance.major, task=task
+        )
+        if verb is Verb.LOOK:
+            return brief
         goal = wanted.read(session, self._cloud.vault, instance)
         endpoint = fabric.ensure_endpoint(goal.place)
         account = own_account(self._homes.folder, instance.number)
         cluster = Cluster(home / "data", programs(instance.major), endpoint.port, account=account)
-        return Job(
-            verb=verb.value,
-            root=str(self._cloud.folder),
-            data=str(home / "data"),
-            major=instance.major,
+        brief = replace(
+            brief,
+            through=tuple(shut_in.command(cluster, goal.limits)),
+            ending=tuple(ending.command(instance.id, account)) if is_own(account) else (),
+        )
+        if verb is Verb.RESUME:
+            return brief
+        return replace(
+            brief,
             source=self._source(session, fabric, instance, row),
             password=self._password(session, row),
             port=endpoint.port,
@@ -127,8 +133,6 @@ class Errand:
             hba=_hba(goal, endpoint),
             settings={name: str(value) for name, value in goal.settings.items()},
             os_account=None if account == OsAccount.for_servers() else account.uid,
-            through=tuple(shut_in.command(cluster, goal.limits)),
-            ending=tuple(ending.command(instance.id, account)) if is_own(account) else (),
             max_rate=_max_rate(session, fabric, instance.id, row.source_id),
             closed=_closed(session, fabric, instance.id),
             private=fabric.capabilities().real_private_ip or self._cloud.private_sources,

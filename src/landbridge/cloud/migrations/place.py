@@ -156,7 +156,10 @@ def do(job: Job) -> dict[str, Any]:
         case Verb.BEGIN:
             return {"task": _begin(job)}
         case Verb.RESUME:
-            worker.detach(Tasks(Path(job.root)).get(job.task))
+            task = Tasks(Path(job.root)).get(job.task)
+            # It was begun by a service that may have had other programs, at another place.
+            task.amend(through=job.through, ending=job.ending)
+            worker.detach(task)
             return {"task": job.task}
         case Verb.FIX:
             assert job.report is not None
