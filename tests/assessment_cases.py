@@ -247,6 +247,12 @@ DESTINATION = (
     Case("destination.tablespaces", E,
          _set(destination__tablespaces={"/disks/fast": directory("/srv/new/fast")}),
          "inside the data directory", why="inside"),
+    Case("destination.tablespaces", E,
+         _set(destination__tablespaces={"/disks/fast": directory("/srv")}),
+         "holds the data directory", why="around"),
+    Case("destination.tablespaces", E,
+         _set(plan__tablespaces={"/disks/fats": "/srv/fast"}),
+         "no tablespace at /disks/fats; there are /disks/fast", why="unknown"),
 )  # fmt: skip
 
 WAL = (

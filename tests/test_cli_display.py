@@ -280,6 +280,14 @@ def test_events_are_json_lines_of_the_journal_and_the_figures(
     assert all("at" in event for event in events)
 
 
+def test_state_folder_that_cannot_be_looked_at_is_said(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANDBRIDGE_STATE", f"/tmp/{300 * 'x'}")
+    called = cli("tasks")
+    assert called.code == 1 and "[state.unreadable]" in called.err
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_names_that_look_like_styles_are_shown_as_they_are(
     task: Task, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, terminal: bool

@@ -168,7 +168,7 @@ def test_background_work_is_watched_switched_over_and_verified(
     lines = state_dir.with_name("lines.conf")
     lines.write_text("host all clerk 10.9.0.0/16 scram-sha-256\n")
     started = cli(
-        "migrate", where(source), "--to", data, "--port", port, "--fence-as", "user=boss",
+        "migrate", where(source), "--to", data, "--port", port,
         "--verify-as", "user=boss", "--hba-file", lines, "--detach", "--json",
     )  # fmt: skip
     assert started.code == 0, started.err
@@ -176,8 +176,11 @@ def test_background_work_is_watched_switched_over_and_verified(
     task = the_task(state_dir)
     assert task.request.hba_file == lines.read_text()
     assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.1)
+    assert task.request.fence == "manual"
 
-    unconfirmed = cli("switchover", id, "--json")
+    give_passwords()
+    unconfirmed = cli("switchover", id, "--fence-as", "user=boss", "--json")
+    assert task.request.fence == "sync"
     assert unconfirmed.code == 2 and "--yes" in unconfirmed.object["error"]["remedy"]
     with source.connect() as conn:
         conn.execute("BEGIN; CREATE TABLE p (); PREPARE TRANSACTION 'gx'")
@@ -231,10 +234,10 @@ def test_interrupted_migration_is_continued_by_the_same_command_and_cancelled(
     assert the_task(state_dir).id == task.id
 
     give_passwords()
-    changed = ("--max-rate", "50MB", "--set", "work_mem=8MB")
+    changed = ("--max-rate", "50MB", "--set", "work_mem=8MB", "--fence-as", "user=boss")
     continued = cli(*command, *changed, "--detach")
     assert continued.code == 0 and f"Going on with {task.id}" in continued.out
-    assert "not changed by this call: --set, --max-rate\n" in continued.err
+    assert "not changed by this call: --set, --max-rate, --fence-as\n" in continued.err
     other = cli("migrate", where(source).replace(str(source.port), "1"), *command[2:], "--json")
     assert other.object["error"]["id"] == "task.exists"
     assert wait_until(task.is_worked_on, 30, every=0.1)

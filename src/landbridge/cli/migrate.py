@@ -126,10 +126,14 @@ class Wish:
                 remedy="Name another directory with --to, or cancel that migration.",
             )
         said = {**self.chosen, "port": self.move.port}
+        kept = {field: getattr(request, field) for field in said}
+        for role, text in (("fence_as", self.move.fence_as), ("verify_as", self.verify_as)):
+            said[role] = Conninfo.parse(text).user if text else None
+            kept[role] = (getattr(request, role) or {}).get("user")
         return [
             option
             for name, option in self.typed.items()
-            if (field := _FIELDS.get(name, name)) in said and said[field] != getattr(request, field)
+            if (field := _FIELDS.get(name, name)) in said and said[field] != kept[field]
         ]
 
 

@@ -37,7 +37,7 @@ class Move:
         return {
             "replaces_empty_cluster": self.replace_empty,
             "settings": options.settings(self.setting),
-            "tablespaces": options.pairs(self.tablespace, "--tablespace"),
+            "tablespaces": options.tablespaces(self.tablespace),
             "archive_command": self.archive_command, "max_rate": self.max_rate,
             "wal_policy": self.wal_policy.value, "wal_budget": self.wal_budget,
             "reindex": self.reindex,

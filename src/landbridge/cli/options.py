@@ -256,6 +256,18 @@ def pairs(values: Iterable[str] | None, option: str) -> dict[str, str]:
     return found
 
 
+def tablespaces(values: Iterable[str] | None) -> dict[str, str]:
+    """The `--tablespace` arguments: location as the source writes it -> absolute path here.
+
+    >>> tablespaces(["/disks/fast/=/srv/fast"])
+    {'/disks/fast': '/srv/fast'}
+    """
+    found = pairs(values, "--tablespace")
+    if empty := [old for old, new in found.items() if not new]:
+        raise UsageError(f"invalid value for --tablespace: {empty[0]} goes to no directory")
+    return {old.rstrip("/") or old: str(Path(new).absolute()) for old, new in found.items()}
+
+
 #: Settings that are said in another way, or that Landbridge needs as they are.
 _OURS = {
     "port": "--port", "listen_addresses": "--listen", "hba_file": "--hba-file",

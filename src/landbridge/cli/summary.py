@@ -28,7 +28,7 @@ def conclude(view: View, out: Output) -> int:
         if isinstance(error, AssessmentFailed):
             out.show(assessment(view))
         if not view.task.is_worked_on() and (costs := unwatched(view)):
-            error.remedy = f"{error.remedy} {costs}" if error.remedy else costs
+            error.remedy = f"{error.remedy}\n{costs}" if error.remedy else costs
         raise error
     out.result(view.as_dict(), "", closing(view))
     return 0 if view.state is State.FINISHED else 1

@@ -11,7 +11,11 @@ from .output import Mode, Output
 
 NewFence = Annotated[
     options.Fence | None,
-    typer.Option("--fence", help="Another fence than the migration was begun with."),
+    typer.Option(
+        "--fence",
+        help="Another fence than the migration was begun with. --fence-as alone: sync"
+        " instead of manual.",
+    ),
 ]
 NewTimeLimit = Annotated[
     float | None,
@@ -88,6 +92,8 @@ def switchover(
         return conclude(steering.say_fenced(view, out, unverified=unverified), out)
     if view.state is State.SYNCHRONIZING:
         account = Passwords(out).other(fence_as, "fence_as", Conninfo(view.request.source))
+        if fence is None and account is not None and view.request.fence == "manual":
+            fence = options.Fence.sync  # as for `migrate`: whoever names the account wants it
         view.task.amend(fence=fence and fence.value, time_limit=time_limit, fence_as=account)
         guardrails(view.task, out)
         kept = "The options given count for the next switchover." if fence or account else ""

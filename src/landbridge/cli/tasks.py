@@ -29,10 +29,11 @@ def tasks(json: JsonFlag = False) -> None:
 
     out = Output(Mode.of(json))
     everything = Tasks.default()
+    found = everything.all()
     if "LANDBRIDGE_STATE" in os.environ and not everything.root.is_dir():
         out.warn(f"LANDBRIDGE_STATE names no folder (yet): {everything.root}")
     views = []
-    for task in everything.all():
+    for task in found:
         with suppress(FileNotFoundError):  # forgotten meanwhile
             view = View(task)
             view.update()

@@ -61,6 +61,7 @@ def verify(
     Examines the destination's pages and indexes too. Ends 1 if anything differs. Without
     --before or --after it looks which one it is.
     """
+    from ..migration.states import State
     from ..migration.task import Tasks
     from ..migration.verify import examine_destination
     from ..migration.verify import verify as run
@@ -72,6 +73,13 @@ def verify(
         raise UsageError("--no-compare leaves nothing to compare: no --before, --after, --table")
     out = Output(Mode.of(json))
     task = Tasks.default().get(id)
+    if (state := task.state) in (
+        State.ASSESSING, State.COPYING, State.STARTING, State.CANCELLED, State.FAILED
+    ):  # fmt: skip
+        raise UsageError(
+            f"task {task.id} is {state.value}: it has no destination that could be verified",
+            id="verify.no_destination",
+        )
     when = "before" if before else "after" if after else "auto"
     if no_compare:
         with _Progress(out) as progress:

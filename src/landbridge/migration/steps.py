@@ -72,7 +72,8 @@ def assess(task: Task, control: Control) -> Facts:
     standing = [f for f in report.errors if f.id not in request.waive]
     if standing:
         raise AssessmentFailed(
-            "the assessment found errors: " + "; ".join(f"{f.id}: {f.title}" for f in standing),
+            "the assessment found errors: "
+            + "; ".join(dict.fromkeys(f"{f.id}: {f.title}" for f in standing)),
             remedy=f"Each with the lines that repair it:\nlandbridge show {task.id}",
         )
     return {

@@ -226,17 +226,30 @@ def tablespaces(facts: Facts) -> Iterator[Verdict]:
     of, mapped = source(facts), facts.destination.tablespaces
     taken: dict[str, str] = {}
     fine = True
+    unknown = facts.plan.tablespaces.keys() - mapped.keys() if of.tablespaces is not None else ()
+    for old in sorted(unknown):
+        fine = False
+        known = f"; there are {', '.join(sorted(mapped))}" if mapped else ": it has none"
+        yield error(
+            f"--tablespace {old}={facts.plan.tablespaces[old]}: the source has no tablespace at"
+            f" {old}{known}.",
+            "Name the location as it is on the source.",
+        )
     for space in of.tablespaces or ():
         directory = mapped.get(space.location)
         if directory is None:
             continue  # in-place (15+, allow_in_place_tablespaces): it moves with the directory
-        inside = (directory.path + "/").startswith(facts.destination.directory.path + "/")
-        if directory.occupant is Occupant.NOTHING and not inside and directory.path not in taken:
+        data = facts.destination.directory.path
+        inside = (directory.path + "/").startswith(data + "/")
+        around = (data + "/").startswith(directory.path + "/")
+        apart = not (inside or around)
+        if directory.occupant is Occupant.NOTHING and apart and directory.path not in taken:
             taken[directory.path] = space.name
             continue
         fine = False
         why = (
             "lies inside the data directory" if inside
+            else "holds the data directory" if around
             else f"is already given to {taken[directory.path]}" if directory.path in taken
             else f"is not empty ({', '.join(directory.samples) or directory.occupant.value})"
         )  # fmt: skip

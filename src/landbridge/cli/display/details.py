@@ -37,7 +37,7 @@ def unwatched(view: View) -> str:
     """What nobody sees to while no worker lives; empty while our slot is not on the source."""
     if view.state not in (State.COPYING, State.STARTING, State.SYNCHRONIZING):
         return ""
-    limit = "; max_slot_wal_keep_size limits it there" if view.request.major >= 13 else ""
+    limit = ", unless max_slot_wal_keep_size is set there" if view.request.major >= 13 else ""
     return f"Our slot keeps WAL on the source, and nobody watches how much{limit}."
 
 

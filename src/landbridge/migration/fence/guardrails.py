@@ -47,7 +47,8 @@ def preflight(task: Task) -> list[Guardrail]:
             return _look(View(task, conn))
     except (LandbridgeError, psycopg.Error) as error:
         text = " ".join(str(error).split())
-        return [Guardrail("switchover.source_unreachable", Level.ERROR, text)]
+        remedy = getattr(error, "remedy", None)
+        return [Guardrail("switchover.source_unreachable", Level.ERROR, text, remedy=remedy)]
 
 
 def _look(view: View) -> list[Guardrail]:
