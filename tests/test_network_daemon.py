@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import inspect
 import json
 import os
 import pty
+import resource
 import select
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import termios
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -249,6 +253,49 @@ def test_the_socket_is_private(hosted: Hosted) -> None:
     assert hosted.path.stat().st_mode & 0o777 == 0o600
 
 
+def test_those_who_owe_the_key_keep_nobody_else_out(hosted: Hosted) -> None:
+    """Of the many the oldest are ended; a burst finds room to wait."""
+    with ExitStack() as held, protocol.reachable(hosted.path) as name:
+        silent = []
+        for _ in range(300):
+            silent.append(held.enter_context(socket.socket(socket.AF_UNIX)))
+            silent[-1].settimeout(20)
+            wait_until(lambda: silent[-1].connect_ex(name) != errno.EAGAIN, 20)
+        assert silent[0].recv(1) == b""
+        assert hosted.works()
+        assert wait_until(lambda: threading.active_count() < 200, 20)
+
+
+def test_a_burst_of_clients_finds_room_to_wait(tmp_path: Path) -> None:
+    """Nobody answers yet. Who has a time limit does not wait for room (`connect` of Linux)."""
+    server = Server(tmp_path, Fake())  # type: ignore[arg-type]
+    try:
+        with ExitStack() as held:
+            for _ in range(100):
+                held.enter_context(protocol.connect(tmp_path / protocol.SOCKET, 20))
+    finally:
+        server.server_close()
+
+
+def test_without_files_for_another_client_the_next_try_is_later(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def none_left(_: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as full:
+        full.setattr(socketserver.UnixStreamServer, "get_request", none_left)
+        with protocol.connect(hosted.path, 20) as waiting:
+            assert wait_until(lambda: tries > 2, 20)
+            waiting.sendall(b'{"do": "status"}\n')
+    assert tries < 100
+    assert hosted.works()
+
+
 @AS_ROOT
 def test_a_stranger_is_refused_even_where_the_modes_let_it_through() -> None:
     with a_network(Mode.RELAY) as net:
@@ -421,6 +468,19 @@ def _untouched(victim: Path) -> bool:
     file = victim / "file"
     owners = {path.stat().st_uid for path in (victim, file)}
     return (owners, file.read_text(), list(victim.iterdir())) == ({0}, "root's", [file])
+
+
+def test_a_daemon_may_open_more_files_than_whoever_started_it() -> None:
+    """A connection through the relay takes two of them, and a shell gives 1024."""
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few // 2, most))
+    try:
+        with a_network(Mode.RELAY) as net:
+            limits = Path(f"/proc/{net.pid()}/limits").read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
+    (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
+    assert int(line.split()[3]) >= min(most, 65536) > few // 2
 
 
 def test_a_driver_is_decided_once() -> None:

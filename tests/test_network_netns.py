@@ -130,7 +130,8 @@ def test_second_ensure_makes_and_changes_nothing(lab: Lab, monkeypatch: pytest.M
     assert lab.picture() == before
     assert calls == []
     lab.driver.ensure_line(replace(_line(lab), bits_per_second=MBIT))
-    assert calls == [("tc", "change")] * 2, "the counter does not count"
+    # At either end the bucket, and the label, which says the rate.
+    assert sorted(calls) == [("link", "set")] * 2 + [("tc", "change")] * 2
 
 
 class _Counted:
@@ -183,6 +184,22 @@ def _unshaped(lab: Lab) -> None:
     )
 
 
+def _shaped_by(*qdisc: Any, **options: Any) -> Callable[[Lab], None]:
+    """Somebody puts a queue of their own in the place of a line's shaper."""
+
+    def damage(lab: Lab) -> None:
+        _unshaped(lab)
+        name = lab.device("transit_router", "tr-a", "a")
+        links_inside(
+            lab.space("transit_router", "tr-a"),
+            lambda found: found.netlink.tc(
+                "add", *qdisc, index=found.device(name).index, **options
+            ),
+        )
+
+    return damage
+
+
 def _forgotten(lab: Lab) -> None:
     linux.unmount(lab.space("transit_router", "tr-b"))
 
@@ -219,6 +236,8 @@ DAMAGES: dict[str, Callable[[Lab], None]] = {
     "no routes": _in("transit_router", "tr-b", lambda _, found: found.route(set())),
     "wrong routes": _in("transit_router", "tr-a", _stray_route),
     "no shaper": _unshaped,
+    "somebody's queue for a shaper": _shaped_by("pfifo", handle=0x20000, limit=10),
+    "that queue under our number": _shaped_by("pfifo", handle=0x10000, limit=10),
     "new devices would speak IPv6": lambda lab: inside(
         lab.space("vpc", "vpc-a"),
         lambda: Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("0"),
@@ -500,6 +519,24 @@ def test_everything_is_observed_once_and_named_in_full(lab: Lab) -> None:
             if name != "lo" and name[0] in "rab":
                 assert any(id in device.alias for id in ("line-ab", "att-a", "att-b"))
     assert lab.driver.status() == []
+
+
+def test_a_line_that_keeps_no_rate_or_is_down_is_not_there(lab: Lab) -> None:
+    """At either end. Who asks what is missing is told of it, and the next `converge` mends it."""
+    whole = lab.driver.observe()
+
+    def set_down(lab: Lab) -> None:
+        name = lab.device("transit_router", "tr-b", "b")
+        links_inside(
+            lab.space("transit_router", "tr-b"), lambda found: found.configure(name, up=False)
+        )
+
+    faster = _shaped_by("tbf", handle=0x10000, rate="900mbit", burst=65536, latency="50ms")
+    for damage in (_unshaped, faster, set_down):
+        damage(lab)
+        assert lab.driver.observe() == [it for it in whole if it.id != "line-ab"]
+        lab.build()
+        assert lab.driver.observe() == whole
 
 
 def test_names_fit_the_kernel_and_read_back() -> None:

@@ -12,6 +12,7 @@ import argparse
 import logging
 import os
 import pwd
+import resource
 import signal
 import sys
 import threading
@@ -34,6 +35,8 @@ from .server import Server
 _GLANCE = 0.1
 #: Seconds between two looks at whether its folder is still there.
 _LOOK = 1.0
+#: Files that it may have open: a connection through the relay takes two.
+_FILES = 65536
 #: What each driver needs of the capabilities of its account.
 _NEEDED: dict[Wanted, tuple[Capability, ...]] = {
     Wanted.NETNS: (Capability.NET_ADMIN, Capability.SYS_ADMIN),
@@ -83,6 +86,7 @@ def _open(layout: Layout, wanted: Wanted, user: str) -> Server:
         userns.enter(layout.state, layout.run)
     if sys.platform == "linux":
         linux.limit_capabilities(_NEEDED[choice.driver])
+    _allow_files()
     # Waited for in `_serve`; threads inherit the mask.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     log.info("process %d, driver %s", os.getpid(), choice.driver.value)
@@ -102,6 +106,14 @@ def _become(user: str) -> None:
     """
     entry = pwd.getpwnam(user)
     linux.switch_user(entry.pw_uid, entry.pw_gid, (), keep=True)
+
+
+def _allow_files() -> None:
+    """Have more files open than the usual 1024, as far as we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _driver(which: Wanted, layout: Layout) -> Driver:

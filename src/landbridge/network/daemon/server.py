@@ -18,7 +18,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,11 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a client may take between two bytes.
 _PATIENCE = 30.0
+#: Connections that may owe the key at a time; of more the oldest is ended. Servers that are
+#: shut in can connect, though not ask: they shall not use up our files.
+_STRANGERS = 100
+#: Seconds until the next try where no file is left for another connection.
+_PAUSE = 0.1
 #: Only looks at the fabric; everything else is done one at a time.
 _LOOKS = frozenset({"capabilities", "endpoint", "path", "probe", "meter", "observe", "status"})
 
@@ -45,6 +50,9 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     daemon_threads = True
     block_on_close = False
+    # Who does not wait for a connection is turned away beyond this (measured: 6 with the 5 of
+    # the library).
+    request_queue_size = 128
 
     def __init__(
         self, folder: Path, driver: Driver, *, reasons: Sequence[str] = (), user: int | None = None
@@ -55,6 +63,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         """Held while something is changed."""
         self.key = key.make(folder)
         self._reasons = tuple(reasons)
+        self._strangers: dict[socket.socket, None] = {}
+        self._door = threading.Lock()
         self._socket = folder / protocol.SOCKET
         self._socket.unlink(missing_ok=True)
         mask = os.umask(0o177)
@@ -63,6 +73,28 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                 super().__init__(name, _Connection)
         finally:
             os.umask(mask)
+
+    def get_request(self) -> Any:
+        try:
+            return super().get_request()
+        except OSError:  # out of file descriptors: who waits would be tried again at once
+            time.sleep(_PAUSE)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._door:
+            self._strangers[request] = None
+            if len(self._strangers) > _STRANGERS:
+                oldest = next(iter(self._strangers))
+                del self._strangers[oldest]
+                with suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def no_stranger(self, connection: socket.socket) -> None:
+        """Somebody has said the key, or left."""
+        with self._door:
+            self._strangers.pop(connection, None)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away in the middle is its own business."""
@@ -113,7 +145,11 @@ class _Connection(socketserver.StreamRequestHandler):
     timeout = _PATIENCE
 
     def handle(self) -> None:
-        if not (_may_ask(self.connection) and self._has_key()):
+        try:
+            is_known = _may_ask(self.connection) and self._has_key()
+        finally:
+            self.server.no_stranger(self.connection)
+        if not is_known:
             self._send(protocol.error(protocol.not_allowed()))
             return
         while text := self.rfile.readline(protocol.LIMIT + 1):

@@ -16,7 +16,7 @@ from .links import Links, links_inside
 from .names import Kind, Label, Names, Role
 from .pairs import End, addresses, ensure_pair, locate, remove
 from .routing import Routing
-from .shaper import Shape, sent, shape
+from .shaper import Shape, is_shaped, sent, shape
 from .spaces import Spaces, missing
 
 
@@ -50,7 +50,7 @@ class Lines:
                 links_inside(end.space, partial(shape, name=end.name, wanted=wanted))
             pair = addresses(a, b, line.id)
             for end, address, peer in zip((a, b), pair, (line.b, line.a), strict=True):
-                alias = self._names.alias(Label(Kind.LINE, line.id, (peer,)))
+                alias = self._names.alias(Label(Kind.LINE, line.id, (peer, str(line.rate))))
                 links_inside(
                     end.space,
                     partial(Links.configure, name=end.name, alias=alias, address=address),
@@ -58,8 +58,7 @@ class Lines:
         except Exception:
             self._close(a, b)
             raise
-        for router in (line.a, line.b):
-            self._routing.route_router(router)
+        self._routing.route_routers(line.a, line.b)
 
     def _ends(self, line: Line) -> tuple[End, End]:
         a, b = (self._spaces.need(Kind.TRANSIT_ROUTER, id) for id in (line.a, line.b))
@@ -106,8 +105,7 @@ class Lines:
         if (space := locate(self._spaces, Kind.TRANSIT_ROUTER, name)) is not None:
             ends = (self._spaces.id(space), *self._routing.neighbours(self._spaces.id(space)))
             links_inside(space, lambda links: links.delete(name))
-            for router in ends:
-                self._routing.route_router(router)
+            self._routing.route_routers(*ends)
 
     def prune(self) -> None:
         """End the loops of lines that are gone."""
@@ -117,3 +115,9 @@ class Lines:
 
     def _name(self, id: str, role: Role) -> str:
         return self._names.device(role, id)
+
+
+def keeps_rate(links: Links, name: str, label: Label | None) -> bool:
+    """Whether a line's end is shaped to the rate that its label says."""
+    rate = "".join(label.facts[1:]) if label is not None else ""
+    return rate.isdecimal() and is_shaped(links, name, Shape.of(int(rate)))

@@ -156,7 +156,9 @@ class Links:
 
         NetworkFailed (network.routes) if they are not so when read back.
         """
-        for route in wanted - self.routes():
+        if (now := self.routes()) == wanted:
+            return
+        for route in wanted - now:
             self.netlink.route("replace", **message_of(route))
         for route in self.routes() - wanted:
             self.netlink.route("del", **message_of(route))

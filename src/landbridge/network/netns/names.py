@@ -59,6 +59,7 @@ class Role(Enum):
         }.get(self, Kind.LINE)
 
 
+_KINDS = {kind.value for kind in Kind}
 _DEVICE = re.compile(f"[{''.join(role.value for role in Role)}][0-9a-f]{{12}}")
 
 
@@ -92,7 +93,7 @@ class Names:
     def of_file(self, name: str) -> tuple[Kind, str] | None:
         """Kind and id of a namespace's file; None if it is not ours."""
         kind, _, id = name.removeprefix(self.prefix).partition(".")
-        if not name.startswith(self.prefix) or kind not in {k.value for k in Kind}:
+        if not name.startswith(self.prefix) or kind not in _KINDS:
             return None
         return Kind(kind), unquote(id)
 
@@ -118,6 +119,6 @@ class Names:
     def label(self, alias: str) -> Label | None:
         """What `alias` made; None for anything else."""
         match alias.split(" "):
-            case ["landbridge", self._mark, kind, id, *facts]:
+            case ["landbridge", self._mark, kind, id, *facts] if kind in _KINDS:
                 return Label(Kind(kind), unquote(id), tuple(map(unquote, facts)))
         return None

@@ -36,9 +36,11 @@ class Places:
         alias = self._names.alias(Label(Kind.VSWITCH, vswitch.id, (str(vswitch.cidr),)))
         gateway = IPv4Interface((vswitch.gateway, vswitch.cidr.prefixlen))
         home = self._spaces.need(Kind.VPC, vswitch.vpc)
-        old = locate(self._spaces, Kind.VPC, bridge)
-        if old is not None and old != home:
-            links_inside(old, lambda links: links.delete(bridge))
+        if not End(home, bridge).is_there:
+            # It may lie in another VPC.
+            old = locate(self._spaces, Kind.VPC, bridge)
+            if old is not None:
+                links_inside(old, lambda links: links.delete(bridge))
 
         def build(links: Links) -> None:
             links.make_bridge(bridge)
@@ -97,8 +99,7 @@ class Places:
     def drop_vpc(self, id: str) -> None:
         """Also from the routes of all transit routers, beyond lines too."""
         self.drop_space(Kind.VPC, id)
-        for router in self._spaces.all(Kind.TRANSIT_ROUTER):
-            self._routing.route_router(router.id)
+        self._routing.route_routers(*(it.id for it in self._spaces.all(Kind.TRANSIT_ROUTER)))
 
     def drop_space(self, kind: Kind, id: str) -> None:
         """Remove a namespace with its devices, even while processes live on in it."""

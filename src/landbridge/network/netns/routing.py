@@ -7,7 +7,8 @@ and no other. With strict reverse path this stops forged source addresses too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from ipaddress import IPv4Address, IPv4Network
 
 from .links import Device, Links, links_inside
@@ -18,6 +19,8 @@ from .spaces import Spaces, missing
 #: Both ends of an attachment or a line have an address of their own, which nobody routes.
 LINK_LOCAL = IPv4Network("169.254.0.0/16")
 
+Looked = list[tuple[Device, Label]]
+
 
 class Routing:
     """Keeps the routes of VPCs and transit routers of one installation."""
@@ -26,11 +29,11 @@ class Routing:
         self._names = names
         self._spaces = spaces
 
-    def labelled(self, links: Links, kind: Kind) -> Iterator[tuple[Device, Label]]:
-        """Devices of a kind that carry packets: up and addressed; ordered by name."""
+    def labelled(self, links: Links, *kinds: Kind) -> Iterator[tuple[Device, Label]]:
+        """Devices of these kinds that carry packets: up and addressed; ordered by name."""
         for _, device in sorted(links.devices().items()):
             label = self._names.label(device.alias)
-            if label is not None and label.kind is kind and device.up and device.address:
+            if label is not None and label.kind in kinds and device.up and device.address:
                 yield device, label
 
     def block(self, links: Links) -> IPv4Network:
@@ -57,44 +60,48 @@ class Routing:
             wanted.add(Route(ANYWHERE, other_end(device), device.index, gateway))
         links.route(wanted)
 
-    def route_router(self, id: str) -> None:
-        """A transit router: to each block behind it, everything else nowhere."""
-        path = self._spaces.need(Kind.TRANSIT_ROUTER, id)
-        beyond = {peer: self._blocks_at(peer) for peer in self.neighbours(id)}
-
-        def route(links: Links) -> None:
-            wanted = {Route.nowhere()}
-            for device, label in self.labelled(links, Kind.ATTACHMENT):
-                cidr = IPv4Network(label.facts[-1])
-                wanted.add(Route(cidr, other_end(device), device.index))
-            for device, label in self.labelled(links, Kind.LINE):
-                for cidr in beyond.get(label.facts[-1], ()):
-                    wanted.add(Route(cidr, other_end(device), device.index))
-            links.route(wanted)
-
-        links_inside(path, route)
+    def route_routers(self, *ids: str) -> None:
+        """Transit routers: to each block behind them, everything else nowhere."""
+        self._route(ids, cache(self._look))
 
     def route_around(self, id: str) -> None:
         """A transit router and those that its lines lead to."""
-        for router in (id, *self.neighbours(id)):
-            self.route_router(router)
+        look = cache(self._look)
+        self._route((id, *_peers(look(id))), look)
 
     def neighbours(self, id: str) -> list[str]:
         """The transit routers at the other ends of a transit router's lines."""
-        path = self._spaces.need(Kind.TRANSIT_ROUTER, id)
-        return links_inside(
-            path, lambda links: [label.facts[-1] for _, label in self.labelled(links, Kind.LINE)]
-        )
+        return _peers(self._look(id))
 
-    def _blocks_at(self, id: str) -> list[IPv4Network]:
+    def _route(self, ids: Iterable[str], look: Callable[[str], Looked]) -> None:
+        for id in ids:
+            path = self._spaces.need(Kind.TRANSIT_ROUTER, id)
+            wanted = {Route.nowhere()}
+            for device, label in look(id):
+                behind = [label] if label.kind is Kind.ATTACHMENT else _attached(look, label)
+                wanted |= {
+                    Route(IPv4Network(at.facts[-1]), other_end(device), device.index)
+                    for at in behind
+                }
+            links_inside(path, partial(Links.route, wanted=wanted))
+
+    def _look(self, id: str) -> Looked:
+        """The attachments and lines of a transit router; none where it is not there."""
         if not self._spaces.has(Kind.TRANSIT_ROUTER, id):
             return []
         return links_inside(
             self._spaces.path(Kind.TRANSIT_ROUTER, id),
-            lambda links: [
-                IPv4Network(label.facts[-1]) for _, label in self.labelled(links, Kind.ATTACHMENT)
-            ],
+            lambda links: [*self.labelled(links, Kind.ATTACHMENT, Kind.LINE)],
         )
+
+
+def _peers(router: Looked) -> list[str]:
+    return [label.facts[0] for _, label in router if label.kind is Kind.LINE]
+
+
+def _attached(look: Callable[[str], Looked], line: Label) -> list[Label]:
+    """What is attached at the other end of a line."""
+    return [label for _, label in look(line.facts[0]) if label.kind is Kind.ATTACHMENT]
 
 
 def other_end(device: Device) -> IPv4Address:

@@ -62,8 +62,17 @@ def shape(links: Links, name: str, wanted: Shape) -> None:
     now = _parameters(links, index)
     if now is not None and wanted.is_kept_by(now):
         return
+    if now is None:
+        _clear(links, index)
     _send(links, index, "add" if now is None else "change", wanted)
     confirm(links, name, wanted)
+
+
+def _clear(links: Links, index: int) -> None:
+    """Remove what somebody else has put in the bucket's place; the kernel's own has no handle."""
+    for qdisc in links.netlink.get_qdiscs(index=index):
+        if qdisc["parent"] == _ROOT and qdisc["handle"]:
+            links.netlink.tc("del", index=index, parent=_ROOT)
 
 
 def _send(links: Links, index: int, command: str, wanted: Shape) -> None:
@@ -72,11 +81,16 @@ def _send(links: Links, index: int, command: str, wanted: Shape) -> None:
 
 def confirm(links: Links, name: str, wanted: Shape) -> None:
     """NetworkFailed (network.shaper) unless the kernel keeps the wanted shape."""
-    now = _parameters(links, links.device(name).index)
-    if now is None or not wanted.is_kept_by(now):
+    if not is_shaped(links, name, wanted):
         raise NetworkFailed(
             f"the kernel does not shape {name} to {wanted.rate} bit/s", id="network.shaper"
         )
+
+
+def is_shaped(links: Links, name: str, wanted: Shape) -> bool:
+    """Whether the kernel keeps this shape for a device."""
+    now = _parameters(links, links.device(name).index)
+    return now is not None and wanted.is_kept_by(now)
 
 
 def sent(links: Links, name: str) -> int:

@@ -23,7 +23,7 @@ class Transit:
         home = self._spaces.make(Kind.TRANSIT_ROUTER, router.id)
         label = Label(Kind.TRANSIT_ROUTER, router.id, (router.cen, router.region))
         links_inside(home, lambda links: prepare(links, self._names, label))
-        self._routing.route_router(router.id)
+        self._routing.route_routers(router.id)
 
     def ensure_attachment(self, attachment: Attachment) -> None:
         router = self._spaces.need(Kind.TRANSIT_ROUTER, attachment.transit_router)
