@@ -88,3 +88,15 @@ def test_resolved_place_needs_no_service_file_and_no_environment(
         "sslmode": "disable", "sslrootcert": "/ca.pem",
     }  # fmt: skip
     assert found.password is None
+
+
+def test_what_a_session_is_for_is_not_taken_from_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that is fenced is read-only, and still has to let us in."""
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "read-write")
+    given = Conninfo.parse(
+        "host=h user=u target_session_attrs=read-write replication=database"
+        " client_encoding=LATIN1 application_name=app"
+    )
+    for found in (given, given.resolve()):
+        assert {"host", "user"} <= found.parameters.keys() <= {"host", "user", "port", "dbname"}
+        assert found.keywords()["target_session_attrs"] == "any"

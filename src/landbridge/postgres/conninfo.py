@@ -26,11 +26,12 @@ from .refusal import classify, remedy
 _SHOWN = ("host", "hostaddr", "port", "dbname", "user", "sslmode", "service")
 _SECRET = ("password", "sslpassword", "passfile")
 _SERVICE = ("service", "servicefile")
-# Ours to say, or of one session's own taste.
-_NOT_RESOLVED = (
-    *_SECRET, *_SERVICE,
-    "application_name", "fallback_application_name", "client_encoding", "connect_timeout",
+# Ours to say. The source is one server, and must let us in while it is fenced: read-only.
+_OURS = (
+    "application_name", "fallback_application_name", "client_encoding", "replication",
+    "target_session_attrs", "load_balance_hosts",
 )  # fmt: skip
+_NOT_RESOLVED = (*_SECRET, *_SERVICE, *_OURS, "connect_timeout")
 
 #: A dead wire is noticed after about 3 + 2 x 3 s, measured as 10 s (docs/copy.md).
 KEEPALIVE = {
@@ -94,9 +95,13 @@ class Conninfo:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a keyword/value string or a URI, as libpq does; UsageError if it is neither."""
+        """Read a keyword/value string or a URI, as libpq does; UsageError if it is neither.
+
+        What a session is for is left out: every session says that itself.
+        """
         try:
-            found = {k: str(v) for k, v in conninfo_to_dict(text).items() if v is not None}
+            given = conninfo_to_dict(text).items()
+            found = {k: str(v) for k, v in given if v is not None and k not in _OURS}
         except psycopg.Error:
             # libpq's message may quote a piece of the string, and with it the password.
             unknown = _unknown_keywords(text)
@@ -163,8 +168,12 @@ class Conninfo:
 
     def keywords(self, **more: Any) -> dict[str, Any]:
         """Arguments for `psycopg.connect`, with keepalives that notice a dead wire in 10 s."""
-        # In a database of encoding SQL_ASCII text would otherwise come as bytes.
-        ours = {"application_name": "landbridge", "client_encoding": "UTF8"}
+        # In a database of encoding SQL_ASCII text would otherwise come as bytes; and the
+        # environment may ask for a server that takes writes.
+        ours = {
+            "application_name": "landbridge", "client_encoding": "UTF8",
+            "target_session_attrs": "any",
+        }  # fmt: skip
         found: dict[str, Any] = {**KEEPALIVE, **ours, **self.parameters}
         if self.password is not None:
             found["password"] = self.password.reveal()
