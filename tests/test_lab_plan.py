@@ -3,6 +3,7 @@ what commands have changed. No server, no network."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -79,6 +80,8 @@ def test_what_the_example_says_is_missing_completes_it(plan_of: Callable[[str], 
         ('"10.10.1.0/24"', '"10.11.1.0/24"', "vswitches.vsw-a", "not a part of vpc-a", ""),
         ('"10.10.1.5"', '"10.10.1.253"', "instances.pgm-a", "no free address", ""),
         ('["10.20.0.0/16"]', '["10.20.0.1/16"]', "instances.pgm-a.whitelist", "10.20.0.1/16", ""),
+        ('region = "cn-beijing"', 'region = "北京"', "vpcs.vpc-a.region", "'北京'", "letters"),
+        ('a = "owned', '"" = "owned', "accounts.", "cannot be an id", "small letters"),
         ('["10.20.0.0/16"]', "[10]", "instances.pgm-a.whitelist", "10", "strings"),
         ('vpc = "vpc-a"\ncen', 'vpc = "vpc-c"\ncen', "grants[1]", "no VPC vpc-c", ""),
         ('cen = "cen-b"', 'cen = "cen-x"', "grants[1].cen", "no CEN cen-x", "cen-b"),
@@ -114,8 +117,27 @@ def test_plan_of_an_editor_that_marks_utf8_is_read(plan_of: Callable[[str], Plan
 def test_a_file_that_is_none_is_named(tmp_path: Path, plan_of: Callable[[str], Plan]) -> None:
     with pytest.raises(LandbridgeError, match="No such file"):
         read(tmp_path / "nowhere.toml")
-    with pytest.raises(LandbridgeError, match="no TOML"):
-        plan_of("name = ")
+    for text in ("name = ", f"name = {'[' * 10_000}", f"name = {'9' * 5_000}"):
+        with pytest.raises(LandbridgeError, match="no TOML"):
+            plan_of(text)
+    with pytest.raises(LandbridgeError, match="more than 1048576 bytes"):
+        read(Path("/dev/zero"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_a_lab_of_another_account_is_named(tmp_path: Path) -> None:
+    """To whoever would look at it, and to whoever would build it again."""
+    Labs(tmp_path).store("one").prepare()
+    (tmp_path / "lab/one/lab.json").touch(mode=0o600)
+    store = Labs(tmp_path).store("one")
+    os.seteuid(65534)
+    try:
+        for step in (store.load, store.prepare):
+            with pytest.raises(LandbridgeError) as refused:
+                step()
+            assert refused.value.id == "lab.unreadable"
+    finally:
+        os.seteuid(0)
 
 
 def _changed_by_commands(plan: Plan) -> Plan:

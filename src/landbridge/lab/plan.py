@@ -28,6 +28,8 @@ from .toml import ID, ID_RULE, Table
 
 #: Majors that Landbridge moves.
 MAJORS = range(10, 19)
+#: Bytes of a plan file: some thousands of instances.
+LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,26 @@ def read(file: Path) -> Plan:
     Its id is lab.plan, or that of the network's rule that is broken.
     """
     try:
-        values = tomllib.loads(file.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        words = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise UsageError(f"{file}: {words}", id="lab.plan") from None
-    except tomllib.TOMLDecodeError as error:
+        values = tomllib.loads(_text(file))
+    except (ValueError, RecursionError) as error:  # ValueError: also of an endless number
         raise UsageError(f"{file}: no TOML: {error}", id="lab.plan") from None
     _refuse_unprintable(file, values, "")
     try:
         return _Reader(Table(file, "", values)).plan()
     except NetworkRefused as refused:
         raise UsageError(refused.message, id=refused.id, remedy=refused.remedy) from None
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(LONGEST + 1)
+        if len(raw) > LONGEST:
+            raise UsageError(f"{file}: has more than {LONGEST} bytes", id="lab.plan")
+        return raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        words = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise UsageError(f"{file}: {words}", id="lab.plan") from None
 
 
 def _refuse_unprintable(file: Path, value: Any, path: str) -> None:
@@ -112,6 +123,8 @@ class _Reader:
     def plan(self) -> Plan:
         accounts = self.top.take("accounts", dict)
         for id, words in accounts.items():
+            if not ID.fullmatch(id):
+                self.top.refuse(f"accounts.{id}", "cannot be an id", ID_RULE)
             if not isinstance(words, str):
                 self.top.refuse(f"accounts.{id}", f"{words!r} is not a string", "Say who it is.")
         self.built.accounts = accounts
@@ -145,6 +158,8 @@ class _Reader:
 
     def _vpc(self, id: str, table: Table) -> None:
         region, cidr = table.take("region", str), table.read("cidr", network)
+        if not ID.fullmatch(region):
+            table.refuse("region", f"{region!r} cannot be a region's name", ID_RULE)
         self._put(table, Vpc(id, self._account(table, "account"), region, cidr))
 
     def _vswitch(self, id: str, table: Table) -> None:

@@ -70,17 +70,28 @@ class Store:
         return self.instances / instance / "data"
 
     def prepare(self) -> None:
-        """Make the folder; others may pass through (the server account must), not look."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o711)
-        self.secrets.mkdir(mode=0o700, exist_ok=True)
+        """Make the folder; others may pass through (the server account must), not look.
+
+        LandbridgeError (lab.unreadable) if it is another account's.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.chmod(0o711)
+            self.secrets.mkdir(mode=0o700, exist_ok=True)
+        except PermissionError:
+            raise self._unreadable() from None
 
     def load(self) -> Saved | None:
-        """What was saved; None for a lab that was never made."""
+        """What was saved; None for a lab that was never made.
+
+        LandbridgeError (lab.unreadable) if it is another account's.
+        """
         try:
             raw = json.loads((self.folder / "lab.json").read_text())
         except FileNotFoundError:
             return None
+        except PermissionError:
+            raise self._unreadable() from None
         plans = (Plan.from_dict(raw[name]) for name in ("read", "wanted"))
         return Saved(raw["file"], raw["driver"], *plans)
 
@@ -125,6 +136,12 @@ class Store:
         return LandbridgeError(
             f"lab {self.name} was taken down meanwhile", id="lab.gone",
             remedy="Build it again: landbridge lab up FILE",
+        )  # fmt: skip
+
+    def _unreadable(self) -> LandbridgeError:
+        return LandbridgeError(
+            f"the lab in {self.folder} is another account's", id="lab.unreadable",
+            remedy="Work as that account, or name a folder of yours in LANDBRIDGE_STATE.",
         )  # fmt: skip
 
     def remove(self, *, keep_data: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Collection, Sequence
@@ -45,7 +46,9 @@ def decode(kind: Any, raw: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         return _decode_fields(kind, _a(dict, raw))
     if kind is float:
-        return float(_a((int, float), raw))
+        if not math.isfinite(_a((int, float), raw)):
+            raise ValueError(f"{raw} is no number")
+        return float(raw)
     if kind in (str, int, bool, type(None)):
         return _a(kind, raw)
     return kind(_a(str, raw))  # An Enum, an address or a block.

@@ -66,7 +66,8 @@ def probe(
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="For each pair.")
+        float,
+        typer.Option("--timeout", min=0.1, max=3600, metavar="SECONDS", help="For each pair."),
     ] = 3.0,
     lab: LabName = None,
     json: JsonFlag = False,
