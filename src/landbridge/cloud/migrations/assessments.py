@@ -204,13 +204,13 @@ def delete(session: Session, row: Assessment) -> None:
     session.delete(row)
 
 
-def pending(session: Session) -> Sequence[str]:
-    """The ids of those that are not over, oldest first. For the mover alone, all the time."""
-    return session.connection().execute(_PENDING).scalars().all()
+def pending(session: Session) -> list[tuple[str, int]]:
+    """Id and owner of those that are not over, oldest first. For the mover alone, all the time."""
+    return [(id, uid) for id, uid in session.connection().execute(_PENDING)]
 
 
 _PENDING = (
-    select(Assessment.id)
+    select(Assessment.id, Assessment.owner_uid)
     .where(or_(Assessment.verdict == Verdict.RUNNING, Assessment.recheck.is_not(None)))
     .order_by(Assessment.created_at)
 )
@@ -268,12 +268,12 @@ def order_fixes(
     return chosen
 
 
-def to_fix(session: Session) -> Sequence[str]:
-    """The ids of those with fixes to be applied. For the mover alone, all the time."""
-    return session.connection().execute(_TO_FIX).scalars().all()
+def to_fix(session: Session) -> list[tuple[str, int]]:
+    """Id and owner of those with fixes to be applied. For the mover alone, all the time."""
+    return [(id, uid) for id, uid in session.connection().execute(_TO_FIX)]
 
 
-_TO_FIX = select(Assessment.id).where(Assessment.fix_account.is_not(None))
+_TO_FIX = select(Assessment.id, Assessment.owner_uid).where(Assessment.fix_account.is_not(None))
 
 
 def fixed(session: Session, vault: Vault, id: str, applied: list[dict[str, Any]]) -> None:

@@ -44,6 +44,12 @@ class NotReached(LandbridgeError):
     id = "source.not_reached"
 
 
+class TooLate(LandbridgeError):
+    """It was broken off: the source may keep whoever asks it waiting for as long as it likes."""
+
+    id = "place.failed"
+
+
 class Errand:
     """Everything that has to happen at a destination's place."""
 
@@ -84,8 +90,8 @@ class Errand:
 
         `only`: the checks of an assessment that are made; None: all. `password`: of the source's
         account, instead of the one that is kept. After `within` seconds it is broken off. Raises
-        NotReached, NetworkFailed, and LandbridgeError with what went wrong there: place.failed
-        where nothing is known of it, as if broken off.
+        NotReached, NetworkFailed, TooLate, and LandbridgeError with what went wrong there:
+        place.failed where nothing is known of it.
         """
         fabric = self._connect()
         with self._cloud.database.read() as session:
@@ -155,7 +161,8 @@ class Errand:
         who = {"user": admin or row.account, "dbname": "postgres"}
         if row.source_id is not None:
             path = fabric.path(instance.id, row.source_id)
-            where = {"host": path.host, "hostaddr": path.hostaddr, "port": str(path.port)}
+            # As it was given: which instance that is concerns its owner alone.
+            where = {"host": row.address, "hostaddr": path.hostaddr, "port": str(path.port)}
             return where | who
         if not fabric.capabilities().real_private_ip:
             self._refuse_private(session, fabric, instance, row)
@@ -192,7 +199,7 @@ class Errand:
     def _send(
         self, fabric: Fabric, instance: str, job: Job, within: float | None
     ) -> dict[str, Any]:
-        begun = time.monotonic()
+        begun, is_late = time.monotonic(), False
         program = [sys.executable, "-P", "-m", "landbridge.cloud.migrations.place"]
         child = subprocess.Popen(
             fabric.command(instance, program, apart=True), stdin=subprocess.PIPE,
@@ -212,6 +219,8 @@ class Errand:
         try:
             answer: dict[str, Any] = json.loads(told)
         except ValueError:
+            if is_late:
+                raise TooLate(f"there was no answer within {within:.0f} s") from None
             last = (words.strip().splitlines() or ["it was killed"])[-1]
             raise LandbridgeError(
                 f"what was sent to {instance} came to nothing: {last}",

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -35,7 +35,7 @@ from ..instances import look
 from ..instances.homes import Homes
 from ..instances.tables import DBInstance
 from . import assessments, handover, outcomes, renewal, rules, settle
-from .errand import Errand, NotReached
+from .errand import Errand, NotReached, TooLate
 from .place import Verb
 from .series import Series
 from .tables import Assessment, Migration, Order
@@ -47,7 +47,12 @@ POLL = 0.3
 _RETRY = 3.0
 #: Seconds before a migration that waits for somebody is tried again: at first, and at most.
 _AGAIN, _AGAIN_MOST = 15.0, 600.0
-#: Assessments and beginnings at the same time.
+#: Assessments, their fixes and beginnings of migrations at the same time, and of one account:
+#: the source may keep them waiting.
+_ASKING, _OF_ONE = 8, 2
+#: Seconds after which these are broken off.
+_LONGEST, _BEGINNING = 600.0, 120.0
+#: Migrations that are carried on at the same time, for which nobody is waited.
 _AT_ONCE = 4
 
 _log = logging.getLogger(__name__)
@@ -69,6 +74,8 @@ class Mover:
         self._stop = stop
         self._errand = Errand(cloud, connect, stop)
         self._working: dict[str, Future[None]] = {}
+        self._asking: dict[str, int] = {}
+        """Whose those are among them that ask a source."""
         self._due: dict[str, float] = {}
         self._series: dict[str, Series] = {}
         self._told: dict[str, str] = {}
@@ -76,27 +83,38 @@ class Mover:
 
     def run(self) -> None:
         """Work until `stop` is set; an assessment that runs then is made again later."""
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="migration") as pool:
+        with (
+            ThreadPoolExecutor(_ASKING, thread_name_prefix="source") as asking,
+            ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="migration") as carrying,
+        ):
             while not self._stop.wait(POLL):
                 try:
-                    self._turn(pool)
+                    self._turn(asking, carrying)
                 except LandbridgeError as problem:  # the store is busy
                     _log.warning("migrations wait: %s", problem)
                 except Exception:
                     _log.exception("migrations were not looked after")
 
-    def _turn(self, pool: ThreadPoolExecutor) -> None:
+    def _turn(self, asking: Executor, carrying: Executor) -> None:
         self._working = {id: job for id, job in self._working.items() if not job.done()}
+        self._asking = {id: uid for id, uid in self._asking.items() if id in self._working}
         with self._cloud.database.read() as session:
-            jobs: list[tuple[str, Callable[[str], None]]] = [
-                *((id, self._assess) for id in assessments.pending(session)),
-                *((id, self._fix) for id in assessments.to_fix(session)),
-                *((id, self._tend) for id in session.connection().execute(_ACTIVE).scalars()),
+            migrations = session.connection().execute(_ACTIVE).all()
+            asked: list[tuple[str, int, Callable[[str], None]]] = [
+                *((id, uid, self._assess) for id, uid in assessments.pending(session)),
+                *((id, uid, self._fix) for id, uid in assessments.to_fix(session)),
+                *((id, uid, self._tend) for id, uid, is_begun in migrations if not is_begun),
             ]
-        now = time.monotonic()
-        for id, job in jobs:
-            if id not in self._working and now >= self._due.get(id, 0.0):
-                self._working[id] = pool.submit(self._do, job, id)
+        for id, uid, job in asked:
+            mine = list(self._asking.values()).count(uid)
+            if self._is_due(id) and mine < _OF_ONE and len(self._asking) < _ASKING:
+                self._asking[id] = uid
+                self._working[id] = asking.submit(self._do, job, id)
+        for id in (id for id, _, is_begun in migrations if is_begun and self._is_due(id)):
+            self._working[id] = carrying.submit(self._do, self._tend, id)
+
+    def _is_due(self, id: str) -> bool:
+        return id not in self._working and time.monotonic() >= self._due.get(id, 0.0)
 
     def _do(self, job: Callable[[str], None], id: str) -> None:
         try:
@@ -140,10 +158,12 @@ class Mover:
     ) -> Report:
         """What is found now, as its owner is told it; by the checks `ids` alone, if given."""
         try:
-            answer = self._errand.run(Verb.ASSESS, row, only=ids)
+            answer = self._errand.run(Verb.ASSESS, row, only=ids, within=_LONGEST)
             report = Report.from_dict(answer["report"])
         except NotReached as nowhere:
             report = settle.report([rules.unreachable(row.address, nowhere.message)])
+        except TooLate as late:
+            report = settle.report([rules.too_late(row.address, late.message)])
         data = self._homes.home(instance.id) / "data"
         made = look.made(self._cloud, instance) or ()
         more = rules.findings(data, instance.storage_gb, report.source, made)
@@ -168,7 +188,7 @@ class Mover:
         if row is None or row.fix_account is None:
             return
         try:
-            found = self._errand.run(Verb.FIX, row)["applied"]
+            found = self._errand.run(Verb.FIX, row, within=_LONGEST)["applied"]
             applied = [each | {"why": self._teller.text(each["why"])} for each in found]
         except LandbridgeError as problem:
             error = self._teller.value(problem.as_dict())
@@ -216,12 +236,13 @@ class Mover:
         if row.order is Order.CANCEL:
             self._give_up(row, "cancelled before it was begun")
             return
-        if self._tasks.for_destination(self._homes.home(row.instance_id) / "data") is None:
+        data = self._homes.home(row.instance_id) / "data"
+        if self._tasks.for_destination(data) is None:
             self._errand.clear(row)  # else it was begun, by a service that did not live to say so
         try:
-            began = self._errand.run(Verb.BEGIN, row)["task"]
+            began = self._errand.run(Verb.BEGIN, row, within=_BEGINNING)["task"]
         except LandbridgeError as problem:
-            if problem.retryable:
+            if problem.retryable or self._tasks.for_destination(data) is not None:
                 raise
             remedy = self._teller.remedy(problem.id, problem.remedy)
             self._give_up(row, f"{self._teller.text(problem.message)}. {remedy}".strip())
@@ -301,8 +322,12 @@ def active(session: Session) -> list[Migration]:
     return list(session.scalars(query))
 
 
-#: The ids of those; built once, as they are asked for all the time.
-_ACTIVE = select(Migration.id).where(Migration.is_active).order_by(Migration.created_at)
+#: Id, owner, and whether it was begun, of those; built once, as it is asked for all the time.
+_ACTIVE = (
+    select(Migration.id, Migration.owner_uid, Migration.task.is_not(None))
+    .where(Migration.is_active)
+    .order_by(Migration.created_at)
+)
 
 
 @contextmanager

@@ -72,6 +72,15 @@ def unreachable(address: str, words: str) -> Finding:
     )  # fmt: skip
 
 
+def too_late(address: str, words: str) -> Finding:
+    """What an assessment says of a source that keeps whoever asks it waiting."""
+    return _finding(
+        "connect.login", Level.ERROR, Group.CONNECTION, "Login",
+        f"{address} has not told all that it was asked: {words}",
+        "Look at the source's load and at the way to it, then assess again.",
+    )  # fmt: skip
+
+
 def _empty(others: Sequence[str], made: Sequence[str]) -> Finding:
     if not others:
         return _finding(
