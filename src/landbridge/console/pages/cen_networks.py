@@ -42,6 +42,8 @@ class _Choices:
     region: str = ""
     owner: str = ""
     """UID of the other account; empty for one's own."""
+    vpc: str = ""
+    """The one that was chosen, or the only one."""
     router: _Row | None = None
     networks: list[_Row] = field(default_factory=list)
     vswitches: list[_Row] = field(default_factory=list)
