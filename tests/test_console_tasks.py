@@ -35,6 +35,7 @@ from landbridge.cloud.migrations.mover import tasks_of
 from landbridge.cloud.migrations.tables import Assessment, Migration, Order
 from landbridge.cloud.migrations.told import Teller
 from landbridge.console.app import routes
+from landbridge.console.pages.migrating import _curves
 from landbridge.console.render import _environment
 from landbridge.migration.states import State
 from landbridge.migration.task import Task
@@ -176,8 +177,27 @@ def test_a_copy_that_does_not_get_on_is_told_and_its_source_may_be_given_up(ben:
     assert f"{page}/give-up" in ben.text(page)
     assert ben.surfer.send(f"{page}/cancel", {"confirm": "moving"}).status == 422
     assert ben.surfer.send(f"{page}/give-up", {"confirm": "moving"}).status == 303
+    record.journal.note("undo.given_up", "The slot s is left on the source.", level="alarm")
+    record.journal.enter(State.CANCELLED)
     with ben.rows() as world:
-        assert world.session.get_one(Migration, row.id).order is Order.CANCEL
+        given_up = world.session.get_one(Migration, row.id)
+        assert given_up.order is Order.CANCEL
+        given_up.order, given_up.is_active = Order.NONE, False
+    over = ben.text(page)
+    assert "Something is left to do." in over and "Slot dropped" not in over
+    assert over.count("The slot s is left on the source.") == 2  # also in the event log
+    assert '<span class="status bad">alarm</span>' in over
+
+
+def test_a_copy_that_began_again_is_a_line_of_its_own() -> None:
+    copied = [(1, 9), (5, 9), (0, 0), (2, 9), (9, 9)]
+    points = [
+        {"at": f"2026-05-01T12:00:0{second}+00:00", "copied": done, "total": total}
+        for second, (done, total) in enumerate(copied)
+    ]
+    (curve,) = _curves(points)
+    first, second = (each["values"] for each in curve["data"]["series"])
+    assert first == [1, 5, None, 2, 9] and second == [9, 9, None, 9, 9]
 
 
 def test_figures_of_a_source_that_does_not_answer_are_unknown() -> None:

@@ -23,7 +23,7 @@ _TONES = {
     Tone.WARN: ("Idle", "Stopped", "LockByDiskQuota", "Inactive", "Cancelled", "warning",
                 "ReadinessUnknown", "refused", "timeout", "not-whitelisted", "unreachable",
                 "undone", "interrupted"),
-    Tone.BAD: ("Failed", "FinancialLocked", "Expired", "error"),
+    Tone.BAD: ("Failed", "FinancialLocked", "Expired", "error", "alarm"),
     Tone.SOFT: ("info",),
 }  # fmt: skip
 _BY_WORD = {word.lower(): tone for tone, words in _TONES.items() for word in words}

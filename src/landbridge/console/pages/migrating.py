@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from ...cloud import CloudError
 from ...cloud.migrations.told import on_page as advice
+from ...cloud.remedies import on_page
 from ..forms import Field, Form, Kind, options
 from ..page import Page
 from ..visit import Visit, url
@@ -168,6 +169,7 @@ def _show(visit: Visit) -> Response:
         phases=PHASES,
         over=OVER,
         checks=_checks(task.get("Detail") or ""),
+        alarms=[on_page(e["Text"]) for e in task["Events"] if is_over and e["Level"] == "alarm"],
         evidence=evidence and evidence["Evidence"],
         curves=_curves(points),
     )
@@ -206,6 +208,8 @@ def _curves(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     drawn = []
     for id, label, unit, series in wanted:
         known = [p for p in points if any(name in p for name, _ in series)]
+        if id == "copy":
+            known = _attempts(known)
         if len(known) < 2:
             continue
         drawn.append({
@@ -220,6 +224,18 @@ def _curves(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "height": 160,
             },
         })  # fmt: skip
+    return drawn
+
+
+def _attempts(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The course of a copy; one that began again is a line of its own."""
+    drawn: list[dict[str, Any]] = []
+    for point in points:
+        if not point.get("total"):
+            continue
+        if drawn and point["copied"] < drawn[-1]["copied"]:
+            drawn.append({"at": point["at"], "copied": None, "total": None})
+        drawn.append(point)
     return drawn
 
 
