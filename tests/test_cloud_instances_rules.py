@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from typing import Any, cast
 
 import pytest
 
@@ -16,9 +17,12 @@ from landbridge.cloud.instances import (
     wanted,
     whitelist,
 )
+from landbridge.cloud.instances.reconciler import Reconciler
 from landbridge.cloud.instances.states import AccountState, AccountType, Role, Status
 from landbridge.cloud.instances.tables import DBInstance
+from landbridge.network.fabric import Fabric
 from landbridge.postgres.distribution import discover
+from landbridge.postgres.process import wait_until
 from landbridge.store.secrets import SealedSecret
 
 MAJOR = max(d.major for d in discover())
@@ -234,3 +238,33 @@ def test_a_public_endpoint_is_ordered_once_and_released_under_its_name(cloud: Cl
         public.release(session, instance, public.HOST)
         _refused(gone, public.release, session, instance, public.HOST)
         public.allocate(session, instance)
+
+
+def test_servers_that_keep_the_service_waiting_are_not_all_that_it_works_on(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cloud.database.write() as session:
+        *anns, bobs = (_instance(session, f"account{n}") for n in range(7))
+        for each in anns:
+            each.owner_uid = anns[0].owner_uid
+        answering = bobs.id
+    seen: list[str] = []
+    answers, stop = threading.Event(), threading.Event()
+
+    def work(_: Reconciler, id: str) -> None:
+        seen.append(id)
+        if id != answering:
+            answers.wait(20)
+
+    monkeypatch.setattr(Reconciler, "_job", work)
+    at_work = threading.Thread(
+        target=Reconciler(cloud, lambda: cast(Fabric, None)).run, args=(stop,)
+    )
+    at_work.start()
+    try:
+        assert wait_until(lambda: seen.count(answering) > 1, 20)
+        assert len(set(seen)) == 1 + 4
+    finally:
+        stop.set()
+        answers.set()
+        at_work.join(20)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -38,8 +39,9 @@ POLL, LOOK = 0.2, 5.0
 ROLES = 30.0
 #: Seconds before what failed is tried again: at first, and at most.
 _RETRY, _RETRY_MOST = 0.3, 30.0
-#: Servers that are worked on at the same time.
-_AT_ONCE = 8
+#: Servers that are worked on at the same time, and how many of one account may be or wait for it:
+#: one that a tenant keeps from answering takes long.
+_AT_ONCE, _OF_ONE = 8, 4
 #: The lock of a full storage goes when this part of it is in use.
 _UNLOCKED_BELOW = 0.95
 
@@ -49,7 +51,8 @@ _BUSY = (Status.CREATING, *_RESTARTED, Status.DELETING)
 #: the time.
 _SURVEY = (
     select(
-        DBInstance.id, DBInstance.number, DBInstance.status, DBInstance.version,
+        DBInstance.id, DBInstance.number, DBInstance.owner_uid, DBInstance.status,
+        DBInstance.version,
         DBInstance.applied, DBInstance.role, DBInstance.lock_mode,
         Parameter.value.label("force_read_only"),
     )
@@ -116,13 +119,22 @@ class Reconciler:
         with self._cloud.database.read() as session:
             rows = session.execute(_SURVEY).all()
         self._guard.watch(self._posts(rows))
-        for id in (row.id for row in rows if _is_due(row.status, row.version, row.applied)):
-            failed = self._failed.get(id)
-            if id not in self._working and (failed is None or now >= failed.due):
-                self._working[id] = pool.submit(self._job, id)
-        for id in self._to_ask(rows, now):
-            self._asked[id] = now
-            self._working[id] = pool.submit(self._ask, id)
+        owners = {row.id: row.owner_uid for row in rows}
+        mine = Counter(owners.get(id) for id in self._working)
+        due = (row.id for row in rows if _is_due(row.status, row.version, row.applied))
+        jobs = [(id, self._job) for id in due if self._may_try(id, now)]
+        jobs += [(id, self._ask) for id in self._to_ask(rows, now)]
+        for id, job in jobs:
+            if id in self._working or mine[owners[id]] >= _OF_ONE:
+                continue
+            mine[owners[id]] += 1
+            if job == self._ask:
+                self._asked[id] = now
+            self._working[id] = pool.submit(job, id)
+
+    def _may_try(self, id: str, now: float) -> bool:
+        failed = self._failed.get(id)
+        return failed is None or now >= failed.due
 
     def _job(self, id: str) -> None:
         """Do what is due for one instance, and write down what came of it."""
@@ -230,10 +242,7 @@ class Reconciler:
             and (row.role is Role.PRIMARY or not self.homes.version(row.id))
         ]  # fmt: skip
         self._asked = {id: at for id, at in self._asked.items() if id in ids}
-        return [
-            id for id in ids
-            if id not in self._working and now >= self._asked.get(id, -ROLES) + ROLES
-        ]  # fmt: skip
+        return [id for id in ids if now >= self._asked.get(id, -ROLES) + ROLES]
 
     def _ask(self, id: str) -> None:
         """Put the service's own roles right, which an account with CREATEROLE may have changed."""

@@ -47,8 +47,8 @@ POLL = 0.3
 _RETRY = 3.0
 #: Seconds before a migration that waits for somebody is tried again: at first, and at most.
 _AGAIN, _AGAIN_MOST = 15.0, 600.0
-#: Assessments, their fixes and beginnings of migrations at the same time, and of one account:
-#: the source may keep them waiting.
+#: Assessments, their fixes and beginnings of migrations at the same time, and how many of one
+#: account may run or wait for it: the source may keep them waiting.
 _ASKING, _OF_ONE = 8, 2
 #: Seconds after which these are broken off.
 _LONGEST, _BEGINNING = 600.0, 120.0
@@ -107,7 +107,7 @@ class Mover:
             ]
         for id, uid, job in asked:
             mine = list(self._asking.values()).count(uid)
-            if self._is_due(id) and mine < _OF_ONE and len(self._asking) < _ASKING:
+            if self._is_due(id) and mine < _OF_ONE:
                 self._asking[id] = uid
                 self._working[id] = asking.submit(self._do, job, id)
         for id in (id for id, _, is_begun in migrations if is_begun and self._is_due(id)):
@@ -117,6 +117,8 @@ class Mover:
         return id not in self._working and time.monotonic() >= self._due.get(id, 0.0)
 
     def _do(self, job: Callable[[str], None], id: str) -> None:
+        if self._stop.is_set():  # it has waited for its turn
+            return
         try:
             job(id)
         except (LandbridgeError, psycopg.Error, OSError) as problem:
