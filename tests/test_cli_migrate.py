@@ -123,15 +123,19 @@ def assert_server_knows_no_password(cluster: Cluster, begin: int = 0) -> None:
 
 
 def test_whole_migration_as_one_object_without_a_password_anywhere(
-    cli: Cli, servers: Servers, source: Source, state_dir: Path, nothing_in_process_list: None
-) -> None:
+    cli: Cli, servers: Servers, source: Source, state_dir: Path, nothing_in_process_list: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     data, port = servers.destination()
+    # What neither a standby nor a source that is fenced would be.
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "read-write")
     source.sql("ALTER SYSTEM SET log_statement = 'all'")
     source.sql("ALTER SYSTEM SET log_replication_commands = on")
     source.reload()
     begin = source.log.stat().st_size
     called = cli(
-        "migrate", where(source), "--to", data, "--port", port, "--fence-as", "user=boss",
+        "migrate", f"{where(source)} target_session_attrs=read-write",
+        "--to", data, "--port", port, "--fence-as", "user=boss target_session_attrs=read-write",
         "--verify-as", "user=boss", "--set", "log_statement=all",
         "--switchover", "auto", "--verify", "before", "--json",
     )  # fmt: skip
@@ -144,6 +148,7 @@ def test_whole_migration_as_one_object_without_a_password_anywhere(
     destination = the_task(state_dir).cluster()
     with destination.connect() as conn:
         assert conn.execute("SELECT count(*) FROM items").fetchone() == (5000,)
+    assert source.sql("SELECT * FROM pg_replication_slots") == []
     assert_server_knows_no_password(source, begin)
     assert_server_knows_no_password(destination)
 

@@ -35,9 +35,11 @@ def connect(uid: int, process: ProcessId | None, **parameters: Any) -> psycopg.C
     endless. Raises ServerFailed (server.not_ours) and psycopg.Error.
     """
     kind = psycopg.Connection[Any] if process is None else BoundedConnection
-    # A password is neither asked for nor given: our own line of pg_hba.conf trusts.
+    # A password is neither asked for nor given: our own line of pg_hba.conf trusts. What the
+    # environment wants of other servers (PGTARGETSESSIONATTRS, PGOPTIONS) is not wanted here.
     silent = {"require_auth": "none", "gssencmode": "disable", "sslmode": "disable"}
-    conn = kind.connect(**silent | parameters)
+    plain = {"channel_binding": "disable", "target_session_attrs": "any", "options": ""}
+    conn = kind.connect(**silent | plain | parameters)
     found = _listener(conn)
     if found.uid != uid or (process is not None and not found.is_process(process)):
         conn.close()
