@@ -18,7 +18,7 @@ from landbridge.assessment.model import Act
 from landbridge.cloud.instances.parameters import specs
 from landbridge.cloud.migrations import managed
 from landbridge.cloud.migrations.foreign import OF_THE_MACHINE
-from landbridge.cloud.migrations.told import REMEDIES, Teller, on_page
+from landbridge.cloud.migrations.told import REMEDIES, Teller, advice
 
 OFFERED = frozenset(specs(15))
 #: Remedies that hold for the owner of an instance as they stand, read by a person.
@@ -59,7 +59,7 @@ def test_every_finding_has_a_form_for_the_owner_of_an_instance(case: Case) -> No
     for found in _findings(case):
         has_form = managed.on_page(found["fixes"]) or found["id"] in {*REMEDIES, *HOLD}
         assert has_form or found["remedy"] is None, found
-        told = on_page(found["id"], found["remedy"], found["fixes"])
+        told = advice(found["id"], found["remedy"], found["fixes"])
         assert bool(told) == bool(found["remedy"])
         assert not actions & set(re.findall(r"\w+", told)), told
         for fix in found["fixes"]:
@@ -109,4 +109,4 @@ def test_a_report_from_before_there_were_acts_is_told_as_it_is() -> None:
     }  # fmt: skip
     raw["findings"][0] |= {"fixes": [old], "remedy": "Restart it."}
     assert Report.from_dict(raw).findings[0].fixes[0].act is Act.RUN
-    assert on_page("wal.level", "Restart it.", [old]) == "Restart it."
+    assert advice("wal.level", "Restart it.", [old]) == "Restart it."

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..cloud import regions
-from ..cloud.migrations.told import on_page as advice
+from ..cloud.migrations.told import advice
 from ..cloud.remedies import on_page
 from ..postgres.units import count, duration, milliseconds, rate, size
 from .nav import ROOT

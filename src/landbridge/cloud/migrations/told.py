@@ -172,8 +172,7 @@ class Teller:
         if not isinstance(value, dict):
             return value
         told = {name: self.value(each) for name, each in value.items()}
-        is_told = value.get("level") == "ok" or managed.on_page(value.get("fixes", ()))
-        if "remedy" in value and "id" in value and not is_told:
+        if "remedy" in value and "id" in value and not _is_told(value):
             told["remedy"] = self.remedy(value["id"], value["remedy"]) or None
         return told
 
@@ -190,7 +189,12 @@ class Teller:
         return told
 
 
-def on_page(id: str, remedy: str | None, fixes: Iterable[Mapping[str, Any]] = ()) -> str:
+def _is_told(finding: Mapping[str, Any]) -> bool:
+    """Whether nothing is to be done about it, or the source's owner was told what already."""
+    return finding.get("level") == "ok" or bool(managed.on_page(finding.get("fixes", ())))
+
+
+def advice(id: str, remedy: str | None, fixes: Iterable[Mapping[str, Any]] = ()) -> str:
     """What was told an owner to do about an error or a finding, where pages are before him."""
     if not remedy:
         return ""

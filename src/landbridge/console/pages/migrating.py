@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ...cloud import CloudError
-from ...cloud.migrations.told import on_page as advice
+from ...cloud.migrations.told import advice
 from ...cloud.remedies import on_page
 from ..forms import Field, Form, Kind, options
 from ..page import Page
