@@ -122,9 +122,19 @@ class Following:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def until(self, condition: Callable[[Sample], object], seconds: float = 30) -> Sample:
-        """The first sample from now on that meets `condition`."""
-        begin, found = len(self.samples), []
+    def ever(self, condition: Callable[[Sample], object]) -> Sample:
+        """The first sample of all that meets `condition`: what passes may have passed already."""
+        return self.until(condition, begin=0)
+
+    def until(
+        self,
+        condition: Callable[[Sample], object],
+        seconds: float = 30,
+        *,
+        begin: int | None = None,
+    ) -> Sample:
+        """The first sample from now on (or from that one on) that meets `condition`."""
+        begin, found = len(self.samples) if begin is None else begin, list[Sample]()
 
         def met() -> bool:
             found[:] = [s for s in self.samples[begin:] if condition(s)]

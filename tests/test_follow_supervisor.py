@@ -44,9 +44,9 @@ def test_parameter_raised_on_the_source_is_raised_here(
         restart_with(source, "max_connections = 150")
         source.sql("INSERT INTO items VALUES (-1, 'raised')")
         if major >= 14:
-            seen = following.until(lambda s: s.replay_paused)
+            seen = following.ever(lambda s: s.replay_paused)
         else:
-            seen = following.until(lambda s: not s.standby_up)
+            seen = following.ever(lambda s: not s.standby_up)
         following.until(lambda s: s.caught_up and not s.replay_paused)
     assert shown(task, "max_connections") == "150"
     assert "follow.parameters_raised" in notes(task)
@@ -64,7 +64,7 @@ def test_standby_that_died_is_started_again(servers: Servers, state_dir: Path) -
         process = task.cluster().process()
         assert process is not None
         process.send(signal.SIGKILL)
-        following.until(lambda s: not s.standby_up)
+        following.ever(lambda s: not s.standby_up)
         following.until(lambda s: s.caught_up)
     assert {"follow.standby_died", "follow.standby_restarted"} <= set(notes(task))
 

@@ -306,13 +306,16 @@ def test_a_second_click_during_the_switchover_counts_for_nothing(tmp_path: Path)
     task = new_task(tmp_path)
     world = World(task)
     world.failures["drained"] = [SwitchoverUndone("time limit reached")]
+    world.block("fencing")
     working = Worker(task, world)
     reaches(task, State.SYNCHRONIZING)
     requests._ask(task, "switchover")
+    assert wait_until(lambda: world.blocked("fencing"), 20)
     requests._ask(task, "switchover")
+    world.unblock("fencing")
     assert wait_until(lambda: "undo-drain" in world.log, 20)
     reaches(task, State.SYNCHRONIZING)
-    assert wait_until(lambda: world.log[-1] == "follow", 5)
+    assert wait_until(lambda: world.log[-1] == "follow", 20)
     working.join(0.5)
     assert world.log.count("fencing") == 1
     working.stop.set()
@@ -501,12 +504,15 @@ def test_worker_killed_anywhere_is_continued(
         world.block(where)
     child = subprocess.Popen([sys.executable, procedure_world.__file__, tmp_path, task.id])
     try:
-        assert wait_until(lambda: world.blocked(where) or world.log[-1:] == ["follow"], 30)
+        follows = where == "follow"  # which waits by itself
+        assert wait_until(
+            lambda: world.log[-1:] == [where] if follows else world.blocked(where), 30
+        )
         os.kill(child.pid, number)
         uninterruptible = where in ("fencing", "drained", "promoted")
         if number == signal.SIGTERM and uninterruptible:
             world.unblock(where)  # the switchover itself is not left half-way
-        assert child.wait(15) == (-9 if number == signal.SIGKILL else 128 + signal.SIGTERM)
+        assert child.wait(30) == (-9 if number == signal.SIGKILL else 128 + signal.SIGTERM)
     finally:
         child.kill()
         child.wait()
@@ -541,7 +547,7 @@ def test_worker_ends_on_a_signal_though_its_step_hears_nothing(tmp_path: Path) -
 def test_switchover_that_begins_while_a_worker_is_told_to_end_is_let_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "GRACE", 0.2)
+    monkeypatch.setattr(worker, "GRACE", 0.7)
     ended, left = threading.Event(), threading.Event()
 
     def end(code: int) -> None:
@@ -555,7 +561,7 @@ def test_switchover_that_begins_while_a_worker_is_told_to_end_is_let_through(
     )
     thread.start()
     task.state = State.FENCING  # within the grace
-    assert not ended.wait(1)
+    assert not ended.wait(1.5)
     task.state = State.PROMOTED
-    assert ended.wait(5)
-    thread.join(5)
+    assert ended.wait(20)
+    thread.join(20)

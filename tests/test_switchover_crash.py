@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from fix_servers import Servers, Source
 from fix_standby import replaying, stopped, synchronizing_task, wait_streaming
 from fix_wire import Wire
 from fix_writers import Writer, acked_rows, missing_and_doubled, prepare, writing
+from halting import CLOSE, begin_until, stopping
 from landbridge.errors import LandbridgeError, SwitchoverUndone
+from landbridge.migration.fence.attempt import Attempt
 from landbridge.migration.fence.guard import is_guarded
 from landbridge.migration.states import State
 from landbridge.migration.steps import Control, drain
@@ -58,6 +60,16 @@ def wait_closing(source: Source) -> None:
         assert wait_until(lambda: conn.execute(query).fetchone() == (1,), 20, every=0.0005)
 
 
+@contextmanager
+def fenced_and_hanging(source: Source, task: Task) -> Iterator[subprocess.Popen[bytes]]:
+    """A switchover in a process of its own: the source refuses writes, the destination hangs."""
+    replay = replaying(task)
+    process = begin_until(task, CLOSE, replay)
+    with stopped(replay):
+        assert wait_until(lambda: fence_settings(source)[1] == "on", 20)
+        yield process
+
+
 def make(servers: Servers, state_dir: Path, major: int = 15, **more: object) -> tuple[Source, Task]:
     source = servers.source(major)
     prepare(source)
@@ -85,7 +97,7 @@ def test_killed_worker_is_resumed(servers: Servers, state_dir: Path, moment: str
     source, task = make(servers, state_dir)
     writers = [Writer(f"w{i}", [source.port, task.request.port]) for i in range(2)]
     with writing(*writers):
-        kill_when(begin(task), written(task, moment))
+        kill(begin_until(task, moment))
         result = switch_over(Task(task.folder))
         time.sleep(0.2)
     assert task.state is State.PROMOTED
@@ -98,16 +110,13 @@ def test_killed_worker_is_resumed(servers: Servers, state_dir: Path, moment: str
 def test_killed_worker_whom_nobody_resumes_is_undone_by_the_guard(
     servers: Servers, state_dir: Path
 ) -> None:
-    source, task = make(servers, state_dir, time_limit=4.0)
-    replay = replaying(task)
-    process = begin(task)
-    wait_closing(source)
-    with stopped(replay):
-        assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
+    source, task = make(servers, state_dir)
+    with fenced_and_hanging(source, task) as process:
         kill(process)
+        expire(task)
         assert fence_settings(source) != ("", "off")
-        assert wait_until(lambda: fence_settings(source) == ("", "off"), 10)
-    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 5)
+        assert wait_until(lambda: fence_settings(source) == ("", "off"), 30)
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 20)
     with pytest.raises(SwitchoverUndone) as caught:
         switch_over(task)
     assert caught.value.id == "switchover.time_limit"
@@ -119,7 +128,7 @@ def test_killed_after_the_intent_is_decided_by_looking_at_the_destination(
     servers: Servers, state_dir: Path
 ) -> None:
     """The guard finds the line of intent, but no promotion has begun."""
-    source, task = make(servers, state_dir, time_limit=5.0)
+    source, task = make(servers, state_dir)
     postmaster = task.cluster().process()
     assert postmaster is not None
     process = begin(task)
@@ -128,12 +137,14 @@ def test_killed_after_the_intent_is_decided_by_looking_at_the_destination(
     with stopped(postmaster.pid):
         kill_when(process, written(task, '"name": "promote", "phase": "begin"'))
         time.sleep(0.1)
+    if task.state is not State.PROMOTED:
+        expire(task)
     settled = lambda: (  # noqa: E731
         task.state is State.SYNCHRONIZING or not in_recovery(task)
     )
     assert wait_until(settled, 20, every=0.05)
     if in_recovery(task):
-        assert wait_until(lambda: fence_settings(source) == ("", "off"), 5)
+        assert wait_until(lambda: fence_settings(source) == ("", "off"), 20)
     else:
         assert fence_settings(source)[1] == "on"
         assert switch_over(task).timeline_after == 2
@@ -148,10 +159,9 @@ def in_recovery(task: Task) -> bool:
 
 
 def test_time_limit_puts_back_what_stood_there(servers: Servers, state_dir: Path) -> None:
-    source, task = make(servers, state_dir, time_limit=3.0)
+    source, task = make(servers, state_dir, time_limit=6.0)
     source.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
     source.sql("SELECT pg_reload_conf()")
-    replay = replaying(task)
     undone: list[BaseException] = []
 
     def switch() -> None:
@@ -160,11 +170,8 @@ def test_time_limit_puts_back_what_stood_there(servers: Servers, state_dir: Path
         except LandbridgeError as error:
             undone.append(error)
 
-    thread = threading.Thread(target=switch)
-    thread.start()
-    wait_closing(source)
-    with stopped(replay):
-        thread.join(10)
+    with stopping(replaying(task)):
+        switch()
     assert isinstance(undone[0], SwitchoverUndone)
     assert undone[0].id == "switchover.time_limit"
     assert fence_settings(source) == ("*", "off")
@@ -177,45 +184,48 @@ def test_dead_wire_is_undone_by_the_guard_once_it_is_mended(
 ) -> None:
     source = servers.source(15)
     wire = wires(source.port)
-    task = synchronizing_task(servers, state_dir, source, wire=wire.port, time_limit=3.0)
+    task = synchronizing_task(servers, state_dir, source, wire=wire.port, time_limit=6.0)
     wait_streaming(source, task)
-    process = begin(task)
-    wait_closing(source)
+    process = begin_until(task, CLOSE)
     wire.cut()
+    process.send_signal(signal.SIGCONT)
     assert wait_until(lambda: time.time() > deadline_of(task) + 1, 20)
     wire.mend()
     assert wait_until(lambda: fence_settings(source) == ("", "off"), 30, every=0.05)
-    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 10, every=0.05)
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 20, every=0.05)
     process.wait(60)
     assert in_recovery(task)
 
 
-def deadline_of(task: Task) -> float:
-    from landbridge.migration.fence.attempt import Attempt
+def expire(task: Task) -> None:
+    """The attempt's time is over, without waiting for it."""
+    attempt = Attempt.load(task)
+    assert attempt is not None
+    attempt.deadline = time.time()
+    attempt.save(task)
 
+
+def deadline_of(task: Task) -> float:
     attempt = Attempt.load(task)
     return attempt.deadline if attempt else 0.0
 
 
 def test_lift_leftovers_puts_a_crashed_attempt_back(servers: Servers, state_dir: Path) -> None:
     source, task = make(servers, state_dir, time_limit=60.0)
-    process = begin(task)
-    wait_closing(source)
-    kill(process)
-    if task.state is not State.PROMOTED:
-        lift_leftovers(task)
-        assert fence_settings(source) == ("", "off")
-        assert task.state is State.SYNCHRONIZING
-        lift_leftovers(task)
+    kill(begin_until(task, CLOSE))
+    lift_leftovers(task)
+    assert fence_settings(source) == ("", "off")
+    assert task.state is State.SYNCHRONIZING
+    lift_leftovers(task)
 
 
 def test_worker_killed_as_it_begins_to_fence_leaves_a_guard(
     servers: Servers, state_dir: Path
 ) -> None:
-    source, task = make(servers, state_dir, time_limit=4.0)
-    process = begin(task)
-    kill_when(process, written(task, '"fencing"'))
+    source, task = make(servers, state_dir)
+    kill(begin_until(task, '"fencing"'))
     assert is_guarded(task)
+    expire(task)
     assert wait_until(lambda: task.state is State.SYNCHRONIZING and not is_guarded(task), 20)
     assert fence_settings(source) == ("", "off")
 

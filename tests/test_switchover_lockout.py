@@ -75,7 +75,7 @@ def test_undo_restores_the_file_byte_by_byte(servers: Servers, state_dir: Path) 
     source = servers.source(15)
     original = source.hba.read_bytes() + ODD
     source.hba.write_bytes(original)
-    task = synchronizing_task(servers, state_dir, source, fence="lockout", time_limit=4.0)
+    task = synchronizing_task(servers, state_dir, source, fence="lockout", time_limit=6.0)
     wait_streaming(source, task)
     replay, undone = replaying(task), []
 

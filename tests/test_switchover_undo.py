@@ -15,6 +15,7 @@ import pytest
 from fix_servers import Servers
 from fix_standby import replaying, stopped
 from fix_writers import Writer, writing
+from halting import begin_until, stopping
 from landbridge import lock
 from landbridge.errors import FollowFailed, LandbridgeError, MigrationCancelled, UsageError
 from landbridge.migration import worker
@@ -34,11 +35,12 @@ from landbridge.postgres.process import wait_until
 from procedure_world import new_task
 from test_switchover_crash import (
     begin,
+    expire,
     fence_settings,
+    fenced_and_hanging,
     in_recovery,
     kill,
     make,
-    wait_closing,
     written,
 )
 
@@ -51,16 +53,12 @@ def test_destination_promoted_by_another_keeps_the_source_fenced(
     servers: Servers, state_dir: Path
 ) -> None:
     """A worker hangs in its drain, a person promotes the destination, the worker goes on."""
-    source, task = make(servers, state_dir, time_limit=6.0)
-    replay = replaying(task)
-    process = begin(task)
+    source, task = make(servers, state_dir, time_limit=8.0)
+    with fenced_and_hanging(source, task) as process:
+        os.kill(process.pid, signal.SIGSTOP)
     try:
-        wait_closing(source)
-        with stopped(replay):
-            assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
-            os.kill(process.pid, signal.SIGSTOP)
         task.cluster().signal_promotion()
-        assert wait_until(lambda: not in_recovery(task), 10)
+        assert wait_until(lambda: not in_recovery(task), 20)
         os.kill(process.pid, signal.SIGCONT)
         assert process.wait(30) == 0
     finally:
@@ -77,15 +75,13 @@ def test_cancel_during_the_drain_puts_back_and_never_promotes(
     servers: Servers, state_dir: Path
 ) -> None:
     source, task = make(servers, state_dir)
-    replay = replaying(task)
     ended: list[BaseException] = []
     thread = threading.Thread(target=switching, args=(task, ended))
-    thread.start()
-    wait_closing(source)
-    with stopped(replay):
-        assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
+    with stopping(replaying(task)):
+        thread.start()
+        assert wait_until(lambda: fence_settings(source)[1] == "on", 20)
         worker.request_cancel(task)
-        thread.join(10)
+        thread.join(30)
     assert [type(error) for error in ended] == [MigrationCancelled]
     assert task.state is State.SYNCHRONIZING
     assert fence_settings(source) == ("", "off")
@@ -140,20 +136,15 @@ def test_outage_counts_from_the_first_fence_of_a_resumed_attempt(
     source, task = make(servers, state_dir)
     writer = Writer("w", [source.port, task.request.port])
     with writing(writer):
-        replay = replaying(task)
-        process = begin(task)
-        wait_closing(source)
-        with stopped(replay):
-            assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
+        with fenced_and_hanging(source, task) as process:
             kill(process)
             time.sleep(1.5)
         result = switch_over(Task(task.folder))
         time.sleep(0.3)
     moments = sorted(moment for _, moment, _ in writer.acknowledged)
     gap = max(b - a for a, b in itertools.pairwise(moments)) * 1000
-    assert gap > 1500
-    # The client's own two round trips and pauses are not in our figure.
-    assert gap - 300 < result.write_outage_ms < gap + 300
+    # Not those of the client, whose own round trips and pauses are longer on a busy machine.
+    assert 1500 < result.write_outage_ms < gap + 1000
 
 
 def test_journal_line_cut_short_is_an_error_and_swallows_nothing(tmp_path: Path) -> None:
@@ -178,10 +169,7 @@ def test_source_away_after_the_promotion_is_put_to_rest_when_it_is_back(
     servers: Servers, state_dir: Path
 ) -> None:
     source, task = make(servers, state_dir)
-    process = begin(task)
-    wait_closing(source)
-    assert wait_until(written(task, '"name": "promote", "phase": "end"'), 20, every=0.0002)
-    kill(process)
+    kill(begin_until(task, '"name": "promote", "phase": "end"'))
     source.stop()
     assert switch_over(task).diverged is None
     assert Attempt.load(task) is not None
@@ -198,10 +186,7 @@ def test_source_away_for_good_is_an_alarm_with_what_to_run_there(
 ) -> None:
     monkeypatch.setattr("landbridge.migration.fence.outcome._WITHIN", 1.0)
     source, task = make(servers, state_dir)
-    process = begin(task)
-    wait_closing(source)
-    assert wait_until(written(task, '"name": "promote", "phase": "end"'), 20, every=0.0002)
-    kill(process)
+    kill(begin_until(task, '"name": "promote", "phase": "end"'))
     source.stop()
     done = finish(task, switch_over(task))
     assert "switchover.source_not_looked_at" in alarms(task)
@@ -214,22 +199,19 @@ def test_source_away_for_good_is_an_alarm_with_what_to_run_there(
 
 def test_guard_survives_what_is_no_error_of_ours(servers: Servers, state_dir: Path) -> None:
     """A disk that is full when the guard wants to write down that it has put back."""
-    source, task = make(servers, state_dir, time_limit=6.0)
-    replay = replaying(task)
-    process = begin(task)
-    wait_closing(source)
-    with stopped(replay):
-        assert wait_until(lambda: fence_settings(source)[1] == "on", 5)
+    source, task = make(servers, state_dir)
+    with fenced_and_hanging(source, task) as process:
         kill(process)
         journal = task.journal.path
         aside = journal.rename(journal.with_suffix(".aside"))
         journal.mkdir()
+        expire(task)
         log = task.folder / "switchover/guard.log"
-        assert wait_until(lambda: "IsADirectoryError" in log.read_text(), 10)
+        assert wait_until(lambda: "IsADirectoryError" in log.read_text(), 20)
         journal.rmdir()
         aside.rename(journal)
-        assert wait_until(lambda: fence_settings(source) == ("", "off"), 10)
-    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 5)
+        assert wait_until(lambda: fence_settings(source) == ("", "off"), 20)
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 20)
 
 
 def test_guard_keeps_its_folder_and_ends_where_that_was_removed(state_dir: Path) -> None:
