@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +12,13 @@ import pytest
 
 from fix_cli import Cli
 from fix_lab import LabCli, a_lab
+from landbridge.lab import lab as lab_module
 from landbridge.lab.lab import Lab
-from landbridge.lab.store import Labs
+from landbridge.lab.plan import read
+from landbridge.lab.store import Labs, Saved
+from landbridge.network.converge import converge
+from landbridge.network.daemon import remove, start
+from landbridge.network.daemon.client import ask
 from landbridge.postgres.process import ProcessId, wait_until
 
 A_TO_B, B_TO_A = ("pgm-a", "pgm-b"), ("pgm-b", "pgm-a")
@@ -202,3 +209,28 @@ def _words(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def test_a_relay_that_died_is_made_again_while_servers_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the next command, and by whoever watches a migration. After a boot `up` does it."""
+    plan = read(Path(__file__).parent.parent / "examples/one-region.toml")
+    store = Labs(tmp_path).store(plan.name)
+    store.prepare()
+    saved = Saved("", "relay", plan, plan)
+    store.save(saved)
+    lab = Lab(store, saved)
+    try:
+        converge(start(store.fabric, "relay"), plan.topology)
+        running = {"servers": False}
+        monkeypatch.setattr(lab_module, "is_running", lambda *_: running["servers"])
+        for servers in (False, True):
+            running["servers"] = servers
+            pid = ask(store.fabric / "daemon.sock", "about")
+            os.kill(pid, signal.SIGKILL)
+            assert wait_until(lambda pid=pid: ProcessId.of(pid) is None, 20)  # type: ignore[misc]
+            lab.mend()
+            assert bool(lab.missing()) is not servers
+    finally:
+        remove(store.fabric)

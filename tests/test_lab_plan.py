@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from landbridge.errors import LandbridgeError, NetworkRefused, UsageError
+from landbridge.errors import LandbridgeError, NetworkFailed, NetworkRefused, UsageError
 from landbridge.lab.accounts import ensure_passfiles
 from landbridge.lab.changes import attach, drop_idle_routers, join
 from landbridge.lab.lab import Lab
@@ -241,8 +241,9 @@ def test_line_asked_for_again_keeps_its_bandwidth(plan_of: Callable[[str], Plan]
 
 
 def test_watch_says_what_came_into_the_way_and_every_bandwidth(
-    plan_of: Callable[[str], Plan], tmp_path: Path
+    plan_of: Callable[[str], Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And has a network whose process has ended made again."""
     plan = plan_of(TWO)
     store = Labs(tmp_path).store(plan.name)
     store.prepare()
@@ -256,7 +257,15 @@ def test_watch_says_what_came_into_the_way_and_every_bandwidth(
     said: list[str] = []
     ordered(40)
     lab = Lab(store, Saved("", "relay", plan, plan))
-    lab.__dict__["fabric"] = SimpleNamespace(meter=lambda _: Meter(0, 0))
+    ended: list[str] = []
+
+    def meter(line: str) -> Meter:
+        if watch is not None and len(watch.allocated) == 2 and not ended:
+            raise NetworkFailed("gone")
+        return Meter(0, 0)
+
+    lab.__dict__["fabric"] = SimpleNamespace(meter=meter)
+    monkeypatch.setattr(Lab, "mend", lambda lab: ended.append(lab.store.name))
     watch = meter_of(lab, "pgm-a", "pgm-b", said.append)
     assert watch is not None
     with watch:
@@ -269,3 +278,4 @@ def test_watch_says_what_came_into_the_way_and_every_bandwidth(
         assert wait_until(lambda: bool(said), 10)
     assert said == ["the way from pgm-b to pgm-a: vpc-a has no attachment"]
     assert watch.carried().allocated == (40_000_000, 80_000_000)
+    assert ended == [plan.name]

@@ -17,7 +17,7 @@ from typing import TypeVar
 from ..errors import LandbridgeError
 from ..network.converge import converge
 from ..network.daemon import FabricClient, check_driver, remove, start
-from ..network.fabric import Bandwidth
+from ..network.fabric import Bandwidth, Isolation
 from ..network.things import Cen, Grant, Thing
 from ..postgres.conninfo import Conninfo
 from ..postgres.distribution import find
@@ -29,7 +29,7 @@ from .drawing import Seen, layout
 from .drawing.picture import Picture
 from .merge import merge
 from .plan import Plan, read
-from .servers import Servers, major_of, stop_server
+from .servers import Servers, is_running, major_of, stop_server
 from .store import Labs, Saved, Store
 
 T = TypeVar("T")
@@ -75,6 +75,20 @@ class Lab:
                 remedy="Build it again: landbridge lab up",
             )  # fmt: skip
         return start(self.store.fabric, self.saved.driver)
+
+    def mend(self) -> None:
+        """Start the network's process again if it has ended, and what has ended with it.
+
+        That is all of it where the process is the network (the relay). Where no server runs
+        either it was a boot: then nothing is made, `up` sees to both.
+        """
+        fabric = start(self.store.fabric, self.saved.driver)
+        is_relay = fabric.capabilities().isolation is Isolation.COOPERATIVE
+        if not is_relay or fabric.observe():
+            return
+        if any(is_running(self.store, id) for id in self.plan.servers):
+            with self._newest():
+                converge(fabric, self.plan.topology)
 
     @property
     def servers(self) -> Servers:

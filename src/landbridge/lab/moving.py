@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import LandbridgeError, UsageError
+from ..errors import LandbridgeError, NetworkFailed, UsageError
 from ..network.topology import Topology
 from ..postgres.facts.directory import look_at
 from ..postgres.osaccount import OsAccount
@@ -135,9 +135,12 @@ class Watch:
             self._try_to_read()
 
     def _try_to_read(self) -> None:
-        """Nothing where the line was taken away, or the daemon is starting again."""
+        """Nothing where the line was taken away; a daemon that has ended is started again."""
         with suppress(LandbridgeError):
-            self._read()
+            try:
+                self._read()
+            except NetworkFailed:
+                self.lab.mend()
 
 
 def busiest(points: Sequence[tuple[float, int]]) -> float:

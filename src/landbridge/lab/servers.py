@@ -73,6 +73,11 @@ def major_of(store: Store, plan: Plan, id: str) -> int:
     return there or planned or newest()
 
 
+def is_running(store: Store, id: str) -> bool:
+    """Whether the server of an instance runs, however much of the lab is there."""
+    return Cluster(store.data(id), _NO_PROGRAMS, 0).process() is not None
+
+
 def stop_server(store: Store, id: str, mode: str = "fast") -> bool:
     """Stop the server of an instance, however much of the lab is there; whether one ran."""
     cluster = Cluster(store.data(id), _NO_PROGRAMS, 0)
@@ -210,7 +215,7 @@ class Servers:
         if there.major is None:
             return Seen(Light.DOWN, "not made")
         name = f"PostgreSQL {there.major}"
-        if Cluster(data, _NO_PROGRAMS, 0).process() is None:
+        if not is_running(self.store, id):
             return Seen(Light.DOWN, f"{name}, not running")
         try:
             with self.cluster(id).connect() as conn:

@@ -42,11 +42,14 @@ def labs() -> Labs:
 def the_lab(name: str | None, *, built: bool = True) -> Lab:
     """The lab that is meant; UsageError (lab.unknown) if that is not clear.
 
-    With `built` LandbridgeError (lab.not_up) where its network is not there.
+    With `built` LandbridgeError (lab.not_up) where its network is not there, and did not just end
+    with its process.
     """
     from ...lab.lab import Lab
 
     lab = Lab.open(labs(), name)
+    if built and lab.missing():
+        lab.mend()
     if built and (missing := lab.missing()):
         raise LandbridgeError(
             f"lab {lab.store.name} is not up: {', '.join(missing)} not there", id="lab.not_up",
