@@ -12,7 +12,7 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -171,12 +171,12 @@ def discover() -> list[Distribution]:
     return list(found.values())
 
 
-def find(major: int) -> Distribution:
-    """The preferred distribution of one major version.
+def find(major: int, among: Sequence[Distribution] | None = None) -> Distribution:
+    """The preferred distribution of one major version: of this host, or of those `among`.
 
     Raises ServerProgramsMissing, with how to get it, if there is none.
     """
-    all_found = discover()
+    all_found = discover() if among is None else among
     for distribution in all_found:
         if distribution.major == major:
             return reachable(distribution)

@@ -26,7 +26,7 @@ import psycopg
 from ...errors import ServerFailed
 from ...postgres import careful, wary
 from ...postgres.cluster import Cluster
-from ...postgres.distribution import Distribution, find
+from ...postgres.distribution import Distribution, discover, find
 from ...postgres.private import BoundedConnection
 from ...servers.identity import own_account
 from ..control import Cloud
@@ -39,10 +39,15 @@ _versions: dict[Path, int] = {}
 _NO_PROGRAMS = Distribution("0.0", Path("/"), "none")
 
 
-@cache
 def programs(major: int) -> Distribution:
-    """The programs of a major, looked for once; ServerProgramsMissing."""
-    return find(major)
+    """The programs of a major; ServerProgramsMissing."""
+    return find(major, installed())
+
+
+@cache
+def installed() -> tuple[Distribution, ...]:
+    """All programs of servers, looked for once: every `postgres` is run for its version."""
+    return tuple(discover())
 
 
 class Homes:

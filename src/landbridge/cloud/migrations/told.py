@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ...postgres.distribution import discover
 from .. import remedies
+from ..instances.homes import installed
 from ..remedies import Remedy
 from . import managed
 from .foreign import OF_THE_MACHINE
@@ -204,6 +204,6 @@ def advice(id: str, remedy: str | None, fixes: Iterable[Mapping[str, Any]] = ())
 @cache
 def _programs() -> tuple[Path, ...]:
     """Where the programs of servers and our own lie."""
-    found = {path for each in discover() for path in (each.root, each.bin)} | {Path(sys.prefix)}
+    found = {path for each in installed() for path in (each.root, each.bin)} | {Path(sys.prefix)}
     # The longest first; a root like /usr is everybody's.
     return tuple(path for path in sorted(found, reverse=True) if len(path.parts) > 2)
