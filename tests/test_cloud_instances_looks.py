@@ -100,3 +100,30 @@ def test_a_long_log_is_searched_by_time_not_read(tmp_path: Path) -> None:
     cluster.log.symlink_to("/etc/passwd")
     assert logs.search(cloud, instance, begin, datetime.now(UTC), 1, 30).total == 0
     cloud.close()
+
+
+def test_a_log_is_cut_to_what_is_newest_while_its_server_writes_on(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "LARGEST", 100_000)
+    monkeypatch.setattr(logs, "MOST", 1_000)
+    folder = Homes.of(cloud).folder / "pgm-x" / "data.landbridge"
+    folder.mkdir(parents=True)
+    log, elsewhere = folder / "server.log", folder / "elsewhere"
+    with log.open("ab", buffering=0) as server:
+        for n in range(9_000):
+            server.write(b"line %d\n" % n)
+        small = log.read_bytes()
+        logs.trim(log)
+        assert log.read_bytes() == small
+        for n in range(9_000, 20_000):
+            server.write(b"line %d\n" % n)
+        with logs.running(cloud):
+            assert wait_until(lambda: log.stat().st_size <= 1_000, 10)
+        server.write(b"the end\n")
+    lines = log.read_text().splitlines()
+    assert lines[-2:] == ["line 19999", "the end"] and lines[0].startswith("line 199")
+    log.rename(elsewhere)
+    log.symlink_to(elsewhere)
+    with pytest.raises(OSError):
+        logs.trim(log)

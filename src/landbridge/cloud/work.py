@@ -1,5 +1,5 @@
-"""What makes the rows real, all at work at once: networks, servers, migrations; and removes old
-ones."""
+"""What makes the rows real, all at work at once: networks, servers, migrations; and removes what is
+old."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import NetworkFailed
 from ..network import Fabric
 from . import fabric, retention
 from .control import Cloud
-from .instances import public, reconciler
+from .instances import logs, public, reconciler
 from .migrations import mover
 
 
@@ -34,6 +34,7 @@ def running(cloud: Cloud, connect: Callable[[], Fabric]) -> Iterator[None]:
         fabric.running(cloud, network),
         reconciler.running(cloud, network),
         public.running(cloud, network),
+        logs.running(cloud),
         mover.running(cloud, network),
         retention.running(cloud),
     ):

@@ -1,13 +1,17 @@
-"""What an instance's server has written into its log, by time."""
+"""What an instance's server has written into its log, by time; and that it stays small."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from ...beside import beside
 from ...migration.evidence.scrub import scrub
 from ...postgres import careful
 from ...postgres.cluster import Cluster
@@ -18,6 +22,8 @@ from .tables import DBInstance
 
 #: Bytes that one look reads at most, and how closely a moment is searched for.
 MOST, _CLOSE = 8 << 20, 64 << 10
+#: Bytes of a log that is cut to its newest MOST, and seconds between two looks at all of them.
+LARGEST, _EVERY = 64 << 20, 1.0
 #: Characters of one entry.
 _TEXT = 10_000
 #: As `Cluster.configure` has the servers write; more lines of an entry begin with a tab.
@@ -52,6 +58,38 @@ def search(
     inside = _without_places(cloud, cluster)
     rows = [Entry(e.at, e.user, e.database, str(scrub(inside(e.text)))[:_TEXT]) for e in page.rows]
     return Page(rows, page.total, page.number, page.size)
+
+
+def trim(log: Path) -> None:
+    """Cut a log that has become too large to its newest MOST bytes.
+
+    Anybody who may log in makes their server write as much as they like, and a lock for a full
+    storage does not stop that. What is written in the moment of the cut may be lost.
+    """
+    file = os.open(log, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        size = os.fstat(file).st_size
+        if size > LARGEST:
+            newest = os.pread(file, MOST, size - MOST)
+            os.ftruncate(file, 0)  # the server appends
+            os.write(file, newest[newest.find(b"\n") + 1 :])
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def running(cloud: Cloud) -> Iterator[None]:
+    """All logs are kept small, in a thread of its own."""
+    folder = Homes.of(cloud).folder
+
+    def work(stop: threading.Event) -> None:
+        while not stop.wait(_EVERY):
+            for log in folder.glob("*/data.landbridge/server.log"):
+                with suppress(OSError):  # the instance has just gone
+                    trim(log)
+
+    with beside("logs", work):
+        yield
 
 
 def _read(cluster: Cluster, begin: datetime, end: datetime) -> list[Entry]:
