@@ -12,10 +12,12 @@ from landbridge.assessment import (
     DestinationPlan,
     Level,
     Report,
+    apply_each,
     apply_fixes,
     assess,
     gather,
 )
+from landbridge.assessment.fixes import Outcome
 from landbridge.assessment.html import render_html
 from landbridge.assessment.terminal import render_terminal
 from landbridge.errors import LandbridgeError, UsageError
@@ -212,6 +214,15 @@ def test_fix_that_the_source_refuses_is_an_error_with_a_remedy(servers: Servers)
     with pytest.raises(LandbridgeError, match="refuses the fix for connect") as caught:
         apply_fixes(report, plain)
     assert caught.value.id == "assessment.fix_refused"
+
+    source.sql("CREATE DATABASE closed")
+    source.sql("REVOKE CONNECT ON DATABASE closed FROM PUBLIC")
+    source.sql("GRANT pg_monitor TO plain")
+    source.sql(f"CREATE ROLE boss SUPERUSER LOGIN PASSWORD '{OWNER_PASSWORD}'")
+    report = assess(gather(plain, plan_for(servers, 15), sample=SAMPLE))
+    for admin, outcome in ((plain, Outcome.REFUSED), (source.admin(), Outcome.APPLIED)):
+        (done,) = apply_each(report, admin, ["connect.databases"])
+        assert done.outcome is outcome and ("no privileges" in done.why) == (admin is plain)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,9 @@ from ..errors import LandbridgeError
 from ..postgres.conninfo import Conninfo
 from .model import Finding, Fix, Level, Report
 
+#: What a server warns of where somebody may not give a privilege: it is no error, and does nothing.
+_NOT_GRANTED = "01007"
+
 
 class Outcome(Enum):
     """What became of a fix."""
@@ -111,9 +114,13 @@ def _apply(id: str, fix: Fix, admin: Conninfo) -> Applied:
     ran: list[str] = []
     try:
         with target.connect() as conn:
+            said: dict[str | None, str | None] = {}  # a notice lives as long as it is handled
+            conn.add_notice_handler(lambda it: said.update({it.sqlstate: it.message_primary}))
             for line in fix.lines:
                 # Lines of ours, quoted when they were made (lines.py).
                 conn.execute(line.encode())
+                if _NOT_GRANTED in said:
+                    raise LandbridgeError(str(said[_NOT_GRANTED]))
                 ran.append(line)
     except (psycopg.Error, LandbridgeError) as problem:
         why = (str(problem).strip().splitlines() or ["no reason given"])[0]
