@@ -145,7 +145,11 @@ def _arguments() -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_every_verb_carries_its_arguments_and_its_answer(hosted: Hosted) -> None:
+def test_every_verb_carries_its_arguments_and_its_answer(
+    hosted: Hosted, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr("landbridge.network.daemon.server._SLOW", 1000.0)
     for verb, arguments in _arguments().items():
         answer = getattr(hosted.client, verb)(**arguments)
         assert hosted.fake.asked[-1] == (verb, arguments)
@@ -154,6 +158,7 @@ def test_every_verb_carries_its_arguments_and_its_answer(hosted: Hosted) -> None
         else:
             assert answer == ANSWERS.get(verb), verb
     assert len(hosted.fake.asked) > 20
+    assert caplog.messages == [], "the log does not grow with what is asked"
 
 
 @pytest.mark.parametrize(

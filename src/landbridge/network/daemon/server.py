@@ -37,6 +37,9 @@ _PATIENCE = 30.0
 _STRANGERS = 100
 #: Seconds until the next try where no file is left for another connection.
 _PAUSE = 0.1
+#: Seconds that a change takes which is told in the log. All that is wanted is ensured again at
+#: every change, so that a line for each would fill the disk for whoever orders in a loop.
+_SLOW = 1.0
 #: Only looks at the fabric; everything else is done one at a time.
 _LOOKS = frozenset({"capabilities", "endpoint", "path", "probe", "meter", "observe", "status"})
 
@@ -120,9 +123,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         started = time.monotonic()
         with nullcontext() if verb in _LOOKS else self.changing:
             result = self._call(verb, values)
-        if verb not in _LOOKS:
+        took = time.monotonic() - started
+        if verb not in _LOOKS and took > _SLOW:
             thing = next(iter(values.values()), "")
-            log.info("%s %s: %.3f s", verb, getattr(thing, "id", thing), time.monotonic() - started)
+            log.info("%s %s: %.3f s", verb, getattr(thing, "id", thing), took)
         return result
 
     def _call(self, verb: str, values: dict[str, Any]) -> Any:
