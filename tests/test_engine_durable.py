@@ -8,17 +8,30 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from landbridge.engine import Context, Engine, Status, send
 from landbridge.errors import CopyFailed, LandbridgeError, SwitchoverRefused
 from landbridge.postgres.process import wait_until
 
+_launched: list[Engine] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """A process runs one engine: whatever fails, the next test can have its own."""
+    yield
+    while _launched:
+        _launched.pop().close()
+
 
 def launched(folder: Path, body: Callable[[Context, str], None]) -> Engine:
     engine = Engine(folder, "host-1")
+    _launched.append(engine)
     engine.register("body", body, topics=("orders",))
     engine.launch()
     engine.start("t", "body", "argument")

@@ -10,7 +10,7 @@ import pytest
 from fix_servers import Servers
 from landbridge.errors import NetworkRefused, ServerUnreachable, UsageError
 from landbridge.network.bucket import Bucket
-from landbridge.network.external import ExternalDriver, measure
+from landbridge.network.external import ExternalDriver, Measured, measure
 from landbridge.network.fabric import Bandwidth, Fabric, Isolation, Outcome
 from landbridge.network.forward import Forwarder
 from landbridge.network.things import Attachment, Instance, Vpc, Vswitch
@@ -72,17 +72,27 @@ def test_line_to_a_server_is_measured_as_it_is(servers: Servers, tmp_path: Path)
     slow = Forwarder("127.0.0.1", 0, to(source.port), back=Throttle(40_000_000))
     try:
         way = source.conninfo().with_(port=slow.address[1])
-        found = measure(way)
+        found = measured_at(way, 40e6 / 8)
         plain = measure(source.conninfo().with_(sslmode="disable"), budget=0.1)
     finally:
         slow.close()
     assert found.login.outcome is found.replication.outcome is Outcome.OK
     assert found.quality is not None and found.quality.tls is not None
     assert found.quality.tls.startswith("TLSv1.")
-    assert found.quality.line.rate == pytest.approx(40e6 / 8, rel=0.05)
     assert 0 < found.quality.round_trip < 0.5
     assert plain.quality is not None and plain.quality.tls is None
     assert plain.quality.line.rate and plain.quality.line.rate > 2 * found.quality.line.rate
+
+
+def measured_at(way: Conninfo, rate: float) -> Measured:
+    """What was measured of a line of that rate, in bytes per second."""
+    for _ in range(4):  # a busy machine may take longer, never less
+        found = measure(way)
+        assert found.quality is not None and found.quality.line.rate is not None
+        assert found.quality.line.rate <= rate * 1.05
+        if found.quality.line.rate >= rate * 0.95:
+            return found
+    raise AssertionError(f"never more than {found.quality.line.rate} of {rate}")
 
 
 def test_line_that_only_trickles_is_no_line(
