@@ -213,6 +213,7 @@ def test_migrate_repeated_on_a_terminal_fences_as_it_was_begun(
         assert "landbridge resume" in said_on(master, "Give up") and process.wait(30) == 130
     with on_a_terminal(*command) as (process, master):
         said_on(master, "anything else to leave it")
+        process.send_signal(signal.SIGTSTP)  # Ctrl-Z: nothing is suspended
         os.write(master, b"switch\n")
         assert "ALTER SYSTEM RESET" in said_on(master, "Evidence:") and process.wait(30) == 0
 

@@ -7,6 +7,7 @@ shown is the same as `landbridge watch` shows from elsewhere.
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -93,6 +94,8 @@ def run_here(
         watch(view, out, until)
         return view
     work = Work(task)
+    # Suspended with Ctrl-Z it would leave a source fenced, or its WAL unwatched.
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     work.start()
     try:
         for question in (m for m in moments if m.is_question):
