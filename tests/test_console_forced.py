@@ -109,6 +109,10 @@ def test_a_switchover_is_forced_once_nobody_writes(chromium: Browser, without_pr
         bob.sees("Migrated.", 90)
         proofs = bob.page.locator("#proof li", has_text="The source refused writes")
         expect(proofs).to_contain_text("Not shown")
+        bob.sees("Alarm: ")
+        told = bob.page.locator("main").inner_text()
+        assert "See that nobody writes: the source need not refuse it" in told
+        assert "fence.unverified" not in told and "See that the source refuses writes" not in told
         bob.look("forced-result")
         proof = stage.prove()
         assert proof.is_clean and proof.acknowledged > 1000

@@ -184,7 +184,7 @@ def test_a_copy_that_does_not_get_on_is_told_and_its_source_may_be_given_up(ben:
         assert given_up.order is Order.CANCEL
         given_up.order, given_up.is_active = Order.NONE, False
     over = ben.text(page)
-    assert "Something is left to do." in over and "Slot dropped" not in over
+    assert "<b>Alarm:</b> The slot s is left" in over and "Slot dropped" not in over
     assert over.count("The slot s is left on the source.") == 2  # also in the event log
     assert '<span class="status bad">alarm</span>' in over
 
