@@ -93,8 +93,10 @@ REMEDIES = {
     "switchover.time_limit": "Switch over again.",
     "tls.certificate": "Have it renewed where it ends soon; nobody is asked who has signed it.",
     "version.major": Remedy(
-        "Take an instance of the source's major version (CreateDBInstance), and migrate into that.",
-        "Take an instance of the source's major version (Create Instance), and migrate into that.",
+        "Take an instance of the source's major version (CreateDBInstance), and migrate into that;"
+        " a source before 10 is upgraded first.",
+        "Take an instance of the source's major version (Create Instance), and migrate into that;"
+        " a source before 10 is upgraded first.",
     ),
     "version.minor": _INSTALL,
     "wal.archive": "Take a base backup after the switchover: an instance has no archive.",
