@@ -128,8 +128,8 @@ def test_whitelist_changes_at_once_and_open_sessions_end_when_asked(
             assert seen["seen"] == "not-whitelisted"
             assert seen["reason"] == "whitelist of pgm-a lacks 10.20.0.0/16"
 
-            added = lab("whitelist", "pgm-a", "add", "10.20.9.0/24", "--close-sessions")
-            assert len(added["sessions"]) == 1 and added["closed"]
+            again = lab("whitelist", "pgm-a", "remove", "10.20.0.0/16", "--close-sessions")
+            assert len(again["sessions"]) == 1 and again["closed"]
             assert wait_until(lambda: not _is_alive(child), 5, every=0.05)
         assert lab("whitelist", "pgm-a", "add", "10.20.1.5")["whitelist"][-1] == "10.20.1.5/32"
         assert lab.probe()[B_TO_A]["passes"]

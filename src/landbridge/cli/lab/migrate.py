@@ -63,7 +63,11 @@ def migrate(
             the.raise_server(destination)
     _say(out, done, watch.carried() if watch else None)
     if done.returncode == 0:
-        out.show(f"SQL on the source, as its superuser: landbridge lab psql {source}")
+        out.show(
+            f"SQL on the source, as its superuser: landbridge lab psql {source}\n"
+            f"`landbridge lab up` alone starts the server of {destination}, also after a boot:"
+            " it listens at its instance's place."
+        )
     return done.returncode
 
 

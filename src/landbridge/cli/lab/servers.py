@@ -191,12 +191,17 @@ def whitelist(
     if cidr is not None:
         block = cidr
         left = the.change_whitelist(
-            instance, lambda plan: _edit(plan, instance, edit, block), close=close_sessions
+            instance,
+            lambda plan: _edit(plan, instance, edit, block, again=close_sessions),
+            close=close_sessions,
         )
     blocks = [str(block) for block in the.plan.topology.instances[instance].whitelist]
     words = [f"{instance} lets in {', '.join(blocks) or 'nobody'}."]
-    what = "were closed" if close_sessions else "stay open; --close-sessions ends them"
-    words += [f"{len(left)} open sessions of others {what}."] if left else []
+    if left:
+        what = (
+            "closed" if close_sessions else "still open; the same with --close-sessions ends them"
+        )
+        words.append(f"Sessions of others: {len(left)}, {what}.")
     out.result(
         {"instance": instance, "whitelist": blocks, "closed": close_sessions,
          "sessions": [session.as_dict() for session in left]},
@@ -204,12 +209,13 @@ def whitelist(
     )  # fmt: skip
 
 
-def _edit(plan: Plan, id: str, edit: Edit, cidr: str) -> None:
+def _edit(plan: Plan, id: str, edit: Edit, cidr: str, *, again: bool) -> None:
+    """`again`: what is removed may be gone already."""
     from ...network.things import network
 
     instance, block = plan.topology.instances[id], network(cidr)
     kept = tuple(old for old in instance.whitelist if old != block)
-    if edit is Edit.remove and block not in instance.whitelist:
+    if edit is Edit.remove and block not in instance.whitelist and not again:
         raise LandbridgeError(
             f"{block} is not in the whitelist of {id}", id="lab.not_whitelisted",
             remedy=f"It has: {', '.join(map(str, instance.whitelist)) or 'nothing'}.",
