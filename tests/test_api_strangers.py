@@ -178,8 +178,10 @@ def plain(param: Param) -> str | None:
     return {Kind.BOOLEAN: "true", Kind.INTEGER: least}.get(param.kind, "text")
 
 
-#: Ids, and what is drawn by lot for a new task.
-_MADE = re.compile(r'\b[a-z-]+-(nothing|\w{12,})|(?<="TaskId": )\d+|(?<="TaskName": ")\w+')
+#: Ids, what is drawn by lot for a new task, and this second.
+_MADE = re.compile(
+    r'\b[a-z-]+-(nothing|\w{12,})|(?<="TaskId": )\d+|(?<="TaskName": ")\w+|[\d-]{10}T[\d:]{5,8}Z'
+)
 
 
 class Walk:
