@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _PATIENCE = 30.0
 #: Connections that may owe the key at a time; of more the oldest is ended. Servers that are
 #: shut in can connect, though not ask: they shall not use up our files.
-_STRANGERS = 100
+_STRANGERS = 400
 #: Seconds until the next try where no file is left for another connection.
 _PAUSE = 0.1
 #: Seconds that a change takes which is told in the log. All that is wanted is ensured again at
