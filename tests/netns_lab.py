@@ -79,7 +79,7 @@ class Lab:
         path = self.driver.path(instance, instance)
         space = self.driver.namespace(instance)
         listener = inside(space, lambda: socket.create_server((path.hostaddr, path.port)))
-        listener.settimeout(5)
+        listener.settimeout(20)
         self._open.append(listener)
         return listener
 
@@ -87,11 +87,11 @@ class Lab:
         """Both ends of a connection from the place of `client`; OSError if no packet passes."""
         near = inside(self.driver.namespace(client), socket.socket)
         self._open.append(near)
-        near.settimeout(2)
+        near.settimeout(20)
         near.connect(listener.getsockname())
         far, _ = listener.accept()
         self._open.append(far)
-        far.settimeout(5)
+        far.settimeout(20)
         return near, far
 
     def probe(self, client: str, address: IPv4Address, timeout: float = 0.5) -> ProbeAnswer:

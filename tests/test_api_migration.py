@@ -99,7 +99,8 @@ def _move(two: Two, newer: Generation, before: Generation) -> None:
         b.ours("SwitchOverMigration", TaskId=task, ConfirmWritesStopped="true")
     assert unconfirmed.value.id == "OperationDenied.ConfirmationMissing"
     two.close_source()
-    assert b.ours("DescribeSwitchoverReadiness", TaskId=task)["Ready"]
+    # With the sessions the migration's own was ended; it comes back by itself.
+    assert wait_until(lambda: b.ours("DescribeSwitchoverReadiness", TaskId=task)["Ready"], 30, 0.2)
     b.rds("ActivateMigrationTargetInstance", dbinstance_name=b.id, switch_time_mode="0")
     done = two.until(lambda it: it.migrate_stage == "success")
     assert done.replication_state == "finish" and done.switch_time.endswith("Z")

@@ -102,7 +102,7 @@ def test_a_server_started_as_postmaster_is_noticed(tmp_path: Path) -> None:
         try:
             (data / "postmaster.pid").write_text(f"{process.pid}\n")
             # Popen returns when the kernel closes its pipe, just before it sets the name.
-            assert wait_until(lambda: running_pid(data) == process.pid, 5)
+            assert wait_until(lambda: running_pid(data) == process.pid, 20)
             assert [n.pid for n in neighbours(data)] == [process.pid]
         finally:
             process.kill()
@@ -115,7 +115,7 @@ def test_a_server_on_its_way_into_its_directory_claims_no_other(tmp_path: Path) 
     with subprocess.Popen([program, "60"], cwd="/") as process:
         try:
             named = Path(f"/proc/{process.pid}/comm")
-            assert wait_until(lambda: named.read_text().strip() == "postgres", 5)
+            assert wait_until(lambda: named.read_text().strip() == "postgres", 20)
             assert process.pid not in [n.pid for n in neighbours(tmp_path / "new")]
         finally:
             process.kill()

@@ -162,7 +162,7 @@ def test_ctrl_c_while_the_source_is_away_ends_and_the_next_worker_puts_it_back(
     assert wait_until(lambda: task.read_live().get("caught_up") is True, 30, every=0.05)
     # A worker whose folder was removed ends by itself.
     task.folder.rename(task.folder.with_name("gone"))
-    assert wait_until(lambda: not process.alive(), 10)
+    assert wait_until(lambda: not process.alive(), 20)
 
 
 def test_killed_worker_is_noticed_by_whoever_follows_it(
@@ -175,7 +175,7 @@ def test_killed_worker_is_noticed_by_whoever_follows_it(
         end_worker(task, signal.SIGKILL)
         killed = time.monotonic()
         code, said = ended(attached)
-        assert code == 1 and time.monotonic() - killed < 10
+        assert code == 1 and time.monotonic() - killed < 30  # before the time limit
         assert "[worker.gone]" in said and "Fencing the source" in said
         assert f"landbridge resume {task.id}" in said and "guard puts the source back" in said
         watched = cli("watch", task.id, "--json")
@@ -190,7 +190,7 @@ def test_killed_worker_is_noticed_by_whoever_follows_it(
     for step in resumed.object["switchover"]["reopen"]:
         assert step["line"] in shown
         source.sql(step["line"])
-    assert wait_until(lambda: fence_settings(source) == ("", "off"), 5, every=0.02)
+    assert wait_until(lambda: fence_settings(source) == ("", "off"), 20, every=0.02)
     with landbridge("show", task.id) as unread:
         assert unread.stdout is not None and unread.stdout.read(1)
         unread.stdout.close()

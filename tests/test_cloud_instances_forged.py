@@ -47,7 +47,7 @@ def test_storage_that_cannot_be_read_keeps_what_was_known(
     scales, seen = Scales(), []
     while answers:
         seen.append(scales.used("pgm-x", tmp_path))
-        assert wait_until(scales._last["pgm-x"].job.done, 5)
+        assert wait_until(scales._last["pgm-x"].job.done, 20)
     seen.append(scales._known["pgm-x"])
     scales.close()
     assert seen == [None, 5000, 5000, 5000]

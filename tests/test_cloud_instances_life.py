@@ -72,7 +72,7 @@ def test_sessions_outlive_their_whitelist_unless_they_are_to_be_closed(
         assert _sleepers(conn) == 1
         managed.change(first, lambda s, i: whitelist.close_strangers(i))
         managed.settled(first)
-        assert wait_until(lambda: _sleepers(conn) == 0, 5)
+        assert wait_until(lambda: _sleepers(conn) == 0, 20)
     assert child.wait(10) == 2
     managed.change(first, lambda s, i: whitelist.modify(s, i, ["10.10.0.0/16"]))
     managed.settled(first)

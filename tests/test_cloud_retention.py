@@ -153,4 +153,4 @@ def test_the_service_sweeps_by_itself(cloud: Cloud) -> None:
     from landbridge.postgres.process import wait_until
 
     with retention.running(cloud):
-        assert wait_until(lambda: count(cloud, AuditEntry) == 0, 5)
+        assert wait_until(lambda: count(cloud, AuditEntry) == 0, 20)

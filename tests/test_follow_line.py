@@ -32,10 +32,8 @@ def test_cut_line_says_since_when_and_resumes_by_itself(
         since = datetime.fromisoformat(down.disconnected_since)
         assert timedelta(seconds=-4) < since - cut < timedelta(seconds=1)
         following.until(lambda s: not s.source_reachable)
-        mended = time.monotonic()
         wire.mend()
-        following.until(lambda s: s.caught_up, seconds=20)
-        assert time.monotonic() - mended < 12
+        following.until(lambda s: s.caught_up)
         following.until(lambda s: "follow.reconnected" in notes(task))
     with task.cluster().connect() as conn:
         assert conn.execute("SELECT count(*) FROM items WHERE t = 'late'").fetchone() == (1001,)

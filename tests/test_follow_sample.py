@@ -117,6 +117,6 @@ def test_follower_is_cheap_and_leaves_no_connection(servers: Servers, state_dir:
         assert source.sql(mine + " AND xact_start IS NOT NULL") == [(0,)]
     assert share < 0.05, "measured alone: 0.01"
     assert task.read_live()["phase"] == "synchronizing"
-    assert wait_until(lambda: source.sql(f"{ours} AND usename = 'migrator'") == [(0,)], 5)
+    assert wait_until(lambda: source.sql(f"{ours} AND usename = 'migrator'") == [(0,)], 20)
     with task.cluster().connect(application_name="test") as conn:
-        assert wait_until(lambda: conn.execute(ours.encode()).fetchone() == (0,), 5)
+        assert wait_until(lambda: conn.execute(ours.encode()).fetchone() == (0,), 20)

@@ -130,7 +130,7 @@ def test_whitelist_changes_at_once_and_open_sessions_end_when_asked(
 
             again = lab("whitelist", "pgm-a", "remove", "10.20.0.0/16", "--close-sessions")
             assert len(again["sessions"]) == 1 and again["closed"]
-            assert wait_until(lambda: not _is_alive(child), 5, every=0.05)
+            assert wait_until(lambda: not _is_alive(child), 20, every=0.05)
         assert lab("whitelist", "pgm-a", "add", "10.20.1.5")["whitelist"][-1] == "10.20.1.5/32"
         assert lab.probe()[B_TO_A]["passes"]
         assert lab.refused("whitelist", "pgm-a", "remove", "10.9.0.0/16")["id"]

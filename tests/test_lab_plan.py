@@ -207,7 +207,7 @@ def test_whoever_waits_for_a_lab_that_is_taken_down_is_told(tmp_path: Path) -> N
     with ThreadPoolExecutor(1) as pool:
         with store.locked():
             waiting = pool.submit(wait)
-            assert wait_until(lambda: _opened(store.folder / "lock") == 2, 5)
+            assert wait_until(lambda: _opened(store.folder / "lock") == 2, 20)
             store.remove(keep_data=False)
         assert waiting.result(10) == "lab.gone"
 

@@ -343,9 +343,9 @@ def test_a_forged_source_address_is_dropped(lab: Lab) -> None:
     )
     with ear:
         ear.bind((str(A), 9999))
-        ear.settimeout(0.3)
         for source, heard in ((B, True), ("10.10.1.9", False), ("10.30.1.5", False), (B, True)):
             _send_raw(lab, IPv4Address(source), A)
+            ear.settimeout(20 if heard else 0.3)
             if heard:
                 assert ear.recvfrom(100) == (b"hello", (str(B), 1000))
             else:
@@ -398,7 +398,7 @@ def test_a_line_carries_its_rate_each_way_and_changes_under_load(new_lab: NewLab
     for sender, receiver, way in ((near, far, "b_to_a"), (far, near, "a_to_b")):
         _transfer(sender, receiver, MBIT // 2)  # TCP finds out how much the line takes
         before, size, sent, share = getattr(lab.driver.meter("line-ab"), way), 2 * MBIT, 0, 0.0
-        while share < 0.90 and sent < 3 * size:  # a busy machine may take a moment off
+        while share < 0.90 and sent < 6 * size:  # a busy machine may take a moment off
             share = size * 8 / _transfer(sender, receiver, size) / (10 * MBIT)
             sent += size
             assert share <= 0.97, f"payload is {share:.3f} of the rate"
@@ -411,7 +411,7 @@ def test_a_line_carries_its_rate_each_way_and_changes_under_load(new_lab: NewLab
         counted = lab.driver.meter("line-ab").b_to_a
         lab.driver.ensure_line(replace(_line(lab), bits_per_second=mbit * MBIT))
         assert lab.driver.meter("line-ab").b_to_a >= counted
-        for _ in range(4):  # a busy machine may send too late, never too early
+        for _ in range(8):  # a busy machine may send too late, never too early
             share = _carried(lab, seconds=1) / (mbit * MBIT)
             assert share <= 1.02, f"{share:.3f} of {mbit} Mbit/s is on the line"
             if share >= 0.75:
@@ -453,7 +453,7 @@ def test_a_line_without_bandwidth_connects_but_does_not_work(new_lab: NewLab) ->
             received += len(far.recv(65536))
     assert received < 3000
     lab.driver.ensure_line(replace(_line(lab), bits_per_second=10 * MBIT))
-    far.settimeout(5)
+    far.settimeout(20)
     while received < 20_000:
         received += len(far.recv(65536))
 
@@ -463,18 +463,25 @@ def test_a_line_can_be_given_a_latency(new_lab: NewLab) -> None:
     """15 ms each way, shaped and metered as ever; a dropped line ends its loop."""
     lab = new_lab(10 * MBIT, latency={LineType.GOLD: 0.015})
     listener = lab.listen("pgm-a")
-    times = []
-    for _ in range(3):
+    took = 1.0
+    for _ in range(10):  # a busy machine may be slower, never faster
         started = time.monotonic()
         lab.connect("pgm-b", listener)
-        times.append(time.monotonic() - started)
-    assert 0.030 <= min(times) < 0.090
+        took = time.monotonic() - started
+        assert took >= 0.030
+        if took < 0.090:
+            break
+    assert took < 0.090
     before = lab.picture()
     lab.build()
     assert lab.picture() == before
     size = MBIT
-    share = size * 8 / _transfer(*lab.connect("pgm-b", listener), size) / (10 * MBIT)
-    assert 0.80 <= share <= 0.98
+    for _ in range(4):
+        share = size * 8 / _transfer(*lab.connect("pgm-b", listener), size) / (10 * MBIT)
+        assert share <= 0.98
+        if share >= 0.80:
+            break
+    assert share >= 0.80
     assert lab.driver.meter("line-ab").b_to_a > size
     lab.driver.drop_line("line-ab")
     assert [t for t in threading.enumerate() if t.name == "latency"] == []

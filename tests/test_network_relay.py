@@ -139,10 +139,15 @@ def meet(two: Two) -> Iterator[Callable[[], tuple[Peer, Peer]]]:
 
 def rate(*peers: Peer, seconds: float) -> list[float]:
     """Mbit/s that each received over so many seconds."""
-    before, began = [peer.got for peer in peers], time.monotonic()
+    began, before = time.monotonic(), [peer.got for peer in peers]
     time.sleep(seconds)
     after, took = [peer.got for peer in peers], time.monotonic() - began
     return [(y - x) * 8 / took / MBIT for x, y in zip(before, after, strict=True)]
+
+
+def mbits(*peers: Peer) -> float:
+    """What they have received since they were connected."""
+    return sum(peer.got for peer in peers) * 8 / MBIT
 
 
 def delivered(two: Two, data: bytes) -> bytes:
@@ -230,22 +235,26 @@ def test_line_keeps_its_bandwidth_in_each_direction_for_all_connections_together
 ) -> None:
     two.join(10)
     (client, server), (second, second_server) = meet(), meet()
+    began = time.monotonic()
     for sender in (client, second, server):
         sender.flood()
     assert wait_until(lambda: min(p.got for p in (client, server, second_server)) > 100_000, 10)
-    for _ in range(4):  # a busy machine may wake a thread too late, never too early
+    ends = (client,), (server, second_server)
+    for _ in range(8):  # a busy machine may wake a thread too late, which may then catch up
         back, there, there_too = rate(client, server, second_server, seconds=2)
-        assert max(back, there + there_too) <= 10.2
-        if min(back, there + there_too) >= 9.8:
+        assert max(mbits(*end) for end in ends) <= 10.2 * (time.monotonic() - began)
+        is_fair = there == pytest.approx(there_too, rel=0.2)
+        if min(back, there + there_too) >= 9.8 and is_fair:
             break
     else:
-        pytest.fail("never reached its bandwidth")
-    assert there == pytest.approx(there_too, rel=0.2)
+        pytest.fail("never reached its bandwidth, and evenly")
 
+    changed = time.monotonic()
     two.join(40)  # changed while all three run
-    for _ in range(4):
+    for _ in range(8):
         back, there, there_too = rate(client, server, second_server, seconds=1)
-        assert max(back, there + there_too) <= 42
+        allowed = 10.2 * (changed - began) + 42 * (time.monotonic() - changed)
+        assert max(mbits(*end) for end in ends) <= allowed
         if min(back, there + there_too) >= 34:
             break
     else:
@@ -306,13 +315,13 @@ def test_cut_under_load_holds_connections_and_loses_nothing(
         late.sendall(b"\0\0\0\x11\0\3\0\0user\0ann\0\0")
         assert b"no route from 10.10.1.5" in late.recv(1000)
     mend()
-    assert wait_until(lambda: server.got == len(payload), 10)
+    assert wait_until(lambda: server.got == len(payload), 30)
     assert server.digest.digest() == hashlib.sha256(payload).digest()
     mend = hold(two, how)
     client.end()  # nobody hears of it while the wire is cut
     assert not server.closed.wait(0.3)
     mend()
-    assert server.closed.wait(5)
+    assert server.closed.wait(20)
 
 
 def test_restarted_process_serves_the_same_addresses(two: Two, tmp_path: Path) -> None:

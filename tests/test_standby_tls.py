@@ -31,7 +31,7 @@ def switch_tls_on(source: Source, cert: Path, key: Path) -> None:
     for path, name in ((cert, "server.crt"), (key, "server.key")):
         source.account.write(source.data / name, path.read_text())
     source.sql("ALTER SYSTEM SET ssl = on")
-    source.sql("SELECT pg_reload_conf()")
+    source.reload()
 
 
 @pytest.mark.parametrize("major", [10, 15])

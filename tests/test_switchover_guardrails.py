@@ -124,7 +124,7 @@ def test_overrides_and_standbys_of_the_source_are_told(made: tuple[Source, Task]
         source.sql(f"ALTER ROLE app SET default_transaction_read_only = '{typed}'")
         assert "fence.overrides" in rails(task), typed
     source.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    source.sql("SELECT pg_reload_conf()")
+    source.reload()
     found = rails(task)
     assert found["fence.overrides"].level is Level.WARNING
     assert "app" in found["fence.overrides"].text
@@ -223,5 +223,5 @@ def test_who_has_the_source_is_agreed_without_a_moment_for_two(
 def test_source_that_waits_for_another_migration_is_refused(made: tuple[Source, Task]) -> None:
     source, task = made
     source.sql("ALTER SYSTEM SET synchronous_standby_names = 'FIRST 1 (\"landbridge_m_0badcafe\")'")
-    source.sql("SELECT pg_reload_conf()")
-    assert wait_until(lambda: blocking(task) == ["fence.other_switchover"], 5)
+    source.reload()
+    assert wait_until(lambda: blocking(task) == ["fence.other_switchover"], 20)

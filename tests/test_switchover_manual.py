@@ -27,6 +27,7 @@ DRAINING = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'landbridge switchover m-%'"
     " AND query LIKE '%pg_prepared_xacts%' AND state = 'idle'"
 )
+READ_ONLY = "SHOW default_transaction_read_only"
 
 
 def asked_for(task: Task) -> list[str]:
@@ -92,11 +93,12 @@ def test_person_fences_and_nothing_is_lost(servers: Servers, state_dir: Path) ->
         with source.connect() as conn:
             for statement in statements:
                 conn.execute(statement.encode())
+        assert wait_until(lambda: source.sql(READ_ONLY) == [("on",)], 20)
         switching.fenced()
         assert switching.end() is None
     assert task.state is State.PROMOTED
     assert missing_and_doubled(acked_rows(task.cluster()), writers) == (0, 0)
-    assert source.sql("SHOW default_transaction_read_only") == [("on",)]
+    assert source.sql(READ_ONLY) == [("on",)]
     result = SwitchoverResult.load(task)
     assert result is not None
     # The person made nobody synchronous.
@@ -104,12 +106,11 @@ def test_person_fences_and_nothing_is_lost(servers: Servers, state_dir: Path) ->
     assert result.write_outage_from == "read_only"
     ((read_only,),) = source.sql("SELECT extract(epoch FROM pg_conf_load_time())::float")
     stood_still = datetime.fromisoformat(result.promoted).timestamp() - read_only
-    assert result.write_outage_ms == pytest.approx(stood_still * 1000, abs=20)
+    # By our clock, read when the source has answered: later on a busy machine, never earlier.
+    assert -1 < stood_still * 1000 - result.write_outage_ms < 500
     for step in result.reopen:
         source.sql(step["line"])
-    assert wait_until(
-        lambda: source.sql("SHOW default_transaction_read_only") == [("off",)], 5, every=0.02
-    )
+    assert wait_until(lambda: source.sql(READ_ONLY) == [("off",)], 20, every=0.02)
 
 
 def test_a_fence_that_does_not_stand_is_refused(servers: Servers, state_dir: Path) -> None:
@@ -178,7 +179,7 @@ def test_the_vendors_own_parameter_counts_as_the_fence(
     assert VENDOR in asked_for(task)[0]
     monkeypatch.setattr("landbridge.migration.fence.manual.VENDOR", "transform_null_equals")
     source.sql("ALTER SYSTEM SET transform_null_equals = on")
-    source.sql("SELECT pg_reload_conf()")
+    source.reload()
     switching.fenced()
     assert switching.end() is None
     assert task.state is State.PROMOTED
@@ -190,14 +191,14 @@ def test_a_fence_taken_back_by_a_person_too_early_is_noticed(
     source, task = make(servers, state_dir)
     with source.connect() as conn:
         conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
-        conn.execute("SELECT pg_reload_conf()")
+        source.reload()
         replay = replaying(task)
         with stopped(replay):
             switching = Switching(task)
             switching.fenced()
             switching.wait_for(lambda: conn.execute(DRAINING).fetchone() == (1,))
             conn.execute("ALTER SYSTEM RESET default_transaction_read_only")
-            conn.execute("SELECT pg_reload_conf()")
+            source.reload()
         error = switching.end()
     assert isinstance(error, SwitchoverUndone)
     assert error.id == "fence.broken"
@@ -213,7 +214,7 @@ def test_a_transaction_prepared_while_the_person_is_awaited_is_refused(
         switching = Switching(task)
         source.sql("BEGIN; INSERT INTO acked VALUES ('p', 1); PREPARE TRANSACTION 'one'")
         conn.execute("ALTER SYSTEM SET default_transaction_read_only = on")
-        conn.execute("SELECT pg_reload_conf()")
+        source.reload()
         switching.fenced()
         switching.wait_for(lambda: conn.execute(DRAINING).fetchone() == (1,))
         conn.execute("COMMIT PREPARED 'one'")
@@ -230,7 +231,7 @@ def test_a_transaction_older_than_the_fence_is_refused(servers: Servers, state_d
         conn.execute("SELECT 1")
         switching = Switching(task)
         source.sql("ALTER SYSTEM SET default_transaction_read_only = on")
-        source.sql("SELECT pg_reload_conf()")
+        source.reload()
         switching.fenced()
         error = switching.end()
         assert isinstance(error, SwitchoverUndone)
@@ -259,7 +260,7 @@ def test_statements_spare_the_stream(servers: Servers, state_dir: Path) -> None:
     with source.admin().connect() as conn:
         for _ in range(5):
             conn.execute(end.encode())
-    source.sql("SELECT pg_reload_conf()")
+    source.reload()
     task.journal.append("signal", name="cancel")
     with pytest.raises(MigrationCancelled):
         raise switching.end() or AssertionError
