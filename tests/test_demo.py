@@ -73,7 +73,7 @@ def check_verdict(found: dict[str, object], major: int | None = None) -> None:
 
 def test_demo_moves_a_cluster_under_load_and_finds_every_row(scratch: Path) -> None:
     process = start(scratch, "--json")
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, out + err
     found = json.loads(out)
     check_verdict(found)
@@ -88,7 +88,7 @@ def test_demo_moves_a_cluster_under_load_and_finds_every_row(scratch: Path) -> N
 @pytest.mark.parametrize("fence", ["sync", "lockout"])
 def test_demo_works_on_every_major(scratch: Path, major: int, fence: str) -> None:
     process = start(scratch, "--json", "--major", str(major), "--fence", fence)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 0, out + err
     found = json.loads(out)
     check_verdict(found)
@@ -104,7 +104,7 @@ def test_interrupted_demo_leaves_nothing_running(scratch: Path, number: signal.S
     copied = "*/destination"
     assert wait_until(lambda: any(scratch.glob(copied)), 120, every=0.02), process.poll()
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130, out + err
     assert "interrupted" in err and "Traceback" not in err
     assert not (scratch / "evidence").exists()
@@ -120,7 +120,7 @@ def test_demo_of_an_absent_major_says_how_to_get_it(
         monkeypatch.setenv("LANDBRIDGE_ENGINES", "")
         absent = 10
     process = start(scratch, "--json", "--major", str(absent))
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=180)
     error = json.loads(out)["error"]
     assert process.returncode == 1 and error["id"] == "programs.missing"
     assert_nothing_left(scratch)

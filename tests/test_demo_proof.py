@@ -147,10 +147,10 @@ def test_writer_survives_restarts_without_losing_or_doubling(
     writer.start()
     try:
         for goal in (100, 200, 300):
-            assert wait_until(lambda goal=goal: _number(writer) > goal, 15, every=0.05)
+            assert wait_until(lambda goal=goal: _number(writer) > goal, 60, every=0.05)
             server.stop("immediate" if goal == 200 else "fast")
             server.start()
-        assert wait_until(lambda: _number(writer) > 400, 15, every=0.05)
+        assert wait_until(lambda: _number(writer) > 400, 60, every=0.05)
     finally:
         writer.stop()
     rows = check.read_acknowledgements(writer.acknowledged_file)
@@ -176,10 +176,10 @@ def test_load_comes_back_after_a_restart(server: Source, tmp_path: Path, tools: 
     load = Load(application(server, tmp_path), tmp_path, wanted[0], clients=2, scale=1)
     load.start()
     try:
-        assert wait_until(lambda: _transactions(server) > 20, 15, every=0.1)
+        assert wait_until(lambda: _transactions(server) > 20, 60, every=0.1)
         server.restart()
         before = _transactions(server)
-        assert wait_until(lambda: _transactions(server) > before + 20, 15, every=0.1)
+        assert wait_until(lambda: _transactions(server) > before + 20, 60, every=0.1)
     finally:
         load.stop()
     with server.connect() as conn:
@@ -204,10 +204,10 @@ def test_writer_ends_when_its_parent_is_killed(server: Source, tmp_path: Path) -
     assert parent.stdout is not None
     child = ProcessId.of(int(parent.stdout.readline()))
     assert child is not None
-    assert wait_until((tmp_path / "acks").exists, 15)
+    assert wait_until((tmp_path / "acks").exists, 60)
     parent.kill()
     parent.communicate()
-    assert wait_until(lambda: not child.alive(), 15)
+    assert wait_until(lambda: not child.alive(), 60)
 
 
 _PARENT = """

@@ -54,8 +54,8 @@ def test_lag_is_told_in_bytes_and_seconds(servers: Servers, state_dir: Path) -> 
     assert follower.sample().lag_seconds == 0
     with task.cluster().connect() as conn:
         conn.execute("SELECT pg_wal_replay_pause()")
-        source.sql("INSERT INTO items SELECT i, 'x' FROM generate_series(1000, 5000) i")
         begin = time.monotonic()
+        source.sql("INSERT INTO items SELECT i, 'x' FROM generate_series(1000, 5000) i")
         behind = sample_until(follower, lambda s: s.lag_seconds and s.lag_seconds > 1.5)
         assert behind.lag_seconds is not None
         assert behind.lag_seconds < time.monotonic() - begin + 1
