@@ -19,8 +19,10 @@ from landbridge.api.action import Action, Kind, Param
 from landbridge.api.dispatch import Ask, Service
 from landbridge.api.logs import logger
 from landbridge.api.table import ACTIONS
+from landbridge.assessment.model import Report
 from landbridge.cloud import Cloud, CloudError, Secret, accounts, keys, users
 from landbridge.cloud.accounts import Account
+from landbridge.cloud.errors import GATEWAY
 from landbridge.cloud.fabric import MADE
 from landbridge.cloud.instances.states import Status
 from landbridge.cloud.instances.tables import DBInstance
@@ -119,7 +121,8 @@ class Owner:
         }  # fmt: skip
         first = str(100_000_000 + int(self.block.partition(".")[2]))
         second = str(int(first) + 1000)
-        session.add(Assessment(id=first, verdict=Verdict.FAILED, **common))
+        report = Report((), (), "", "", {}, {}).as_dict()
+        session.add(Assessment(id=first, verdict=Verdict.FAILED, report=report, **common))
         session.flush()
         session.add(Migration(id=second, assessment_id=first, is_active=False, **common))
         return [first, second]
@@ -224,6 +227,8 @@ class Walk:
         try:
             answer: Any = self.eve.call(action.label, **given)
         except CloudError as refusal:
+            declared = {*action.errors, *GATEWAY} - {"InternalError"}
+            assert refusal.code in declared, (action.label, given)
             answer = [refusal.code, refusal.message]
         text = json.dumps(answer, default=str)
         for value in sorted(given.values(), key=len, reverse=True):
@@ -287,6 +292,28 @@ def test_every_parameter_that_may_name_a_thing_is_walked(walk: Walk) -> None:
     }
     owners = {"CenOwnerId", "ChildInstanceOwnerId"}
     assert names - set(walk.own) - set(PLAIN) - NO_THING - owners == set()
+
+
+def test_what_a_parameter_is_refused_with_is_declared() -> None:
+    for action in ACTIONS:
+        codes = {param.code for param in action.parameters}
+        assert codes <= {*action.errors, *GATEWAY}, action.label
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00Z", "1969-12-31T23:59:59Z", "9999-12-31T23:59Z"]
+)
+def test_no_moment_of_the_calendar_is_a_failure_of_ours(walk: Walk, moment: str) -> None:
+    asked = 0
+    for action in ACTIONS:
+        for name in {p.name for p in action.parameters} & {"StartTime", "EndTime", "BackendStart"}:
+            with pytest.raises(CloudError) as refused:
+                walk.eve.call(action.label, **{**walk.given(action), name: moment})
+            assert refused.value.code in {*action.errors, *GATEWAY} - {"InternalError"}, (
+                action.label
+            )
+            asked += 1
+    assert asked >= 7
 
 
 def test_a_dry_run_changes_nothing_whatever_it_finds(walk: Walk) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from ..cloud import CloudError
 
+#: Years that a caller may mean: what is counted from a moment lies in the calendar, too.
+_YEARS = range(1970, 9999)
 _FORMS = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ")
 
 
@@ -37,8 +40,8 @@ def milliseconds(at: datetime) -> int:
 def moment(text: str, name: str) -> datetime:
     """The moment that a parameter says in either form; CloudError (InvalidParameter)."""
     for form in _FORMS:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            at = datetime.strptime(text, form).replace(tzinfo=UTC)
+            if at.year in _YEARS:
+                return at
     raise CloudError("InvalidParameter", f"{name} is no moment like 2026-01-31T12:00:00Z")

@@ -147,6 +147,7 @@ ACTIONS = (
             "InvalidOperation.CenInstanceStatus",
             "InvalidOperation.ChildInstanceAlreadyAttached",
             "InvalidOperation.CidrBlockOverlapped",
+            "IllegalParam.ChargeType",
             "IllegalParam.RegionId",
             "IllegalParam.ZoneId",
             "IllegalParam.ZoneMappings",
