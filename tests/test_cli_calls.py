@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from typing import IO
 
 import psycopg
 import pytest
+import sqlalchemy
 
 from fix_cli import Cli
 from landbridge.cli import options
@@ -169,8 +171,24 @@ def test_log_of_a_closed_state_directory_is_private_and_not_to_be_guessed(
     assert "ZeroDivisionError" in log.read_text() and log.stat().st_mode & 0o077 == 0
 
 
+def _sqlite_full() -> Exception:
+    """What SQLAlchemy makes of SQLite's complaint."""
+    conn = sqlite3.connect(":memory:")
+    conn.execute("PRAGMA max_page_count = 1")
+    try:
+        conn.execute("CREATE TABLE t (x)")
+    except sqlite3.OperationalError as full:
+        return sqlalchemy.exc.OperationalError("INSERT", {}, full)
+    raise AssertionError
+
+
 @pytest.mark.parametrize(
-    "problem", [OSError(errno.ENOSPC, "No space left on device"), psycopg.errors.DiskFull("full")]
+    "problem",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        psycopg.errors.DiskFull("full"),
+        _sqlite_full(),
+    ],
 )
 def test_full_disk_is_no_defect(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, problem: Exception

@@ -21,6 +21,8 @@ from landbridge.cli.output import Mode, Output
 from landbridge.cli.summary import failure
 from landbridge.cli.tasks import tasks
 from landbridge.cli.verify import picture
+from landbridge.errors import LandbridgeError
+from landbridge.migration import worker
 from landbridge.migration.states import State
 from landbridge.migration.task import Request, Task, Tasks, write_json
 
@@ -278,6 +280,25 @@ def test_events_are_json_lines_of_the_journal_and_the_figures(
     kinds = [event["kind"] for event in events]
     assert "state" in kinds and "step" in kinds and "live" in kinds
     assert all("at" in event for event in events)
+
+
+def test_order_that_could_not_be_written_is_waited_for_by_nobody(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until_synchronizing(task)
+
+    def fail(*_: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr("landbridge.migration.requests.send", fail)
+    with pytest.raises(OSError, match="full"):
+        worker.request_switchover(task)
+    view = View(task)
+    view.update()
+    assert not view.is_switching and (error := failure(view)) is not None
+    assert error.id == "switchover.not_ordered"
+    with pytest.raises(LandbridgeError, match="no switchover is under way"):
+        worker.request_undo(task)
 
 
 def test_state_folder_that_cannot_be_looked_at_is_said(

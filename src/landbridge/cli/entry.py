@@ -78,8 +78,13 @@ def _help_hint(error: typer.TyperException) -> str:
 
 def _full_disk(error: Exception) -> LandbridgeError | None:
     """What an error means that a full disk has led to, ours or a server's; None for others."""
-    ours = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if not ours and getattr(error, "sqlstate", None) != _DISK_FULL:
+    error = getattr(error, "orig", error)  # what SQLAlchemy has wrapped
+    is_full = (
+        (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT))
+        or getattr(error, "sqlstate", None) == _DISK_FULL
+        or getattr(error, "sqlite_errorname", None) == "SQLITE_FULL"
+    )
+    if not is_full:
         return None
     said = " ".join(str(error).split())
     return LandbridgeError(

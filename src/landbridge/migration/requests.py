@@ -126,4 +126,13 @@ def _ask(task: Task, what: str) -> dict[str, Any]:
         # A body that was never started reads the order to cancel from the journal.
         if error.id != "engine.unknown":
             raise
+    except Exception:
+        if what == SWITCHOVER:  # no body hears of it: nobody shall wait for it
+            said = LandbridgeError(
+                "the switchover was asked for, but the order could not be written",
+                id="switchover.not_ordered",
+                remedy=f"Ask for it again: landbridge switchover {task.id}",
+            )
+            task.journal.append("error", **said.as_dict(), held=SWITCHOVER)
+        raise
     return entry
