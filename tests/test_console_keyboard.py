@@ -83,7 +83,7 @@ def test_the_procedure_needs_no_mouse(chromium: Browser, without_proxy: None) ->
         hand = Keyboard()
         for step in Guide(stage, a, b, hand=hand).steps():
             _after(step, hand)
-        assert wait_until(lambda: stage.has_moved, 10)
+        assert wait_until(lambda: stage.has_moved, 90)
         assert stage.prove().is_clean
         for person in party.people.values():
             person.page.context.close()

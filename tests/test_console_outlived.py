@@ -144,7 +144,7 @@ def test_every_page_outlives_its_service(chromium: Browser, without_proxy: None)
             "1-1-create-cen", "1-7-topology", "3-4-start", "3-5-report", "3-7-copy",
             "3-8-increment", "3-11-switchover", "3-12-result",
         ]  # fmt: skip
-        assert wait_until(lambda: stage.has_moved, 10)
+        assert wait_until(lambda: stage.has_moved, 90)
         assert stage.prove().is_clean
         for person in killer.people:
             person.page.context.close()

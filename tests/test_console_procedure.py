@@ -236,7 +236,7 @@ def test_two_people_move_a_cluster_by_clicks(
             for name, page in (("a", a), ("b", b)):
                 page.screenshot(path=PICTURES / f"failed-{name}.png", full_page=True)
             raise
-        assert wait_until(lambda: stage.has_moved, 10)
+        assert wait_until(lambda: stage.has_moved, 90)
         proof = stage.prove()
         assert proof.is_clean and proof.acknowledged > 1000
         for person in party.people.values():

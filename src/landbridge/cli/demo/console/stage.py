@@ -199,8 +199,8 @@ class Stage:
         self._writer = WriterProcess(
             Conninfo.parse(
                 f"host=127.0.0.1,127.0.0.1 port={ports[0]},{ports[1]} dbname={DATABASE}"
-                f" user={_APPLICATION} target_session_attrs=read-write passfile={passwords}",
-            ),
+                f" user={_APPLICATION} passfile={passwords}",
+            ).with_(target_session_attrs="read-write"),
             self.folder, 200,
         )  # fmt: skip
         self._writer.start()
