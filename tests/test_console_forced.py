@@ -92,7 +92,7 @@ def test_a_switchover_is_forced_once_nobody_writes(chromium: Browser, without_pr
         reached = {
             route for who, person in party.people.items() for route in _look_around(person, who)
         }
-        assert {route for _, route in _ROUTES} - reached == _ELSEWHERE
+        assert {route for _, route in _ROUTES} - reached <= _ELSEWHERE
 
         bob.page.goto(task)
         bob.press("Switchover")
