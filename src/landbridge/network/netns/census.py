@@ -75,6 +75,8 @@ class Census:
                 label = self._names.label(device.alias)
                 # A half-made device has no label yet.
                 id = label.id if label is not None else name
-                works = device.up and (role.kind is not Kind.LINE or keeps_rate(links, name, label))
+                works = device.up and (
+                    role.kind is not Kind.LINE or keeps_rate(links, device.index, label)
+                )
                 parts.append(_Part(space, name, role, Observed(role.kind.value, id), works))
         return parts

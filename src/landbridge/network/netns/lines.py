@@ -117,7 +117,7 @@ class Lines:
         return self._names.device(role, id)
 
 
-def keeps_rate(links: Links, name: str, label: Label | None) -> bool:
+def keeps_rate(links: Links, index: int, label: Label | None) -> bool:
     """Whether a line's end is shaped to the rate that its label says."""
     rate = "".join(label.facts[1:]) if label is not None else ""
-    return rate.isdecimal() and is_shaped(links, name, Shape.of(int(rate)))
+    return rate.isdecimal() and is_shaped(links, index, Shape.of(int(rate)))

@@ -81,15 +81,15 @@ def _send(links: Links, index: int, command: str, wanted: Shape) -> None:
 
 def confirm(links: Links, name: str, wanted: Shape) -> None:
     """NetworkFailed (network.shaper) unless the kernel keeps the wanted shape."""
-    if not is_shaped(links, name, wanted):
+    if not is_shaped(links, links.device(name).index, wanted):
         raise NetworkFailed(
             f"the kernel does not shape {name} to {wanted.rate} bit/s", id="network.shaper"
         )
 
 
-def is_shaped(links: Links, name: str, wanted: Shape) -> bool:
-    """Whether the kernel keeps this shape for a device."""
-    now = _parameters(links, links.device(name).index)
+def is_shaped(links: Links, index: int, wanted: Shape) -> bool:
+    """Whether the kernel keeps this shape for a device; not for one that is gone meanwhile."""
+    now = _parameters(links, index)
     return now is not None and wanted.is_kept_by(now)
 
 
