@@ -30,7 +30,8 @@ _ASK = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
 class Here:
     """A service in this process."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, application: app.Application, port: int) -> None:
+        self.application = application
         self._port = port
         self.lines: list[Line] = []
 
@@ -58,8 +59,9 @@ class Here:
 async def a_service(cloud: Cloud) -> AsyncIterator[Here]:
     service = Service(cloud, ACTIONS, logger(io.StringIO()))
     pages = routes(service, lambda: False)
+    application = app.Application(service, pages)
     config = uvicorn.Config(
-        app.Application(service, pages),
+        application,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -73,7 +75,7 @@ async def a_service(cloud: Cloud) -> AsyncIterator[Here]:
         return serving._Protocol(config, state, {})
 
     async with await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0) as server:
-        here = Here(server.sockets[0].getsockname()[1])
+        here = Here(application, server.sockets[0].getsockname()[1])
         try:
             yield here
         finally:
@@ -134,9 +136,10 @@ def test_one_address_cannot_have_all_connections(
             elsewhere[1].write(_ASK)
             assert await answer(elsewhere) == (400, "MissingParameter")
             first[0][1].close()
-            await first[0][1].wait_closed()
-            await asyncio.sleep(0.1)
-            assert await here.told(_ASK) == (400, "MissingParameter")
+            async with asyncio.timeout(10):  # until the service has seen it
+                while (told := await here.told(_ASK)) == (503, "ServiceUnavailable"):
+                    await asyncio.sleep(0.02)
+            assert told == (400, "MissingParameter")
 
     asyncio.run(scenario())
 
@@ -241,7 +244,9 @@ def test_more_calls_than_can_wait_are_told_to_come_back(
             waiting = [await here.connect() for _ in range(2)]
             for line in waiting:
                 line[1].write(_ASK)
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(10):
+                while here.application._calls < len(waiting):
+                    await asyncio.sleep(0.02)
             assert await here.told(_ASK) == (503, "ServiceUnavailable")
             go_on.set()
             for line in waiting:

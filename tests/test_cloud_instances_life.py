@@ -194,10 +194,10 @@ def test_a_full_storage_refuses_writes_until_there_is_room(
         mode = LockMode.DISK_QUOTA if locked else LockMode.UNLOCK
         return row is not None and row.lock_mode is mode and row.applied == row.version
 
-    assert wait_until(lambda: is_locked(True), 15, 0.1)
+    assert wait_until(lambda: is_locked(True), 60, 0.1)
     assert "read-only" in managed.psql(second, first, "mover", "CREATE TABLE more (n int)").stderr
     size["now"] = 1 << 30
-    assert wait_until(lambda: is_locked(False), 15, 0.1)
+    assert wait_until(lambda: is_locked(False), 60, 0.1)
     assert managed.psql(second, first, "mover", "CREATE TABLE more (n int)").returncode == 0
 
 
@@ -265,7 +265,7 @@ def test_a_read_only_instance_follows_its_primary(managed: Managed, pair: tuple[
         sender = conn.execute("SELECT usename, application_name FROM pg_stat_replication")
         assert sender.fetchall() == [("replicator", replica.replace("-", "_"))]
     managed.change(replica, lambda s, i: lifecycle.delete(i))
-    assert wait_until(lambda: managed.read(replica) is None, 20, 0.1)
+    assert wait_until(lambda: managed.read(replica) is None, 60, 0.1)
     with managed.session(first) as conn:
         assert conn.execute("SELECT FROM pg_replication_slots").fetchall() == []
 
@@ -312,8 +312,8 @@ def test_a_deleted_instance_leaves_nothing(managed: Managed, pair: tuple[str, st
     begun = time.monotonic()
     assert wait_until(cluster_home.exists, 30)
     managed.change(doomed, lambda s, i: lifecycle.delete(i))  # while it is being made
-    assert wait_until(lambda: managed.read(doomed) is None, 40, 0.1), time.monotonic() - begun
+    assert wait_until(lambda: managed.read(doomed) is None, 60, 0.1), time.monotonic() - begun
     assert not cluster_home.exists()
-    assert wait_until(lambda: doomed not in {it.id for it in managed.net.observe()}, 10, 0.1)
+    assert wait_until(lambda: doomed not in {it.id for it in managed.net.observe()}, 60, 0.1)
     row = managed.read(second)
     assert row is not None and row.status is Status.RUNNING
