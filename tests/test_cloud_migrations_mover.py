@@ -12,12 +12,15 @@ import pytest
 
 from landbridge.cloud import Cloud, accounts
 from landbridge.cloud.instances import look
+from landbridge.cloud.instances.homes import Homes
 from landbridge.cloud.instances.tables import DBInstance
-from landbridge.cloud.migrations import mover
+from landbridge.cloud.migrations import mover, settle
 from landbridge.cloud.migrations.errand import Errand, TooLate
 from landbridge.cloud.migrations.mover import Mover
-from landbridge.cloud.migrations.place import Job
-from landbridge.cloud.migrations.tables import Assessment, Migration, Verdict
+from landbridge.cloud.migrations.place import Job, Verb
+from landbridge.cloud.migrations.tables import Assessment, Migration, Order, Verdict
+from landbridge.migration.states import State
+from landbridge.migration.task import Request, Task
 from landbridge.network.fabric import Fabric
 from landbridge.postgres.process import wait_until
 
@@ -93,3 +96,32 @@ def test_what_is_asked_of_a_source_that_never_answers_is_broken_off_and_said(
     report = asked._look(row, instance)
     (login,) = (finding for finding in report.findings if finding.id == "connect.login")
     assert login.level.value == "error" and "db.example" in login.cause
+
+
+def test_what_was_begun_unsaid_is_taken_up_before_it_is_cancelled(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker has the data directory already: nobody else may be given it."""
+    asked = Mover(cloud, lambda: cast(Fabric, None), threading.Event())
+    folder = mover.tasks_of(cloud).root / "tasks" / "m-00000001"
+    folder.mkdir(parents=True)
+    data = str(Homes.of(cloud).home("pgm-x") / "data")
+    task = Task(folder)
+    task.write_request(Request({}, data, 5432, 15, "pgsql", "1"))
+    said: list[str] = []
+
+    def run(verb: Verb, row: Migration, **_: Any) -> dict[str, str]:
+        said.append(verb.value)
+        return {"task": task.id}
+
+    errand = SimpleNamespace(clear=lambda row: said.append("clear"), run=run)
+    monkeypatch.setattr(asked, "_errand", errand)
+    monkeypatch.setattr(asked, "_give_up", lambda row, words: said.append(words))
+    monkeypatch.setattr(settle, "begun", lambda *given: said.append(given[-1]))
+    row = Migration(id="7", instance_id="pgm-x", order=Order.CANCEL)
+    asked._begin(row)
+    assert said == ["begin", task.id]
+    said.clear()
+    task.journal.enter(State.CANCELLED)
+    asked._begin(row)
+    assert said == ["cancelled before it was begun"]

@@ -235,12 +235,13 @@ class Mover:
         self._told[row.id] = found[0]
 
     def _begin(self, row: Migration) -> None:
-        if row.order is Order.CANCEL:
-            self._give_up(row, "cancelled before it was begun")
-            return
         data = self._homes.home(row.instance_id) / "data"
         if self._tasks.for_destination(data) is None:
-            self._errand.clear(row)  # else it was begun, by a service that did not live to say so
+            if row.order is Order.CANCEL:
+                self._give_up(row, "cancelled before it was begun")
+                return
+            self._errand.clear(row)
+        # Else it was begun, by a service that did not live to say so, and somebody works on it.
         try:
             began = self._errand.run(Verb.BEGIN, row, within=_BEGINNING)["task"]
         except LandbridgeError as problem:
