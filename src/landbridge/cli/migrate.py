@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -49,7 +48,7 @@ def migrate(
     if when is options.When.ask and (detach or not out.can_ask):
         raise UsageError("--switchover ask needs a terminal to ask on")
     chosen = move.chosen() | {
-        "listen": listen, "hba_file": _read(hba_file), "compression": compression,
+        "listen": listen, "hba_file": own.read_hba(hba_file), "compression": compression,
         "switchover": "auto" if when is options.When.auto else "wait",
         "time_limit": time_limit, "verify": verify.value, "waive": tuple(waive or ()),
     }  # fmt: skip
@@ -62,13 +61,6 @@ def migrate(
         accounts = wish.accounts(out)
         return show_plan(wish.request(accounts), accounts, out)
     return _begin(wish, out, ask=when is options.When.ask, detach=detach)
-
-
-def _read(hba_file: Path | None) -> str | None:
-    try:
-        return hba_file.read_text() if hba_file else None
-    except (OSError, UnicodeError) as problem:
-        raise UsageError(f"--hba-file {hba_file} cannot be read: {problem}") from None
 
 
 def _typed(context: typer.Context) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from .options import DESTINATION, OUTPUT, PROOF, SWITCHOVER, Verify, When
 
 Listen = Annotated[
@@ -61,3 +62,11 @@ Plan = Annotated[
         help="Assess, and say what would be done; changes nothing.",
     ),
 ]  # fmt: skip
+
+
+def read_hba(file: Path | None) -> str | None:
+    """The lines of `--hba-file`, if it was given; UsageError if they cannot be read."""
+    try:
+        return file.read_text() if file else None
+    except (OSError, UnicodeError) as problem:
+        raise UsageError(f"--hba-file {file} cannot be read: {problem}") from None

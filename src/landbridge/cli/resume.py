@@ -8,6 +8,7 @@ import typer
 
 from ..errors import UsageError
 from . import options
+from .migrate_options import HbaFile, read_hba
 from .options import Detach, EventsFlag, JsonFlag, TaskArgument
 from .output import Mode, Output
 
@@ -25,6 +26,13 @@ def resume(
             help="Another port for a destination that could not be started.",
         ),
     ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            "--listen", metavar="ADDRESSES", show_default=False, help="Other addresses for it."
+        ),
+    ] = None,
+    hba_file: HbaFile = None,
     setting: options.Settings = None,
     detach: Detach = False,
     json: JsonFlag = False,
@@ -47,13 +55,16 @@ def resume(
     view.update()
     if view.is_over:
         raise UsageError(f"task {view.task.id} is over: {view.label}", id="task.over")
-    if port is not None or setting:
+    if setting or any(given is not None for given in (port, listen, hba_file)):
         if view.state is not State.STARTING or view.held is None:
             raise UsageError(
                 f"task {view.task.id} is past the start of its destination, or before it:"
-                " --port and --set are for one that could not be started"
+                " --port, --listen, --hba-file and --set are for one that could not be started"
             )
-        view.task.amend(port=port, settings=options.settings(setting))
+        lines = read_hba(hba_file)
+        view.task.amend(
+            port=port, listen=listen, hba_file=lines, settings=options.settings(setting)
+        )
     if detach and not view.task.is_worked_on():
         return run_detached(view.task, out)
     return conclude(go_on(view, out), out)

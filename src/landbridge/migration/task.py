@@ -140,19 +140,21 @@ class Task:
         time_limit: float | None = None,
         fence_as: Conninfo | None = None,
         port: int | None = None,
+        listen: str | None = None,
+        hba_file: str | None = None,
         settings: Mapping[str, str] | None = None,
         through: tuple[str, ...] | None = None,
         ending: tuple[str, ...] | None = None,
     ) -> None:
         """Change what may still change; None leaves a thing as it is.
 
-        `settings` are added to those of the request. They, `port` and `through` count from the
-        next start of the destination on. Raises LandbridgeError (task.busy) while others change
-        it.
+        `settings` are added to those of the request. They, `port`, `listen`, `hba_file` (its
+        text) and `through` count from the next start of the destination on. Raises
+        LandbridgeError (task.busy) while others change it.
         """
         changes: dict[str, Any] = {
-            "fence": fence, "time_limit": time_limit, "port": port, "through": through,
-            "ending": ending,
+            "fence": fence, "time_limit": time_limit, "port": port, "listen": listen,
+            "hba_file": hba_file, "through": through, "ending": ending,
         }  # fmt: skip
         with _alone(self.folder / "request.lock", f"changes task {self.id}", _WRITTEN):
             if settings:
