@@ -81,13 +81,12 @@ class Party:
     def after(self, step: Shown) -> None:
         """Look at a step, and do what is tried in the middle of it."""
         name, person = next((n, p) for n, p in self.people.items() if p.page is step.page)
+        if step.name == "3-7-copy":
+            step.page.locator(":is(.progress, .curve)").first.wait_for(timeout=90_000)
+        _keep(step)
         plain = self.surfers[name].get(step.page.url.removeprefix(self.stage.url))
         assert Plain(plain.text).troubles == [], step.name
-        if step.name in _NARROW:
-            person.look(step.name)
-        else:
-            person.look(step.name, wide_only=True)
-        _keep(step)
+        person.look(step.name, wide_only=step.name not in _NARROW)
         if step.name in _NEXT:
             self._see_home(*_NEXT[step.name])
         if step.name == "1-7-topology":
@@ -125,14 +124,14 @@ class Party:
         with self.stage._service as process:
             process.kill()
         for tab in tabs:
-            tab.locator("body.away").wait_for(timeout=20_000)
+            tab.locator("body.away").wait_for(timeout=60_000)
             said = tab.evaluate(
                 "getComputedStyle(document.querySelector('.bar'), '::after').content"
             )
             assert "Connection lost, trying again" in said
         self.stage.start_service(self.stage.url.partition("//")[2])
         for tab in tabs:
-            expect(tab.locator("body.away")).to_have_count(0, timeout=30_000)
+            expect(tab.locator("body.away")).to_have_count(0, timeout=60_000)
             tab.get_by_text("Ready to switch").first.wait_for(timeout=90_000)
         tabs[1].reload()
         tabs[1].get_by_text("Ready to switch").first.wait_for()
@@ -178,12 +177,12 @@ class Party:
 
 
 def _keep(step: Shown) -> None:
-    """The picture of a step for the documentation; few colours make it small."""
+    """The picture of a step for the documentation; not all colours, which makes it small."""
     if folder := os.environ.get("LANDBRIDGE_PICTURES"):
         from PIL import Image
 
         taken = Image.open(BytesIO(step.page.screenshot())).convert("RGB")
-        small = taken.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        small = taken.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         small.save(Path(folder) / f"{step.name}.png", optimize=True)
 
 
