@@ -152,7 +152,7 @@ class Running:
             Connection(self.state / "network").remove()
 
     def _gone(self) -> int:
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)
         return self.process.returncode
 
 

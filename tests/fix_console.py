@@ -34,6 +34,9 @@ from landbridge.postgres.process import wait_until
 
 PASSWORD = "Ferry-over-the-Rhine-7"
 PICTURES = Path(__file__).parent.parent / ".pictures"
+#: Seconds for what comes at once, on a busy machine.
+PATIENCE = 60.0
+expect.set_options(timeout=PATIENCE * 1000)
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 800}
 _CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 _OPTIONS = (
@@ -95,7 +98,9 @@ class Surfer:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:  # fmt: skip
         """One request; no redirect is followed."""
-        connection = HTTPConnection(self.endpoint, timeout=20, source_address=(self.source, 0))
+        connection = HTTPConnection(
+            self.endpoint, timeout=PATIENCE, source_address=(self.source, 0)
+        )
         worn = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         try:
             connection.request(
@@ -176,10 +181,10 @@ class Person:
             button, link = (where.get_by_role(r, name=name, exact=True) for r in ("button", "link"))
             return button.or_(link).first
 
-        assert wait_until(lambda: named().count() > 0, 15, 0.05), f"there is no {name}"
+        assert wait_until(lambda: named().count() > 0, PATIENCE, 0.05), f"there is no {name}"
         named().click()
 
-    def sees(self, text: str, seconds: float = 15) -> None:
+    def sees(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until this is to be read."""
         expect(self.page.get_by_text(text).first).to_be_visible(timeout=seconds * 1000)
 
@@ -242,7 +247,7 @@ def with_browser(chromium: Browser, surfer: Surfer, who: Member) -> Person:
         [{"name": name, "value": value, "url": url} for name, value in surfer.cookies.items()]
     )
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE * 1000)
     troubles = _watched(context, surfer.endpoint)
     return Person(who, url, context.new_page(), troubles)
 

@@ -79,7 +79,7 @@ class Managed:
                 assert found.replicas is not None and found.parameters is not None
             return found
 
-    def settled(self, id: str, seconds: float = 60) -> DBInstance:
+    def settled(self, id: str, seconds: float = 180) -> DBInstance:
         """The instance once it runs and has all that is wanted of it."""
 
         def done() -> bool:

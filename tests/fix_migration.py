@@ -76,7 +76,7 @@ class Site:
     def status(self) -> str:
         return str(self.row().dbinstance_status)
 
-    def until(self, status: str, seconds: float = 90) -> None:
+    def until(self, status: str, seconds: float = 180) -> None:
         assert wait_until(lambda: self.status() == status, seconds, 0.1), self.row().to_map()
 
     def address(self) -> tuple[str, int]:
@@ -180,7 +180,7 @@ class Two:
             rows = owner.describe_cens(m.DescribeCensRequest(filter=only)).body.cens.cen
             return bool(rows[0].status == "Active")
 
-        assert wait_until(active, 30, 0.1)
+        assert wait_until(active, 90, 0.1)
         self.a.tenant.cbn().grant_instance_to_transit_router(
             m.GrantInstanceToTransitRouterRequest(
                 cen_id=cen, cen_owner_id=self.b.tenant.uid, instance_id=self.a.vpc,
@@ -203,7 +203,7 @@ class Two:
             ).body
             return {a.status for a in body.transit_router_attachments} == {"Attached"}
 
-        assert wait_until(attached, 30, 0.1)
+        assert wait_until(attached, 90, 0.1)
 
     def again(self) -> None:
         """Kill the service and start another one on the same state."""
@@ -258,7 +258,7 @@ class Two:
                 row = session.get_one(DBInstance, site.id)
                 return row.applied == row.version
 
-        assert wait_until(is_settled, 30, 0.1)
+        assert wait_until(is_settled, 90, 0.1)
 
     def whence(self, **other: Any) -> dict[str, Any]:
         """The arguments that name source and destination."""
@@ -278,7 +278,7 @@ class Two:
         def found() -> Any:
             return self.b.rds("DescribeCloudMigrationPrecheckResult", **request).items[0]
 
-        assert wait_until(lambda: bool(found().detail), 90, 0.2), self.running.log.read_text()
+        assert wait_until(lambda: bool(found().detail), 180, 0.2), self.running.log.read_text()
         return made.task_id, found().detail
 
     def begin(self, **other: Any) -> int:
@@ -301,10 +301,10 @@ class Two:
             return bool(row == ("on",))
 
         with self.server(self.a) as conn:
-            assert wait_until(is_on, 20, 0.05)
+            assert wait_until(is_on, 60, 0.05)
             conn.execute(TERMINATE)
 
-    def until(self, condition: Callable[[Any], bool], seconds: float = 120) -> Any:
+    def until(self, condition: Callable[[Any], bool], seconds: float = 180) -> Any:
         """Look until it holds of the migration."""
         assert wait_until(lambda: condition(self.look()), seconds, 0.2), (
             self.look().to_map(), self.running.log.read_text()[-3000:],

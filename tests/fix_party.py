@@ -16,7 +16,7 @@ from landbridge.postgres.process import wait_until
 
 HZ, BJ = "cn-hangzhou", "cn-beijing"
 #: Seconds in which the network is made, on a busy machine.
-SOON = 30
+SOON = 90
 
 
 @dataclass

@@ -210,6 +210,15 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def contents(*roots: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below these folders with what is in it; one that goes meanwhile is passed over."""
+    for root in roots:
+        for path in root.rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    yield path, path.read_bytes()
+
+
 def fill(source: Source, rows: int = 20_000, dbname: str = "postgres") -> None:
     """Some user data: a table with text, an index on it, a sequence."""
     source.sql(

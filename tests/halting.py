@@ -1,7 +1,7 @@
 """A process is stopped at a line of a migration's journal: nothing depends on who is faster.
 
-`python halting.py TASK LINE PID` switches over; at the first line with that text it stops the
-process PID, where 0 is itself.
+`python halting.py TASK LINE PID WORK` works on the task, or switches it over; at the first line
+with that text it stops the process PID, where 0 is itself.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from landbridge.migration import worker
 from landbridge.migration.journal import Journal
 from landbridge.migration.switchover import switch_over
 from landbridge.migration.task import Task
@@ -49,14 +50,19 @@ def stopping(pid: int, line: str = CLOSE) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
-def begin_until(task: Task, line: str, pid: int = 0) -> subprocess.Popen[bytes]:
-    """A switchover in a process of its own that has written the line, and stopped `pid`."""
+def begin_until(
+    task: Task, line: str, pid: int = 0, work: str = "switch"
+) -> subprocess.Popen[bytes]:
+    """A process of its own that has written the line, and stopped `pid`.
+
+    It switches over, or does all the `work` that the task needs.
+    """
     process = subprocess.Popen(
-        [sys.executable, __file__, task.folder, line, str(pid)], stderr=subprocess.DEVNULL
+        [sys.executable, __file__, task.folder, line, str(pid), work], stderr=subprocess.DEVNULL
     )
     try:
         halted = pid or process.pid
-        assert wait_until(lambda: is_stopped(halted) or process.poll() is not None, 60)
+        assert wait_until(lambda: is_stopped(halted) or process.poll() is not None, 180)
         assert is_stopped(halted), task.journal.path.read_text()
     except BaseException:
         process.kill()
@@ -71,4 +77,4 @@ def is_stopped(pid: int) -> bool:
 
 if __name__ == "__main__":
     with stopping(int(sys.argv[3]), sys.argv[2]):
-        switch_over(Task(Path(sys.argv[1])))
+        {"switch": switch_over, "work": worker.run}[sys.argv[4]](Task(Path(sys.argv[1])))

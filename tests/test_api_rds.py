@@ -78,11 +78,11 @@ class World:
         def is_running() -> bool:
             return bool(self.attribute(id).dbinstance_status == "Running")
 
-        assert wait_until(is_running, 60, 0.1), self.attribute(id).to_map()
+        assert wait_until(is_running, 180, 0.1), self.attribute(id).to_map()
         return self.attribute(id)
 
     def until(self, condition: Callable[[], bool]) -> None:
-        assert wait_until(condition, 20, 0.1), self.running.log.read_text()[-3000:]
+        assert wait_until(condition, 60, 0.1), self.running.log.read_text()[-3000:]
 
     def account(self, id: str, name: str) -> Any:
         """One account as DescribeAccounts has it, or None."""

@@ -155,7 +155,7 @@ def test_it_ends_cleanly_and_one_service_works_on_a_folder(serve: Serve, tmp_pat
     other = subprocess.run(
         [sys.executable, "-m", "landbridge.cli", "serve", "--state", tmp_path, "--listen",
          "127.0.0.1:0"],
-        capture_output=True, text=True, check=False, timeout=30,
+        capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert (other.returncode, other.stdout) == (1, "")
     assert "[serve.running]" in other.stderr

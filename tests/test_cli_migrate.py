@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from fix_cli import Cli
-from fix_servers import MIGRATOR_PASSWORD, OWNER_PASSWORD, QUICK, Servers, Source, fill, majors
+from fix_servers import (
+    MIGRATOR_PASSWORD,
+    OWNER_PASSWORD,
+    QUICK,
+    Servers,
+    Source,
+    contents,
+    fill,
+    majors,
+)
 from landbridge.migration.states import State
 from landbridge.migration.task import Task, Tasks
 from landbridge.migration.worker import request_switchover
@@ -88,9 +97,8 @@ def assert_no_password(folder: Path, said: str) -> None:
     """Neither in what was said nor in any file of the state directory."""
     for secret in (MIGRATOR_PASSWORD, OWNER_PASSWORD):
         assert secret not in said
-        for path in folder.rglob("*"):
-            if path.is_file():
-                assert secret.encode() not in path.read_bytes(), path
+        for path, content in contents(folder):
+            assert secret.encode() not in content, path
 
 
 #: Where a server might keep a connection string or somebody's words. The verifiers in
@@ -114,8 +122,8 @@ def assert_server_knows_no_password(cluster: Cluster, begin: int = 0) -> None:
             for catalog in _CATALOGS:
                 rows = conn.execute(f"SELECT t::text FROM pg_catalog.{catalog} t").fetchall()
                 known += [text.encode() for (text,) in rows if text]
-    files = [p for d in (cluster.data, cluster.side) for p in d.rglob("*") if p.is_file()]
-    known += [p.read_bytes() for p in files if p != cluster.log]
+    files = contents(cluster.data, cluster.side)
+    known += [content for path, content in files if path != cluster.log]
     assert len(known) > 1000
     for secret in (MIGRATOR_PASSWORD, OWNER_PASSWORD):
         assert not any(secret.encode() in text for text in known)
@@ -180,7 +188,7 @@ def test_background_work_is_watched_switched_over_and_verified(
     id = started.object["id"]
     task = the_task(state_dir)
     assert task.request.hba_file == lines.read_text()
-    assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.1)
+    assert wait_until(lambda: task.read_live().get("caught_up") is True, 180, every=0.1)
     assert task.request.fence == "manual"
 
     give_passwords()
@@ -265,7 +273,7 @@ def test_resumed_with_the_password_of_the_source_in_the_environment_still_fences
     )  # fmt: skip
     assert started.code == 0, started.err
     task = the_task(state_dir)
-    assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.1)
+    assert wait_until(lambda: task.read_live().get("caught_up") is True, 180, every=0.1)
     (pid,) = (e["pid"] for e in task.journal.entries() if e.get("id") == "worker.started")
     os.kill(pid, signal.SIGTERM)
     assert wait_until(lambda: not task.is_worked_on(), 60, every=0.1)

@@ -48,7 +48,7 @@ def following(
     assert started.code == 0, started.out
     (task,) = Tasks(state_dir).all()
     try:
-        assert wait_until(lambda: task.read_live().get("caught_up") is True, 60, every=0.05)
+        assert wait_until(lambda: task.read_live().get("caught_up") is True, 180, every=0.05)
         yield task
     finally:
         if task.folder.exists():
@@ -74,7 +74,7 @@ def landbridge(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code of a command, and what it said on stderr."""
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     assert "Traceback" not in said
     return process.returncode, said
 
@@ -135,7 +135,7 @@ def test_ctrl_c_where_the_work_is_done_puts_the_source_back(
     assert task.state is State.SYNCHRONIZING and not task.is_worked_on()
     # It is not begun again by whoever goes on.
     worker.detach(task)
-    assert wait_until(lambda: task.read_live().get("caught_up") is True, 30, every=0.05)
+    assert wait_until(lambda: task.read_live().get("caught_up") is True, 180, every=0.05)
     assert fence_settings(source) == ("", "off") and task.state is State.SYNCHRONIZING
 
 
@@ -159,7 +159,7 @@ def test_ctrl_c_while_the_source_is_away_ends_and_the_next_worker_puts_it_back(
     # Nobody asks again: the worker does, and follows.
     assert wait_until(lambda: task.state is State.SYNCHRONIZING, 20)
     assert fence_settings(source) == ("", "off") and Attempt.load(task) is None
-    assert wait_until(lambda: task.read_live().get("caught_up") is True, 30, every=0.05)
+    assert wait_until(lambda: task.read_live().get("caught_up") is True, 180, every=0.05)
     # A worker whose folder was removed ends by itself.
     task.folder.rename(task.folder.with_name("gone"))
     assert wait_until(lambda: not process.alive(), 20)

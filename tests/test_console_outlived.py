@@ -50,12 +50,12 @@ class Killer:
         self.kill()
         for page in pages:
             page.bring_to_front()
-            page.locator("body.away").wait_for(timeout=20_000)
+            page.locator("body.away").wait_for(timeout=60_000)
         yield
         self.start()
         for page in pages:
             page.bring_to_front()
-            expect(page.locator("body.away")).to_have_count(0, timeout=30_000)
+            expect(page.locator("body.away")).to_have_count(0, timeout=60_000)
 
     def kill(self) -> None:
         assert self.stage._service is not None

@@ -18,7 +18,7 @@ from sqlalchemy import select, text
 from fix_api import Serve, Tenant
 from fix_cli import Cli
 from fix_cloud import KEEPER_PASSWORD, Databases, databases
-from fix_servers import Servers, majors
+from fix_servers import Servers, contents, majors
 from landbridge.api.action import Product
 from landbridge.api.client import CallRefused
 from landbridge.cloud import Cloud, accounts
@@ -118,7 +118,7 @@ def test_a_claim_is_lost_with_the_servers_sessions_and_nobody_writes_without(
         assert taken.value.id == "store.taken"
         if db.file is None:
             shared_databases.server.sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+                "SELECT pg_terminate_backend(pid, 20000) FROM pg_locks WHERE locktype = 'advisory'"
             )
             with pytest.raises(StoreFailed) as lost, db.write():
                 pass
@@ -195,7 +195,7 @@ def test_a_service_whose_database_another_one_took_ends(
     other = Database(new_url)
     running.process.send_signal(signal.SIGSTOP)
     shared_databases.server.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+        "SELECT pg_terminate_backend(pid, 20000) FROM pg_locks WHERE locktype = 'advisory'"
     )
     with other.claimed():
         running.process.send_signal(signal.SIGCONT)
@@ -217,5 +217,5 @@ def test_the_password_is_in_no_argument_no_log_and_no_childs_environment(
     monkeypatch.setenv("PGPASSWORD", KEEPER_PASSWORD)
     running = serve(tmp_path, "--database", plain)
     running.end()
-    for file in (f for f in tmp_path.rglob("*") if f.is_file()):
-        assert KEEPER_PASSWORD.encode() not in file.read_bytes(), file
+    for file, content in contents(tmp_path):
+        assert KEEPER_PASSWORD.encode() not in content, file

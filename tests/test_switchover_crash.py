@@ -53,13 +53,6 @@ def written(task: Task, text: str) -> Callable[[], bool]:
     return lambda: text in task.journal.path.read_text()
 
 
-def wait_closing(source: Source) -> None:
-    """Return when the read-only default has been written down on the source."""
-    query = "SELECT count(*) FROM pg_file_settings WHERE name = 'default_transaction_read_only'"
-    with source.connect() as conn:
-        assert wait_until(lambda: conn.execute(query).fetchone() == (1,), 20, every=0.0005)
-
-
 @contextmanager
 def fenced_and_hanging(source: Source, task: Task) -> Iterator[subprocess.Popen[bytes]]:
     """A switchover in a process of its own: the source refuses writes, the destination hangs."""
@@ -161,7 +154,7 @@ def in_recovery(task: Task) -> bool:
 def test_time_limit_puts_back_what_stood_there(servers: Servers, state_dir: Path) -> None:
     source, task = make(servers, state_dir, time_limit=6.0)
     source.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-    source.sql("SELECT pg_reload_conf()")
+    source.reload()
     undone: list[BaseException] = []
 
     def switch() -> None:
