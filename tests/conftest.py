@@ -26,6 +26,9 @@ pytest_plugins = [
     "fix_console",
 ]
 
+#: What a shell says of its terminal; its servers and its services are not ours either.
+_TERMINAL = ("LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR_FORCE")
+_OURS = ("LANDBRIDGE_ENGINES", "LANDBRIDGE_PICTURES")
 _ENGINES = Path(__file__).parent.parent / "tools/engines.py"
 
 
@@ -34,6 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background: the commands that tests interrupt would inherit deafness.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in list(os.environ):
+        if name in _TERMINAL or (name.startswith(("PG", "LANDBRIDGE_")) and name not in _OURS):
+            del os.environ[name]
+    os.environ["COLUMNS"] = "80"  # also from a narrow terminal
     if "LANDBRIDGE_ENGINES" not in os.environ:
         answer = subprocess.run(
             [sys.executable, _ENGINES, "none"], capture_output=True, text=True, check=True
