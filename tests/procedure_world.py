@@ -149,7 +149,7 @@ class Worker(threading.Thread):
         except BaseException as error:
             self.error = error
 
-    def end(self, seconds: float = 20) -> State:
+    def end(self, seconds: float = 60) -> State:
         """Wait until it has returned; its state, or what it raised."""
         self.join(seconds)
         assert not self.is_alive(), "the worker did not return"

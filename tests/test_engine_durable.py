@@ -52,12 +52,12 @@ def test_a_finished_step_is_not_run_again_and_its_result_is_kept(tmp_path: Path)
         ctx.step("second", lambda: ran.append("second"))
 
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: len(results) == 1, 20)
+    assert wait_until(lambda: len(results) == 1, 60)
     engine.close()
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: len(results) == 2, 20)
+    assert wait_until(lambda: len(results) == 2, 60)
     engine.signal("t", "orders", {"do": "go"})
-    assert wait_until(lambda: over(engine), 20)
+    assert wait_until(lambda: over(engine), 60)
     assert engine.status("t") is Status.DONE
     assert ran == ["first", "second"]
     assert results == [{"lsn": "0/10"}, {"lsn": "0/10"}, {"do": "go"}]
@@ -87,7 +87,7 @@ def test_a_signal_from_another_process_arrives_within_300_ms(tmp_path: Path) -> 
     answer = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True
     )
-    assert wait_until(lambda: over(engine), 20)
+    assert wait_until(lambda: over(engine), 60)
     engine.close()
     sent = [float(line) for line in answer.stdout.split()]
     delays = sorted(b - a for a, b in zip(sent, arrived, strict=True))
@@ -103,7 +103,7 @@ def test_a_signal_sent_while_nobody_lives_is_kept(tmp_path: Path) -> None:
     launched(tmp_path, body).close()
     send(tmp_path, "t", "orders", "later")
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: over(engine), 20)
+    assert wait_until(lambda: over(engine), 60)
     engine.close()
     assert got == ["later"]
 
@@ -111,7 +111,7 @@ def test_a_signal_sent_while_nobody_lives_is_kept(tmp_path: Path) -> None:
 def test_a_wait_with_a_timeout_ends_empty(tmp_path: Path) -> None:
     got: list[Any] = []
     engine = launched(tmp_path, lambda ctx, _: got.append(ctx.wait_signal("orders", timeout=0.3)))
-    assert wait_until(lambda: over(engine), 20)
+    assert wait_until(lambda: over(engine), 60)
     engine.close()
     assert got == [None]
 
@@ -150,12 +150,12 @@ def test_errors_of_a_step_are_recorded_with_class_and_facts(tmp_path: Path) -> N
         ctx.step("refuses", lambda: (_ for _ in ()).throw(SwitchoverRefused("no")))
 
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: len(seen) == 1, 20)
+    assert wait_until(lambda: len(seen) == 1, 60)
     engine.close()
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: len(seen) == 2, 20)
+    assert wait_until(lambda: len(seen) == 2, 60)
     engine.signal("t", "orders", "go on")
-    assert wait_until(lambda: over(engine), 20)
+    assert wait_until(lambda: over(engine), 60)
     assert engine.status("t") is Status.FAILED
     engine.close()
     assert len(runs) == 1
@@ -174,13 +174,13 @@ def test_a_defect_of_ours_leaves_the_body_to_be_taken_up_again(tmp_path: Path) -
         ctx.step("stumbles", lambda: None)
 
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: engine.defect is not None, 20)
+    assert wait_until(lambda: engine.defect is not None, 60)
     assert isinstance(engine.defect, KeyError)
     assert engine.status("t") is Status.RUNNING
     engine.close()
     assert "KeyError" in (tmp_path / "engine.log").read_text()
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: over(engine), 20)
+    assert wait_until(lambda: over(engine), 60)
     assert engine.status("t") is Status.DONE
     engine.close()
 
@@ -194,10 +194,10 @@ def test_cancel_ends_a_body_at_its_next_step(tmp_path: Path) -> None:
         ctx.step("second", lambda: ran.append("second"))
 
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: bool(ran), 20)
+    assert wait_until(lambda: bool(ran), 60)
     engine.cancel("t")
     engine.signal("t", "orders", "go")
-    assert wait_until(lambda: engine.status("t") is Status.CANCELLED, 20)
+    assert wait_until(lambda: engine.status("t") is Status.CANCELLED, 60)
     engine.close()
     assert ran == ["first"]
 
@@ -218,7 +218,7 @@ def test_a_killed_process_is_continued_by_the_next(tmp_path: Path) -> None:
         time.sleep(600)
     """
     child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
-    assert wait_until((tmp_path / "first").exists, 20)
+    assert wait_until((tmp_path / "first").exists, 60)
     time.sleep(0.2)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
@@ -229,6 +229,6 @@ def test_a_killed_process_is_continued_by_the_next(tmp_path: Path) -> None:
         ctx.step("second", lambda: ran.append(f"second with {argument}"))
 
     engine = launched(tmp_path, body)
-    assert wait_until(lambda: over(engine), 20)
+    assert wait_until(lambda: over(engine), 60)
     engine.close()
     assert ran == ["second with argument"]

@@ -163,8 +163,8 @@ def test_a_start_that_a_person_can_mend_keeps_the_copy(tmp_path: Path, ends: str
         assert world.log[3:] == ["undo-start", "undo-copy"]
         return
     working = Worker(task, world, stay=True)
-    assert wait_until(lambda: world.log.count("start") == 2, 20)
-    assert wait_until(lambda: len(held(task)) == 2, 20)
+    assert wait_until(lambda: world.log.count("start") == 2, 60)
+    assert wait_until(lambda: len(held(task)) == 2, 60)
     worker.request_resume(task)
     assert working.end() is State.FINISHED
     assert world.log.count("start") == 3 and world.log.count("copy") == 1
@@ -192,7 +192,7 @@ def test_a_slot_dropped_to_protect_the_source_ends_the_migration(
         world.block("drain")
         worker.request_switchover(task)
         during = "drain"
-    assert wait_until(lambda: world.blocked(during) or during in world.log or held(task), 20)
+    assert wait_until(lambda: world.blocked(during) or during in world.log or held(task), 60)
     (world.folder / "spent").touch()
     assert working.end() is State.FAILED
     assert world.log[-1] == "undo-copy"
@@ -218,7 +218,7 @@ def test_a_failure_of_the_following_during_a_switchover_is_not_forgotten(tmp_pat
     world.failures["fencing"] = [SwitchoverRefused("prepared transactions")]
     world.block("drain")
     worker.request_switchover(task)
-    assert wait_until(lambda: world.blocked("drain"), 20)
+    assert wait_until(lambda: world.blocked("drain"), 60)
     lost = facts_of(FollowFailed("slot lost", id="follow.slot_lost"))
     send(task.folder, task.id, ORDERS, order(FOLLOW_FAILED, error=lost))
     world.unblock("drain")
@@ -246,7 +246,7 @@ def test_cancel_puts_everything_back(tmp_path: Path, during: str) -> None:
     if during != "follow":
         world.block(during)
     working = Worker(task, world)
-    assert wait_until(lambda: world.blocked(during) or during in world.log, 20)
+    assert wait_until(lambda: world.blocked(during) or during in world.log, 60)
     if during == "follow":
         reaches(task, State.SYNCHRONIZING)
     worker.request_cancel(task)
@@ -282,7 +282,7 @@ def test_a_refused_switchover_stays_synchronizing_and_can_be_asked_for_again(
     working = Worker(task, world)
     reaches(task, State.SYNCHRONIZING)
     worker.request_switchover(task)
-    assert wait_until(lambda: task.journal.first_error() is not None, 20)
+    assert wait_until(lambda: task.journal.first_error() is not None, 60)
     reaches(task, State.SYNCHRONIZING)
     error = task.journal.first_error()
     assert error and (error["id"], error["held"]) == ("switchover.refused", "switchover")
@@ -310,12 +310,12 @@ def test_a_second_click_during_the_switchover_counts_for_nothing(tmp_path: Path)
     working = Worker(task, world)
     reaches(task, State.SYNCHRONIZING)
     requests._ask(task, "switchover")
-    assert wait_until(lambda: world.blocked("fencing"), 20)
+    assert wait_until(lambda: world.blocked("fencing"), 60)
     requests._ask(task, "switchover")
     world.unblock("fencing")
-    assert wait_until(lambda: "undo-drain" in world.log, 20)
+    assert wait_until(lambda: "undo-drain" in world.log, 60)
     reaches(task, State.SYNCHRONIZING)
-    assert wait_until(lambda: world.log[-1] == "follow", 20)
+    assert wait_until(lambda: world.log[-1] == "follow", 60)
     working.join(0.5)
     assert world.log.count("fencing") == 1
     working.stop.set()
@@ -351,11 +351,11 @@ def test_a_slot_dropped_as_the_switchover_began_does_not_hold_up_the_end(tmp_pat
     world = World(task)
     world.block("finish")
     working = Worker(task, world)
-    assert wait_until(lambda: world.blocked("finish"), 20)
+    assert wait_until(lambda: world.blocked("finish"), 60)
     task.journal.note("follow.wal_budget_spent", "all of it", level="alarm", kept=1)
     for _ in range(2):  # it looks whether it shall stop in between
         (world.folder / "blocked-finish").unlink()
-        assert wait_until(lambda: world.blocked("finish"), 20)
+        assert wait_until(lambda: world.blocked("finish"), 60)
     world.unblock("finish")
     assert working.end() is State.FINISHED
     assert world.log == THROUGH
@@ -412,8 +412,8 @@ def test_an_undo_goes_on_by_itself_when_the_source_is_back(
     Worker(task, world, until="synchronizing").end()
     worker.request_cancel(task)
     working = Worker(task, world)
-    assert wait_until(lambda: waits(task), 20)
-    assert wait_until(lambda: task.read_live().get("knocks", 0) > 1, 20)
+    assert wait_until(lambda: waits(task), 60)
+    assert wait_until(lambda: task.read_live().get("knocks", 0) > 1, 60)
     assert task.slot in task.read_live()["waiting"] and world.log.count("undo-copy") == 1
     answers.append(True)
     assert working.end() is State.CANCELLED
@@ -431,11 +431,11 @@ def test_an_undo_that_waits_can_be_left_gone_on_with_and_given_up(
     Worker(task, world, until="synchronizing").end()
     worker.request_cancel(task)
     first = Worker(task, world)
-    assert wait_until(lambda: waits(task), 20)
+    assert wait_until(lambda: waits(task), 60)
     first.stop.set()
     assert first.end() is State.SYNCHRONIZING
     second = Worker(task, world)
-    assert wait_until(lambda: world.log.count("undo-copy") == 2, 20)
+    assert wait_until(lambda: world.log.count("undo-copy") == 2, 60)
     worker.request_cancel(task)
     assert second.end() is State.CANCELLED
     (alarm,) = [e for e in task.journal.entries() if e.get("id") == "undo.given_up"]
@@ -506,7 +506,7 @@ def test_worker_killed_anywhere_is_continued(
     try:
         follows = where == "follow"  # which waits by itself
         assert wait_until(
-            lambda: world.log[-1:] == [where] if follows else world.blocked(where), 30
+            lambda: world.log[-1:] == [where] if follows else world.blocked(where), 120
         )
         os.kill(child.pid, number)
         uninterruptible = where in ("fencing", "drained", "promoted")
@@ -533,7 +533,7 @@ def test_worker_ends_on_a_signal_though_its_step_hears_nothing(tmp_path: Path) -
     (world.folder / "be-deaf").touch()
     child = subprocess.Popen([sys.executable, procedure_world.__file__, tmp_path, task.id])
     try:
-        assert wait_until(lambda: world.blocked("start"), 30)
+        assert wait_until(lambda: world.blocked("start"), 120)
         child.terminate()
         assert child.wait(30) == 128 + signal.SIGTERM  # the step blocks until the file goes
     finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....cloud import Secret, users
+from ....postgres.process import wait_until
 from .stage import Site, Stage
 
 MIGRATOR = "migrator"
@@ -248,7 +249,7 @@ class Guide:
         self.hand.fill(a, confirm=source)
         self.hand.click(a.locator("dialog[open]").get_by_role("button", name="Terminate"))
         _see(a, "ended.")
-        self.hand.press(b, "Switchover")
+        self._open_dialog(b, "Switchover")
         # On a machine with much to do nobody may answer in time, which is said, and no obstacle.
         b.locator("dialog[open] #readiness :is(.figures, .note)").first.wait_for(timeout=_PATIENCE)
         for box in b.locator("dialog[open] input[type=checkbox][required]").all():
@@ -257,6 +258,13 @@ class Guide:
         self.hand.press(b, "Switch Now")
         _see(b, "Migrated.")
         yield Shown("3-12-result", "B: the result, with its proof", b)
+
+    def _open_dialog(self, page: Any, name: str) -> None:
+        """By a link on a page that moves; what moved away under the hand is pressed again."""
+        for _ in range(3):
+            self.hand.press(page, name)
+            if wait_until(lambda: page.locator("dialog[open]").count() > 0, 20, 0.1):
+                return
 
     def _open(self, page: Any, *parts: str) -> None:
         self.pause()
