@@ -30,7 +30,7 @@ from landbridge.postgres.process import wait_until
 from landbridge.servers import room
 
 PASSWORD = "Wanderer-7_path"
-_ENVIRONMENT = {"PGPASSWORD": PASSWORD, "PATH": "/usr/bin:/bin", "PGCONNECT_TIMEOUT": "5"}
+_ENVIRONMENT = {"PGPASSWORD": PASSWORD, "PATH": "/usr/bin:/bin", "PGCONNECT_TIMEOUT": "30"}
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Managed:
         command = [*self.client(place, server, user, database), "-c", statement]
         return subprocess.run(
             self.net.command(place, command), capture_output=True, text=True, env=_ENVIRONMENT,
-            check=False, timeout=30,
+            check=False, timeout=120,
         )  # fmt: skip
 
     def client(self, place: str, server: str, user: str, database: str = "postgres") -> list[str]:

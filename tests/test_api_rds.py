@@ -97,7 +97,7 @@ class World:
         """A statement from the place of one instance, over the network, as `mover`."""
         return subprocess.run(
             self.psql_command(place, id, statement), capture_output=True, text=True,
-            env=ENVIRONMENT, check=False, timeout=30,
+            env=ENVIRONMENT, check=False, timeout=120,
         )  # fmt: skip
 
     def psql_command(self, place: str, id: str, statement: str) -> list[str]:

@@ -82,7 +82,7 @@ class Owner:
         assert port is not None
         return psycopg.connect(
             host="127.0.0.1", port=int(port[1]), user="mover", password=PASSWORD,
-            dbname="postgres", connect_timeout=5, autocommit=True,
+            dbname="postgres", connect_timeout=30, autocommit=True,
         )  # fmt: skip
 
 
