@@ -117,6 +117,29 @@ def test_killed_worker_whom_nobody_resumes_is_undone_by_the_guard(
     assert switch_over(task).timeline_after == 2
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param('"name": "fenced"', id="fenced"),
+        pytest.param('"name": "promote", "phase": "begin"', id="intent"),
+    ],
+)
+def test_worker_that_is_stopped_holds_the_fence_no_longer_than_the_limit(
+    servers: Servers, state_dir: Path, moment: str
+) -> None:
+    source, task = make(servers, state_dir)
+    process = begin_until(task, moment)
+    try:
+        assert fence_settings(source)[1] == "on"
+        expire(task)
+        assert process.wait(20) == -signal.SIGKILL
+    finally:
+        kill(process)
+    assert wait_until(lambda: task.state is State.SYNCHRONIZING, 30)
+    assert fence_settings(source) == ("", "off")
+    assert in_recovery(task)
+
+
 def test_killed_after_the_intent_is_decided_by_looking_at_the_destination(
     servers: Servers, state_dir: Path
 ) -> None:

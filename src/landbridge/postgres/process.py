@@ -28,9 +28,7 @@ class ProcessId:
     @classmethod
     def of(cls, pid: int) -> Self | None:
         """The living process `pid`, or None (a zombie does not live; our own is reaped)."""
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
+        if (fields := _stat(pid)) is None:
             return None
         if fields[0] in "ZX":
             # PostgreSQL takes a zombie with the number in its pid file for a living server.
@@ -44,6 +42,11 @@ class ProcessId:
         with contextlib.suppress(ChildProcessError, PermissionError):
             os.waitpid(self.pid, os.WNOHANG)
         return type(self).of(self.pid) == self
+
+    def is_stopped(self) -> bool:
+        """Whether it lives but stands still until somebody lets it go on (SIGSTOP, a debugger)."""
+        fields = _stat(self.pid)
+        return fields is not None and fields[0] in "Tt" and int(fields[19]) == self.started
 
     @property
     def uid(self) -> int:
@@ -71,6 +74,14 @@ class ProcessId:
 
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
+
+
+def _stat(pid: int) -> list[str] | None:
+    """What /proc/PID/stat says from the state on; None if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
 
 
 def start_detached(

@@ -26,8 +26,9 @@ from ..task import Task
 from .attempt import Attempt
 from .undo import settle_attempt
 
-#: Seconds that others may hold the lock past the deadline; putting back takes up to 40.
-_HUNG = 120.0
+#: Seconds past the deadline that a worker may hold the lock: stopped, and while it seems to work;
+#: putting back takes up to 40.
+_STOPPED, _HUNG = 2.0, 120.0
 #: Seconds between two looks; up to the longest while putting back fails.
 _TICK, _LONGEST = 0.2, 5.0
 
@@ -64,23 +65,31 @@ def main(task: Task) -> None:
         try:
             if not _is_due(task):
                 busy_since = None
+            elif _put_back(task, fd):
+                return
             else:
-                with switch_lock(task, patience=0):
-                    settle_attempt(task, by="guard")
-                    if is_end(task.state):
-                        task.remove_secrets()
-                    # Closed under the lock, so that nobody counts on a guard that is leaving.
-                    os.close(fd)
-                    return
+                busy_since = busy_since or time.monotonic()
+                _end_hung(task, time.monotonic() - busy_since)
         except Exception as error:
-            if isinstance(error, LandbridgeError) and error.id == "switchover.busy":
-                busy_since = busy_since or time.time()
-                if time.time() - busy_since > _HUNG:
-                    _end_hung(task)
-            else:
-                busy_since, pause = None, min(2 * pause, _LONGEST)
-                print(f"{now()} {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+            busy_since, pause = None, min(2 * pause, _LONGEST)
+            print(f"{now()} {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         time.sleep(pause)
+
+
+def _put_back(task: Task, guard: int) -> bool:
+    """Put back what there is, and leave the lock `guard`; False while others act on it."""
+    try:
+        with switch_lock(task, patience=0):
+            settle_attempt(task, by="guard")
+            if is_end(task.state):
+                task.remove_secrets()
+            # Closed under the lock, so that nobody counts on a guard that is leaving.
+            os.close(guard)
+    except LandbridgeError as error:
+        if error.id != "switchover.busy":
+            raise
+        return False
+    return True
 
 
 def _is_due(task: Task) -> bool:
@@ -88,11 +97,24 @@ def _is_due(task: Task) -> bool:
     return attempt is None or time.time() > attempt.deadline or is_end(task.state)
 
 
-def _end_hung(task: Task) -> None:
-    """Kill a process that holds the lock and does nothing, unless it was about to promote."""
+def _end_hung(task: Task, held: float) -> None:
+    """Kill the worker that has `held` the lock for so many seconds and does nothing.
+
+    Also past the line of intent where it is stopped: until it goes on nobody could write
+    anywhere. Whoever takes the lock after it sees whether the destination is promoted.
+    """
     attempt = Attempt.load(task)
-    if attempt and not attempt.intent(task):
-        attempt.worker_process.send(signal.SIGKILL)
+    if attempt is None or task.cluster().left_recovery():
+        return
+    worker = attempt.worker_process
+    if worker.is_stopped():
+        patience = _STOPPED
+    elif attempt.intent(task) is None:
+        patience = _HUNG
+    else:
+        return
+    if held > patience:
+        worker.send(signal.SIGKILL)
 
 
 def is_guarded(task: Task) -> bool:
