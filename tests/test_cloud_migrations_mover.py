@@ -65,14 +65,16 @@ def test_sources_that_never_answer_hold_up_neither_migrations_nor_other_accounts
     def do(_: Mover, id: str) -> None:
         seen.append(id)
         if id.startswith("ann"):
-            answers.wait(20)
+            answers.wait(60)
 
     monkeypatch.setattr(Mover, "_assess", do)
     monkeypatch.setattr(Mover, "_tend", do)
     at_work.begin(Mover(cloud, lambda: cast(Fabric, None), at_work.stop))
     try:
         assert wait_until(lambda: all(seen.count(f"bob{n}") > 1 for n in (2, 3, 4)), 20)
-        assert len({id for id in seen if id.startswith("ann")}) == mover._OF_ONE
+        anns = lambda: {id for id in seen if id.startswith("ann")}  # noqa: E731
+        assert wait_until(lambda: len(anns()) >= mover._OF_ONE, 20)
+        assert len(anns()) == mover._OF_ONE
     finally:
         answers.set()
 
