@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 from types import SimpleNamespace
 
 import pytest
@@ -279,3 +280,19 @@ def test_watch_says_what_came_into_the_way_and_every_bandwidth(
     assert said == ["the way from pgm-b to pgm-a: vpc-a has no attachment"]
     assert watch.carried().allocated == (40_000_000, 80_000_000)
     assert ended == [plan.name]
+
+
+def test_network_of_a_lab_that_was_taken_down_is_not_made_again(
+    plan_of: Callable[[str], Plan], tmp_path: Path
+) -> None:
+    """Whoever watches a migration over it would leave a process behind, in a new folder."""
+    plan = plan_of(TWO)
+    lab = Lab(Labs(tmp_path).store(plan.name), Saved("", "relay", plan, plan))
+    lab.store.prepare()
+    lab.mend()  # with its data kept
+    assert not lab.store.fabric.exists()
+    rmtree(lab.store.folder)
+    with pytest.raises(LandbridgeError) as caught:
+        lab.mend()
+    assert caught.value.id == "lab.gone"
+    assert not lab.store.folder.exists()

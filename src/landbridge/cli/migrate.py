@@ -158,12 +158,14 @@ def _begin(wish: Wish, out: Output, *, ask: bool, detach: bool) -> int:
 
 
 def _to_change(task: Task, options: list[str]) -> str:
-    """How a port and settings are changed all the same, where they are meant."""
-    if not {"--port", "--set"} & set(options):
+    """How that is changed all the same which `resume` takes, where it is meant."""
+    metavars = {"--port": "N", "--listen": "ADDRESSES", "--hba-file": "FILE", "--set": "NAME=VALUE"}
+    taken = " ".join(f"{option} {metavars[option]}" for option in options if option in metavars)
+    if not taken:
         return ""
     return (
-        f"\n  It stays on port {task.request.port}. While its destination cannot be started, this"
-        f" changes both:\n  landbridge resume {task.id} --port N --set NAME=VALUE"
+        f"\n  It stays as it was begun, on port {task.request.port}. Only while its destination cannot"
+        f" be started this changes it:\n  landbridge resume {task.id} {taken}"
     )
 
 

@@ -80,14 +80,17 @@ class Lab:
         """Start the network's process again if it has ended, and what has ended with it.
 
         That is all of it where the process is the network (the relay). Where no server runs
-        either it was a boot: then nothing is made, `up` sees to both.
+        either it was a boot: then nothing is made, `up` sees to both; nor in a lab that was
+        taken down. LandbridgeError: lab.gone, lab.busy.
         """
-        fabric = start(self.store.fabric, self.saved.driver)
-        is_relay = fabric.capabilities().isolation is Isolation.COOPERATIVE
-        if not is_relay or fabric.observe():
-            return
-        if any(is_running(self.store, id) for id in self.plan.servers):
-            with self._newest():
+        with self._newest():  # nobody takes the lab down meanwhile
+            if not self.store.fabric.exists():
+                return
+            fabric = start(self.store.fabric, self.saved.driver)
+            is_relay = fabric.capabilities().isolation is Isolation.COOPERATIVE
+            if not is_relay or fabric.observe():
+                return
+            if any(is_running(self.store, id) for id in self.plan.servers):
                 converge(fabric, self.plan.topology)
 
     @property
