@@ -164,8 +164,8 @@ def _to_change(task: Task, options: list[str]) -> str:
     if not taken:
         return ""
     return (
-        f"\n  It stays as it was begun, on port {task.request.port}. Only while its destination cannot"
-        f" be started this changes it:\n  landbridge resume {task.id} {taken}"
+        f"\n  It stays as it was begun, on port {task.request.port}. Only while its destination"
+        f" cannot be started this changes it:\n  landbridge resume {task.id} {taken}"
     )
 
 
