@@ -114,7 +114,7 @@ def test_a_log_is_cut_to_what_is_newest_while_its_server_writes_on(
         for n in range(9_000):
             server.write(b"line %d\n" % n)
         small = log.read_bytes()
-        logs.trim(log)
+        logs.trim(folder.parent)
         assert log.read_bytes() == small
         for n in range(9_000, 20_000):
             server.write(b"line %d\n" % n)
@@ -126,4 +126,10 @@ def test_a_log_is_cut_to_what_is_newest_while_its_server_writes_on(
     log.rename(elsewhere)
     log.symlink_to(elsewhere)
     with pytest.raises(OSError):
-        logs.trim(log)
+        logs.trim(folder.parent)
+    elsewhere.replace(log)
+    folder.rename(folder.with_name("moved")).joinpath("server.log").write_bytes(b"x\n" * 60_000)
+    folder.symlink_to(folder.with_name("moved"))
+    with pytest.raises(OSError):
+        logs.trim(folder.parent)
+    assert log.stat().st_size == 120_000

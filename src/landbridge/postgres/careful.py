@@ -29,8 +29,8 @@ def read(root: Path, name: str, most: int = SMALL) -> bytes:
 
 
 @contextlib.contextmanager
-def opened(root: Path, name: str) -> Iterator[int]:
-    """A plain file below `root`, to be read; OSError, also for a link on the way."""
+def opened(root: Path, name: str, flags: int = os.O_RDONLY) -> Iterator[int]:
+    """A plain file below `root` that is there; OSError, also for a link on the way."""
     *folders, last = name.split("/")
     if ".." in (*folders, last):
         raise OSError(errno.EINVAL, "no name below a folder", name)
@@ -38,7 +38,7 @@ def opened(root: Path, name: str) -> Iterator[int]:
         folder = _open(stack, root, _FOLDER)
         for part in folders:
             folder = _open(stack, part, _FOLDER | os.O_NOFOLLOW, folder)
-        file = _open(stack, last, os.O_RDONLY | _HARMLESS, folder)
+        file = _open(stack, last, flags | _HARMLESS, folder)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise OSError(errno.EINVAL, "no plain file", last)
         yield file

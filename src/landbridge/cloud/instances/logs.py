@@ -24,6 +24,8 @@ from .tables import DBInstance
 MOST, _CLOSE = 8 << 20, 64 << 10
 #: Bytes of a log that is cut to its newest MOST, and seconds between two looks at all of them.
 LARGEST, _EVERY = 64 << 20, 1.0
+#: Where it lies in an instance's folder: `Cluster.log`.
+_LOG = "data.landbridge/server.log"
 #: Characters of one entry.
 _TEXT = 10_000
 #: As `Cluster.configure` has the servers write; more lines of an entry begin with a tab.
@@ -60,21 +62,19 @@ def search(
     return Page(rows, page.total, page.number, page.size)
 
 
-def trim(log: Path) -> None:
-    """Cut a log that has become too large to its newest MOST bytes.
+def trim(home: Path) -> None:
+    """Cut the log of the server in `home`, if it has become too large, to its newest MOST bytes.
 
     Anybody who may log in makes their server write as much as they like, and a lock for a full
-    storage does not stop that. What is written in the moment of the cut may be lost.
+    storage does not stop that. What is written in the moment of the cut may be lost. OSError
+    where there is none, or a link on the way to it.
     """
-    file = os.open(log, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
+    with careful.opened(home, _LOG, os.O_RDWR | os.O_APPEND) as file:
         size = os.fstat(file).st_size
         if size > LARGEST:
             newest = os.pread(file, MOST, size - MOST)
             os.ftruncate(file, 0)  # the server appends
             os.write(file, newest[newest.find(b"\n") + 1 :])
-    finally:
-        os.close(file)
 
 
 @contextmanager
@@ -84,9 +84,9 @@ def running(cloud: Cloud) -> Iterator[None]:
 
     def work(stop: threading.Event) -> None:
         while not stop.wait(_EVERY):
-            for log in folder.glob("*/data.landbridge/server.log"):
-                with suppress(OSError):  # the instance has just gone
-                    trim(log)
+            for home in folder.glob("*"):
+                with suppress(OSError):  # it has just gone, or has never run
+                    trim(home)
 
     with beside("logs", work):
         yield
@@ -94,8 +94,7 @@ def running(cloud: Cloud) -> Iterator[None]:
 
 def _read(cluster: Cluster, begin: datetime, end: datetime) -> list[Entry]:
     try:
-        name = cluster.log.relative_to(cluster.data.parent)
-        with careful.opened(cluster.data.parent, str(name)) as file:
+        with careful.opened(cluster.data.parent, _LOG) as file:
             last = _place(file, end)[1]
             first = max(_place(file, begin)[0], last - MOST)
             raw = os.pread(file, max(0, last - first), first)
