@@ -124,6 +124,10 @@ def test_what_was_begun_unsaid_is_taken_up_before_it_is_cancelled(
     asked._begin(row)
     assert said == ["begin", task.id]
     said.clear()
+    with task.locked():  # its worker lives: what it was begun with need not be there any more
+        asked._begin(row)
+    assert said == [task.id]
+    said.clear()
     task.journal.enter(State.CANCELLED)
     asked._begin(row)
     assert said == ["cancelled before it was begun"]

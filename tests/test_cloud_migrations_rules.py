@@ -28,7 +28,7 @@ from landbridge.cloud.migrations.source import locate
 from landbridge.cloud.migrations.tables import Migration, Order, Verdict
 from landbridge.cloud.paging import numbered
 from landbridge.migration import worker
-from landbridge.migration.states import State
+from landbridge.migration.states import Stage, State
 from landbridge.migration.task import Request, Task
 from landbridge.network.fabric import Endpoint
 
@@ -264,7 +264,13 @@ def test_a_switchover_begins_in_the_stage_increment_alone(world: World) -> None:
         if state is State.SYNCHRONIZING:
             continue
         refused("IncorrectDBInstanceState", lambda p=progress: migrations.switch(row, p))
+    over = Progress(state=State.FAILED, before_end=State.SYNCHRONIZING, is_begun=True)
     ready = Progress(state=State.SYNCHRONIZING, is_begun=True)
+    undone = replace(ready, entries=({"kind": "note", "id": "undo.begun", "at": "now"},))
+    for progress in (over, undone):
+        assert progress.stage is Stage.INCREMENT
+        refused("IncorrectDBInstanceState", lambda p=progress: migrations.switch(row, p))
+    assert row.order is Order.NONE
     migrations.switch(row, ready)
     assert row.order is Order.SWITCH
     refused("IncorrectDBInstanceState", lambda: migrations.switch(row, ready, forced=True))

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from ...migration.orders import SWITCHOVER
-from ...migration.states import Stage
+from ...migration.states import Stage, State, is_end
 from ...migration.task import Request
 from ...store import Vault
 from .. import quotas
@@ -112,12 +112,12 @@ def switch(
 ) -> None:
     """Order the switchover, with another time limit (seconds) if one is given.
 
-    CloudError IncorrectDBInstanceState in any stage but increment, and where it was ordered
+    CloudError IncorrectDBInstanceState where no switchover can begin, and where it was ordered
     too often.
     """
-    is_ordered = row.order is not Order.NONE or progress.is_ordered
-    if progress.stage is not Stage.INCREMENT or is_ordered:
-        raise too_early(row, Stage.SWITCH if is_ordered else progress.stage)
+    is_busy = row.order is not Order.NONE or progress.is_ordered or progress.undoing is not None
+    if progress.state is not State.SYNCHRONIZING or is_busy:
+        raise too_early(row, progress)
     ordered = sum(e["kind"] == "signal" and e["name"] == SWITCHOVER for e in progress.entries)
     if ordered >= _MOST_ORDERS:
         raise CloudError(
@@ -136,17 +136,20 @@ _DOES = {
     Stage.PRECHECK: "checks prerequisites",
     Stage.BASEBACKUP: "makes the full copy",
     Stage.STARTUP: "starts the destination",
-    Stage.INCREMENT: "is over",
-    Stage.SWITCH: "switches over already",
-    Stage.SUCCESS: "is finished",
 }
 
 
-def too_early(row: Migration, stage: Stage) -> CloudError:
-    """IncorrectDBInstanceState of one that is in this stage, for a switchover."""
+def too_early(row: Migration, progress: Progress) -> CloudError:
+    """IncorrectDBInstanceState of one in which no switchover can begin now, and why."""
+    if is_end(progress.state):  # its stage is the last that it had
+        does = "is over"
+    elif row.order is Order.CANCEL or progress.undoing is not None:
+        does = "is being put back"
+    else:
+        does = _DOES.get(progress.stage, "switches over already")
     return CloudError(
         "IncorrectDBInstanceState",
-        f"task {row.id} {_DOES[stage]}; a switchover begins in the incremental synchronization",
+        f"task {row.id} {does}; a switchover begins in the incremental synchronization",
     )
 
 

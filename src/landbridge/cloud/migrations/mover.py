@@ -236,14 +236,18 @@ class Mover:
 
     def _begin(self, row: Migration) -> None:
         data = self._homes.home(row.instance_id) / "data"
-        if self._tasks.for_destination(data) is None:
+        task = self._tasks.for_destination(data)
+        if task is None:
             if row.order is Order.CANCEL:
                 self._give_up(row, "cancelled before it was begun")
                 return
             self._errand.clear(row)
-        # Else it was begun, by a service that did not live to say so, and somebody works on it.
+        # Else it was begun, by a service that did not live to say so.
         try:
-            began = self._errand.run(Verb.BEGIN, row, within=_BEGINNING)["task"]
+            if task is not None and task.is_worked_on():  # also where its source is gone meanwhile
+                began = task.id
+            else:
+                began = self._errand.run(Verb.BEGIN, row, within=_BEGINNING)["task"]
         except LandbridgeError as problem:
             if problem.retryable or self._tasks.for_destination(data) is not None:
                 raise

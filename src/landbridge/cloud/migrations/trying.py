@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ...assessment.model import Finding, Group, Level, Report
 from ...errors import LandbridgeError, NetworkFailed
 from ...migration.journal import now
-from ...migration.states import Stage
+from ...migration.states import State
 from .. import daemon
 from ..accounts import Account
 from ..control import Cloud
@@ -74,8 +74,8 @@ def readiness(cloud: Cloud, row: Migration, progress: Progress) -> dict[str, Any
     CloudError: IncorrectDBInstanceState in any stage but increment, Throttling.User,
     ServiceUnavailable.
     """
-    if progress.stage is not Stage.INCREMENT or not row.is_active:
-        raise too_early(row, progress.stage)
+    if progress.state is not State.SYNCHRONIZING:
+        raise too_early(row, progress)
     try:
         told = _look(cloud, row)
     except CloudError as problem:
