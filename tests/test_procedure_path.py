@@ -27,6 +27,7 @@ from landbridge.errors import (
     SwitchoverUndone,
 )
 from landbridge.migration import requests, worker
+from landbridge.migration.journal import Journal
 from landbridge.migration.orders import FOLLOW_FAILED, ORDERS, order
 from landbridge.migration.states import State
 from landbridge.migration.task import Task
@@ -300,6 +301,25 @@ def test_auto_that_was_put_back_returns_synchronizing_and_resume_asks_again(
     assert Worker(task, world).end() is State.SYNCHRONIZING
     assert [s for s in world.log if s != "follow"][-2:] == ["drained", "undo-drain"]
     assert Worker(task, world).end() is State.FINISHED
+
+
+def test_a_full_disk_ends_neither_the_watching_nor_the_order_of_auto(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the order as little as the note that the watching broke off."""
+    task, append = new_task(tmp_path, switchover="auto"), Journal.append
+    refused: list[str] = []
+
+    def appended(journal: Journal, kind: str, **more: Any) -> dict[str, Any]:
+        if threading.current_thread().name == "watch" and len(refused) < 2:
+            refused.append(kind)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return append(journal, kind, **more)
+
+    monkeypatch.setattr(Journal, "append", appended)
+    monkeypatch.setattr("landbridge.migration.watching._AGAIN", 0.01)
+    assert Worker(task, World(task)).end() is State.FINISHED
+    assert refused == ["signal", "note"]
 
 
 def test_a_second_click_during_the_switchover_counts_for_nothing(tmp_path: Path) -> None:

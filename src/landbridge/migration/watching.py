@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from ..beside import beside
@@ -74,32 +74,38 @@ class Watcher:
         self, ctx: Context, stop: threading.Event, work: Callable[[threading.Event], None]
     ) -> None:
         """Work until `stop`; only a FollowFailed ends the migration."""
-        journal, told = self.task.journal, False
+        told = False
         while not stop.is_set():
             try:
-                with foreign_errors("follow"):
-                    work(stop)
+                try:
+                    with foreign_errors("follow"):
+                        work(stop)
+                except FollowFailed as error:
+                    ctx.signal(ORDERS, order(FOLLOW_FAILED, error=facts_of(error)))
                 return
-            except FollowFailed as error:
-                ctx.signal(ORDERS, order(FOLLOW_FAILED, error=facts_of(error)))
-                return
-            except LandbridgeError as error:
-                if not told:
-                    journal.note("follow.interrupted", error.message, level="alarm")
-            except Exception:
-                logging.getLogger("dbos").exception("the watching failed")
-                if not told:
-                    text = "The watching failed by a defect of ours and is begun again."
-                    journal.note("follow.defect", text, level="alarm")
-            told = True
+            except Exception as problem:
+                if not isinstance(problem, LandbridgeError):
+                    logging.getLogger("dbos").exception("the watching failed")
+                told = told or self._tell(problem)
             stop.wait(_AGAIN)
+
+    def _tell(self, problem: Exception) -> bool:
+        """Note why the watching broke off; False where a full disk does not take the note."""
+        id, text = "follow.interrupted", str(problem)
+        if not isinstance(problem, LandbridgeError):
+            id = "follow.defect"
+            text = "The watching failed by a defect of ours and is begun again."
+        with suppress(OSError):
+            self.task.journal.note(id, text, level="alarm")
+            return True
+        return False
 
     def _look(self, ctx: Context, sample: Sample) -> None:
         """Ask for the switchover as soon as the request wants it, once per process."""
         if sample.caught_up and self.task.request.switchover == "auto" and not self._asked:
-            self._asked = True
             entry = self.task.journal.append("signal", name=SWITCHOVER, by="auto")
             ctx.signal(ORDERS, order(SWITCHOVER, at=entry["at"]))
+            self._asked = True
 
 
 def _is_undone(task: Task) -> bool:
