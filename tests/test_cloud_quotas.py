@@ -37,6 +37,7 @@ from landbridge.cloud.migrations.source import Source
 from landbridge.cloud.migrations.tables import Verdict
 from landbridge.cloud.paging import numbered
 from landbridge.cloud.quotas import QUOTAS, Quota
+from landbridge.cloud.remedies import REMEDIES
 from landbridge.postgres.distribution import find
 
 #: The newest whose programs can copy a primary.
@@ -185,6 +186,7 @@ def test_one_more_than_the_quota_is_refused(
         with pytest.raises(CloudError, match=f"at most {there + 2}") as refused:
             make(world)
         assert refused.value.code == quota.code
+        assert refused.value.remedy is REMEDIES[quota.code]  # in words for pages, too
 
 
 def test_every_quota_has_a_code_that_some_action_declares_and_a_test() -> None:

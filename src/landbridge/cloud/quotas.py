@@ -20,14 +20,12 @@ class Quota:
     """Of what and where, like `VPCs of an account in a region`."""
     code: str
     """With which code one more is refused."""
-    remedy: str | None = None
-    """How room is made, where it cannot be guessed."""
 
     def require_room(self, there: int, more: int = 1) -> None:
         """CloudError with the code unless `more` can be added to what is `there`."""
         if there + more > self.most:
             said = f"{self.what}: at most {self.most}, there are {there}"
-            raise CloudError(self.code, said, remedy=self.remedy)
+            raise CloudError(self.code, said)
 
 
 ACCESS_KEYS = Quota(10, "active access keys of an account", "LimitExceeded.User.AccessKey")
@@ -52,14 +50,8 @@ WHITELIST_GROUPS = Quota(
 WHITELIST_ENTRIES = Quota(
     1000, "whitelist entries of an instance", "InvalidSecurityIPList.QuotaExceeded"
 )
-ASSESSMENTS = Quota(
-    200, "assessments of an account", "QuotaExceeded.Assessment",
-    "DeleteAssessment of version 2026-11-01 forgets one that is over.",
-)  # fmt: skip
-MIGRATIONS = Quota(
-    200, "migrations of an account, closed ones too", "QuotaExceeded.Migration",
-    "DeleteMigration of version 2026-11-01 forgets one that is over.",
-)  # fmt: skip
+ASSESSMENTS = Quota(200, "assessments of an account", "QuotaExceeded.Assessment")
+MIGRATIONS = Quota(200, "migrations of an account, closed ones too", "QuotaExceeded.Migration")
 
 QUOTAS = (
     ACCESS_KEYS, KEYS, USERS, VPCS, VSWITCHES, GRANTS, CENS, ATTACHMENTS, PLANS, INSTANCES,
