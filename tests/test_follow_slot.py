@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -16,8 +18,9 @@ from fix_servers import Servers, Source, fill
 from fix_wire import Wire
 from landbridge.errors import FollowFailed
 from landbridge.migration.follow import Sample, guard_slot
+from landbridge.migration.journal import Journal
 from landbridge.migration.standby import undo_standby
-from landbridge.migration.states import Replication
+from landbridge.migration.states import Replication, State
 from landbridge.migration.task import Task
 from landbridge.postgres.process import wait_until
 
@@ -144,6 +147,28 @@ def test_source_is_protected_when_the_wal_budget_is_spent(
     with pytest.raises(FollowFailed):
         guard_slot(task, threading.Event())
     assert "follow.wal_budget_spent" in notes(task)
+
+
+def test_full_disk_here_does_not_keep_the_source_from_being_protected(
+    servers: Servers, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = servers.source(15)
+    fill(source, 100)
+    task = started(servers, source, state_dir, wal_budget=16 * 2**20)
+    task.journal.enter(State.SYNCHRONIZING)
+    task.cluster().stop()
+    write_wal(source, 32)
+    refused: list[str] = []
+
+    def note(_journal: Journal, id: str, _text: str, **_more: object) -> None:
+        refused.append(id)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Journal, "note", note)
+    with pytest.raises(OSError, match="No space left"):
+        guard_slot(task, threading.Event())
+    assert refused == ["follow.wal_budget", "follow.wal_budget_spent"]
+    assert slots(source) == []
 
 
 def test_migration_is_protected_with_alarms(

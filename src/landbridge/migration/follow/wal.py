@@ -8,6 +8,7 @@ runs beside all of it, from the copy to the promotion, for as long as a worker l
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import psycopg
 
@@ -100,15 +101,17 @@ def refuse_spent(task: Task) -> None:
 
 
 def _spend(task: Task, source: SourceWatch, kept: int) -> None:
-    task.journal.note(
-        _SPENT,
-        f"The source keeps {kept // 2**20} MB of WAL, all that it may: the slot {task.slot} is"
-        " dropped, and with it this migration ends.",
-        level="alarm",
-        kept=kept,
-    )
-    # Should this fail, the undo that follows drops it.
-    drop_slot(source.connection(), task.slot)
+    try:
+        task.journal.note(
+            _SPENT,
+            f"The source keeps {kept // 2**20} MB of WAL, all that it may: the slot {task.slot} is"
+            " dropped, and with it this migration ends.",
+            level="alarm",
+            kept=kept,
+        )
+    finally:  # the source's disk counts, also where ours is full and takes no note
+        # Should this fail, the undo that follows drops it.
+        drop_slot(source.connection(), task.slot)
     refuse_spent(task)
 
 
@@ -138,15 +141,16 @@ class WalGuard:
         share = kept / budget if budget else 1.0
         passed = [t for t in _THRESHOLDS if self._alarmed < t <= share]
         if passed:
-            self._alarmed = passed[-1]
-            self._journal.repeat(
-                "follow.wal_budget",
-                f"The source keeps {kept // 2**20} MB of WAL for the destination:"
-                f" {share:.0%} of what it may.",
-                level="alarm" if passed[-1] > _THRESHOLDS[0] else "warning",
-                kept=kept,
-                budget=budget,
-            )
+            with suppress(OSError):  # a full disk of ours; said once it takes the note
+                self._journal.repeat(
+                    "follow.wal_budget",
+                    f"The source keeps {kept // 2**20} MB of WAL for the destination:"
+                    f" {share:.0%} of what it may.",
+                    level="alarm" if passed[-1] > _THRESHOLDS[0] else "warning",
+                    kept=kept,
+                    budget=budget,
+                )
+                self._alarmed = passed[-1]
         elif share < _THRESHOLDS[0] / 2:
             self._alarmed = 0.0
         return self._protect_source and kept + rate * _AHEAD >= self._budget
