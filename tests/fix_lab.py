@@ -19,6 +19,7 @@ import pytest
 
 from fix_cli import Cli
 from fix_network import FORBIDDEN, ORDINARY
+from fix_processes import command_lines
 from landbridge.network.linux import unmount
 from landbridge.postgres.osaccount import OsAccount
 from landbridge.postgres.process import ProcessId, wait_until
@@ -104,14 +105,8 @@ class LabCli:
 
     def processes(self) -> list[int]:
         """Every process that names the test's folder in its command line."""
-        found = []
-        for file in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if str(self.root).encode() in file.read_bytes():
-                    found.append(int(file.parent.name))
-            except OSError:
-                continue
-        return [pid for pid in found if pid != os.getpid()]
+        root = str(self.root).encode()
+        return [pid for pid, line in command_lines() if root in line and pid != os.getpid()]
 
     def kill_network(self) -> None:
         """End daemon and holder, and let go what pins the namespaces: the servers live on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import http.client
 import json
@@ -19,6 +18,7 @@ import pytest
 from fix_api import Running, Serve, Tenant
 from fix_cli import Cli
 from fix_console import PASSWORD, Surfer, member
+from fix_processes import command_lines
 from landbridge.api.action import Product
 from landbridge.api.client import CallRefused
 from landbridge.api.serving import listening
@@ -141,13 +141,8 @@ def test_a_service_ends_when_its_folder_is_removed_and_so_does_what_it_started(
 def daemons(state: Path) -> list[int]:
     """Processes of the daemons that ever worked on the network of a state folder."""
     folder = os.fsencode(state / "network")
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            words = place.read_bytes().split(b"\0")
-            if folder in words and b"landbridge.network.daemon" in words:
-                found.append(int(place.parent.name))
-    return found
+    wanted = {folder, b"landbridge.network.daemon"}
+    return [pid for pid, line in command_lines() if wanted <= set(line.split(b"\0"))]
 
 
 def test_it_ends_cleanly_and_one_service_works_on_a_folder(serve: Serve, tmp_path: Path) -> None:

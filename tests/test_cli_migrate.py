@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fix_cli import Cli
+from fix_processes import command_lines
 from fix_servers import (
     MIGRATOR_PASSWORD,
     OWNER_PASSWORD,
@@ -75,11 +76,7 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.ended.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    line = path.read_bytes()
-                except OSError:
-                    continue
+            for _, line in command_lines():
                 self.found |= {line.decode(errors="replace") for s in self.secrets if s in line}
 
 

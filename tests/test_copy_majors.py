@@ -109,7 +109,7 @@ def test_source_on_a_later_timeline_is_copied_with_its_history(
 def test_writes_during_the_copy_are_in_it(servers: Servers, state_dir: Path) -> None:
     source = servers.source(majors()[-1])
     source.sql("CREATE TABLE written (i int)")
-    task = copy_task(servers, state_dir, source, max_rate=16 * 1024**2)
+    task = copy_task(servers, state_dir, source, max_rate=4 * 1024**2)
     job = CopyJob(task)
     job.start_or_adopt()
     rows = 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fix_processes import command_lines
 from fix_servers import majors
 from landbridge.postgres.process import wait_until
 
@@ -40,12 +41,8 @@ def start(scratch: Path, *arguments: str) -> subprocess.Popen[str]:
 def assert_nothing_left(scratch: Path) -> None:
     """No process and no file of the run, except the evidence."""
     assert [p.name for p in scratch.iterdir() if p.name != "evidence"] == []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_text()
-        except OSError:
-            continue
-        assert f"{scratch}/landbridge-demo" not in line
+    for _, line in command_lines():
+        assert f"{scratch}/landbridge-demo".encode() not in line
 
 
 def check_verdict(found: dict[str, object], major: int | None = None) -> None:

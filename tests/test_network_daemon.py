@@ -29,6 +29,7 @@ from typing import Any
 import pytest
 
 from fix_network import ORDINARY, Mode, Net, a_network, plain_python, two_regions
+from fix_processes import command_lines
 from landbridge.errors import LandbridgeError, NetworkFailed, NetworkRefused
 from landbridge.network import fabric as words
 from landbridge.network.converge import Action, converge
@@ -418,12 +419,8 @@ def test_there_is_one_daemon_however_many_start_it() -> None:
 
 def _processes(net: Net) -> list[int]:
     """Every daemon of a state folder that runs, or is just ending."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if f"{net.state}\0" in path.read_text():
-                found.append(int(path.parent.name))
-    return found
+    folder = f"{net.state}\0".encode()
+    return [pid for pid, line in command_lines() if folder in line]
 
 
 def test_a_daemon_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

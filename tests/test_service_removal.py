@@ -35,9 +35,9 @@ def mounts_below(folder: Path) -> list[str]:
 def namespaces() -> set[int]:
     """The network namespaces that some process of this machine is in."""
     found = set()
-    for place in Path("/proc").glob("[0-9]*/ns/net"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            found.add(place.stat().st_ino)
+            found.add((process / "ns/net").stat().st_ino)
         except OSError:
             continue
     return found

@@ -133,14 +133,15 @@ def remove(state: Path) -> None:
 
 def _end_strays(layout: Layout) -> None:
     """End daemons and holders whose folder was removed under them: no file names them any more."""
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+    # A glob for the file itself fails at a process that has just ended.
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            words = file.read_bytes().split(b"\0")
+            words = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if not {_MODULE.encode(), os.fsencode(layout.state)} <= set(words):
             continue
-        if (process := ProcessId.of(int(file.parent.name))) is not None:
+        if (process := ProcessId.of(int(folder.name))) is not None:
             with contextlib.suppress(PermissionError):
                 process.send(signal.SIGKILL)
                 wait_until(lambda process=process: not process.alive(), _PATIENCE)  # type: ignore[misc]

@@ -13,6 +13,7 @@ import os
 import socket
 from collections.abc import Collection, Iterator
 from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ class Ledger:
     def _free(self, key: Key, port: int) -> Place:
         taken = set(self._places.values())
         for place in self._candidates(key, port):
-            if place not in taken and (found := _bindable(place)) is not None:
+            if (found := _bindable(place)) is not None and found not in taken:
                 return found
         raise NetworkFailed(
             f"no free loopback address for {' '.join(key)} at port {port}",
@@ -89,7 +90,7 @@ class Ledger:
 
     def _candidates(self, key: Key, port: int) -> Iterator[Place]:
         if not has_block():
-            yield Place(_LOOPBACK, 0)
+            yield from repeat(Place(_LOOPBACK, 0), _TRIES)
             return
         for attempt in range(_TRIES):
             name = json.dumps([self._installation, *key, attempt])
