@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -28,7 +28,7 @@ class ProcessId:
     @classmethod
     def of(cls, pid: int) -> Self | None:
         """The living process `pid`, or None (a zombie does not live; our own is reaped)."""
-        if (fields := _stat(pid)) is None:
+        if (fields := stat(pid)) is None:
             return None
         if fields[0] in "ZX":
             # PostgreSQL takes a zombie with the number in its pid file for a living server.
@@ -45,7 +45,7 @@ class ProcessId:
 
     def is_stopped(self) -> bool:
         """Whether it lives but stands still until somebody lets it go on (SIGSTOP, a debugger)."""
-        fields = _stat(self.pid)
+        fields = stat(self.pid)
         return fields is not None and fields[0] in "Tt" and int(fields[19]) == self.started
 
     @property
@@ -76,7 +76,13 @@ class ProcessId:
         return asdict(self)
 
 
-def _stat(pid: int) -> list[str] | None:
+def pids() -> Iterator[int]:
+    """The number of every process there is; any may have ended when it is looked at."""
+    with os.scandir("/proc") as entries:
+        yield from (int(entry.name) for entry in entries if entry.name.isdecimal())
+
+
+def stat(pid: int) -> list[str] | None:
     """What /proc/PID/stat says from the state on; None if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -22,6 +22,7 @@ from pathlib import Path
 from ..errors import ServerFailed
 from ..network.fabric import Fabric
 from ..postgres.osaccount import OsAccount
+from ..postgres.process import pids
 from . import ipc
 from .cgroup import Group
 from .identity import is_own
@@ -124,11 +125,7 @@ def _send(belongs: Belongs, number: signal.Signals) -> set[int]:
 
 
 def _pids() -> Iterator[int]:
-    own = os.getpid()
-    with os.scandir("/proc") as entries:
-        for entry in entries:
-            if entry.name.isdecimal() and int(entry.name) not in (1, own):
-                yield int(entry.name)
+    return (pid for pid in pids() if pid not in (1, os.getpid()))
 
 
 def _of_account(uid: int) -> Belongs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 
@@ -33,21 +32,19 @@ class Figures:
 
 
 class Summary:
-    """Makes figures, at most every few seconds; any number of threads."""
+    """Makes figures, at most every few seconds. Not thread-safe."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._lock = threading.Lock()
         self._over: dict[str, str] = {}
         """The status of each that is over, which stays."""
         self._latest: tuple[float, Figures] | None = None
 
     def now(self) -> Figures:
         """The figures of now, or of a moment ago. StoreFailed."""
-        with self._lock:
-            if self._latest is None or time.monotonic() - self._latest[0] >= _FRESH:
-                self._latest = time.monotonic(), self._made()
-            return self._latest[1]
+        if self._latest is None or time.monotonic() - self._latest[0] >= _FRESH:
+            self._latest = time.monotonic(), self._made()
+        return self._latest[1]
 
     def _made(self) -> Figures:
         with self._cloud.database.read() as session:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ... import lock
 from ...errors import NetworkFailed
 from ...postgres.osaccount import clean_environment
-from ...postgres.process import ProcessId, start_detached, wait_until
+from ...postgres.process import ProcessId, pids, start_detached, wait_until
 from .. import linux
 from ..choose import Wanted
 from . import protocol
@@ -133,15 +133,14 @@ def remove(state: Path) -> None:
 
 def _end_strays(layout: Layout) -> None:
     """End daemons and holders whose folder was removed under them: no file names them any more."""
-    # A glob for the file itself fails at a process that has just ended.
-    for folder in Path("/proc").glob("[0-9]*"):
+    for pid in pids():
         try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if not {_MODULE.encode(), os.fsencode(layout.state)} <= set(words):
             continue
-        if (process := ProcessId.of(int(folder.name))) is not None:
+        if (process := ProcessId.of(pid)) is not None:
             with contextlib.suppress(PermissionError):
                 process.send(signal.SIGKILL)
                 wait_until(lambda process=process: not process.alive(), _PATIENCE)  # type: ignore[misc]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from ..process import pids, stat
 from .directory import PARTIAL_COPY_MARKER, system_identifier
 
 #: A tablespace holds one folder a version, such as PG_15_202209061.
@@ -167,12 +168,9 @@ def _links(folder: Path) -> list[Path]:
 
 def _processes() -> Iterator[tuple[int, int]]:
     """Process id and parent's of every process there is."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        yield int(folder.name), int(fields[1])
+    for pid in pids():
+        if (fields := stat(pid)) is not None:
+            yield pid, int(fields[1])
 
 
 def _name(pid: int) -> str:
